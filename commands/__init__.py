@@ -1,0 +1,1 @@
+"""The commands behind `make up`, `make down` and the others, and the `cdktf` wrapper."""

@@ -1,0 +1,134 @@
+"""Security groups whose every rule is a resource of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING, Final
+
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup as SecurityGroupResource
+from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+from constructs import Construct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EVERYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngressRule:
+    """One TCP port, open to some networks.
+
+    Attributes:
+        port: TCP port, 1 to 65535.
+        cidrs: The networks that may connect: one or more, each once.
+        description: Why the port is open; at most 255 characters, and never empty.
+
+    Raises:
+        ValueError: A value is outside of its range.
+    """
+
+    port: int
+    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    description: str
+
+    def __post_init__(self) -> None:
+        """Check the ranges that EC2 would only refuse during the deployment."""
+        if not 1 <= self.port <= 65535:  # noqa: PLR2004
+            msg = f"ingress rule: port: must be in 1..65535, got {self.port}"
+            raise ValueError(msg)
+        if not self.cidrs:
+            msg = f"ingress rule: cidrs: must name a network for port {self.port}, got none"
+            raise ValueError(msg)
+        if len(set(self.cidrs)) != len(self.cidrs):
+            listed = ", ".join(str(c) for c in self.cidrs)
+            msg = f"ingress rule: cidrs: must name each network once, got {listed}"
+            raise ValueError(msg)
+        if not 1 <= len(self.description) <= 255:  # noqa: PLR2004
+            msg = (
+                "ingress rule: description: must be 1 to 255 characters, "
+                f"got {len(self.description)}"
+            )
+            raise ValueError(msg)
+
+
+class SecurityGroup(Construct):
+    """A security group that lets in what its rules say, and everything out.
+
+    One resource a rule: a changed network then shows in the plan as that rule and
+    no other, and rules made by others beside it are left alone.
+
+    Attributes:
+        id: The group's id (a token, known after apply).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        display_name: str,
+        description: str,
+        ingress: Sequence[IngressRule],
+        vpc_id: str | None = None,
+    ) -> None:
+        """Define the group and its rules.
+
+        Args:
+            scope: The construct that this one belongs to.
+            id_: The construct's id; changing it replaces the group.
+            name: The group's name, unique in its VPC.
+            display_name: The tag `Name`, which the AWS console shows.
+            description: What the group is for. Changing it replaces the group.
+            ingress: The rules; each port once.
+            vpc_id: The VPC; the default one where unset.
+
+        Raises:
+            ValueError: A port stands in two rules.
+        """
+        ports = [rule.port for rule in ingress]
+        if len(set(ports)) != len(ports):
+            msg = f"security group {name}: ingress: must name each port once, got {ports}"
+            raise ValueError(msg)
+        super().__init__(scope, id_)
+        group = SecurityGroupResource(
+            self, "Resource", name=name, description=description, vpc_id=vpc_id, tags={"Name": display_name}
+        )
+        self.id = group.id
+        inward = Construct(self, "Ingress")
+        for rule in ingress:
+            of_port = Construct(inward, f"tcp-{rule.port}")
+            for cidr in rule.cidrs:
+                VpcSecurityGroupIngressRule(
+                    of_port,
+                    str(cidr),
+                    security_group_id=group.id,
+                    description=rule.description,
+                    ip_protocol="tcp",
+                    from_port=rule.port,
+                    to_port=rule.port,
+                    cidr_ipv4=_v4(cidr),
+                    cidr_ipv6=_v6(cidr),
+                )
+        outward = Construct(self, "Egress")
+        for cidr in EVERYWHERE:
+            VpcSecurityGroupEgressRule(
+                outward,
+                str(cidr),
+                security_group_id=group.id,
+                description="the machine may reach everything: updates, registries, AWS",
+                ip_protocol="-1",
+                cidr_ipv4=_v4(cidr),
+                cidr_ipv6=_v6(cidr),
+            )
+
+
+def _v4(cidr: IPv4Network | IPv6Network) -> str | None:
+    return str(cidr) if isinstance(cidr, IPv4Network) else None
+
+
+def _v6(cidr: IPv4Network | IPv6Network) -> str | None:
+    return str(cidr) if isinstance(cidr, IPv6Network) else None

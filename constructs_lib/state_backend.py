@@ -1,0 +1,61 @@
+"""Where the state of a stack is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdktf import LocalBackend, S3Backend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cdktf import TerraformStack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalState:
+    """State in files on this computer.
+
+    Attributes:
+        folder: The folder; one file a stack.
+    """
+
+    folder: Path
+
+    def attach(self, stack: TerraformStack, name: str) -> None:
+        """Keep the state of `stack` in `FOLDER/NAME.tfstate`.
+
+        The path is explicit: cdktf's default depends on the working directory.
+        """
+        LocalBackend(stack, path=str(self.folder / f"{name}.tfstate"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3State:
+    """State in an S3 bucket, with S3's own locking.
+
+    Attributes:
+        bucket: The bucket, which exists already.
+        region: The bucket's region.
+        prefix: What the objects' keys begin with.
+        profile: A profile of the AWS configuration files, or None.
+    """
+
+    bucket: str
+    region: str
+    prefix: str
+    profile: str | None = None
+
+    def attach(self, stack: TerraformStack, name: str) -> None:
+        """Keep the state of `stack` in the object `PREFIX/NAME.tfstate`."""
+        backend = S3Backend(
+            stack,
+            bucket=self.bucket,
+            key=f"{self.prefix}/{name}.tfstate",
+            region=self.region,
+            profile=self.profile,
+            encrypt=True,
+        )
+        # The bindings do not know Terraform 1.10's native locking yet.
+        backend.add_override("use_lockfile", True)

@@ -1,0 +1,148 @@
+"""The app: settings, then certificates, then the two stacks.
+
+`cdktf synth`, `cdktf deploy` and `cdktf destroy` run this file. The variable
+`ENVIRONMENT` chooses the settings file; see `constructs_lib.environment`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdktf import App
+
+from constructs_lib.docker_api import CertificateStore, SshAccess
+from constructs_lib.docker_host import docker_host_cloud_config
+from constructs_lib.environment import Environment
+from constructs_lib.pki import Pki
+from constructs_lib.settings import Settings, load_settings
+from constructs_lib.ssh_key import ensure_key_pair
+from constructs_lib.state_backend import LocalState, S3State
+from stacks.aws import AwsStack
+from stacks.docker import DockerStack
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+SSH_USER = "core"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What an environment proves itself with, as far as the stacks need to know.
+
+    Attributes:
+        ca_certificate: The certificate authority's certificate, PEM.
+        store: Where the server certificate is issued.
+        ssh: How to reach the machine.
+        public_key: The OpenSSH public key to make a key pair from, or None where the
+            settings name an existing pair.
+    """
+
+    ca_certificate: str
+    store: CertificateStore
+    ssh: SshAccess
+    public_key: str | None
+
+
+def main() -> None:
+    """Synthesize the environment that the variable `ENVIRONMENT` chooses."""
+    root = Path(__file__).resolve().parent
+    try:
+        environment = Environment.from_variable(root, os.environ)
+        settings = load_settings(environment.settings_file)
+        identity = ensure_identity(environment, settings)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{error}")
+    # The command line names its output folder; a plain `python main.py` uses ours.
+    app = App(outdir=os.environ.get("CDKTF_OUTDIR", str(environment.output)))
+    add_stacks(app, environment=environment, settings=settings, identity=identity)
+    app.synth()
+
+
+def ensure_identity(environment: Environment, settings: Settings) -> Identity:
+    """Make or load the certificates and the SSH key of an environment.
+
+    Raises:
+        ValueError: A file that exists cannot be used.
+        OSError: A file cannot be read or written.
+    """
+    pki = Pki(environment.pki, environment.certificates)
+    pki.ensure()
+    key_pair = settings.aws.key_pair
+    public_key: str | None = None
+    if key_pair is None:
+        private_key_file = environment.ssh / "id_ed25519"
+        public_key = ensure_key_pair(private_key_file, comment=f"moor-{environment.name}")
+    else:
+        private_key_file = key_pair.private_key_file
+    return Identity(
+        ca_certificate=pki.ca_certificate,
+        store=CertificateStore(
+            pki=environment.pki,
+            certificates=environment.certificates,
+            request=pki.request_fingerprint,
+        ),
+        ssh=SshAccess(
+            user=SSH_USER, port=settings.aws.ssh.port, private_key_file=private_key_file
+        ),
+        public_key=public_key,
+    )
+
+
+def add_stacks(
+    scope: Construct, *, environment: Environment, settings: Settings, identity: Identity
+) -> tuple[AwsStack, DockerStack]:
+    """Add both stacks; the second reads the first one's address.
+
+    Returns:
+        The AWS stack and the Docker stack.
+    """
+    aws, s3 = settings.aws, settings.state.s3
+    state: LocalState | S3State = (
+        LocalState(folder=environment.state)
+        if s3 is None
+        else S3State(bucket=s3.bucket, region=s3.region, prefix=s3.prefix, profile=aws.profile)
+    )
+    name = f"{settings.project}-{environment.name}"
+    machine = AwsStack(
+        scope,
+        "aws",
+        name=name,
+        tags={
+            "project": settings.project,
+            "environment": environment.name,
+            "managed-by": "moor",
+        },
+        settings=aws,
+        state=state,
+        user_data=docker_host_cloud_config(
+            ca_certificate=identity.ca_certificate,
+            docker_port=aws.docker_api.port,
+            ssh_port=aws.ssh.port,
+            updates=aws.updates,
+        ).render(),
+        store=identity.store,
+        ssh=identity.ssh,
+        public_key=identity.public_key,
+        endpoint_url=settings.sandbox.endpoint_url if settings.sandbox else None,
+    )
+    services = DockerStack(
+        scope,
+        "docker",
+        project=settings.project,
+        environment=environment.name,
+        settings=settings.docker,
+        state=state,
+        address=machine.public_ip,
+        port=aws.docker_api.port,
+        certificates=environment.certificates,
+    )
+    return machine, services
+
+
+if __name__ == "__main__":
+    main()

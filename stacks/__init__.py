@@ -1,0 +1,1 @@
+"""The two stacks: the machine on AWS, and the services on it."""

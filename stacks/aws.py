@@ -1,0 +1,192 @@
+"""The AWS stack: a machine whose Docker API answers to our certificate only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdktf import TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_aws.provider import (
+    AwsProvider,
+    AwsProviderAssumeRole,
+    AwsProviderDefaultTags,
+    AwsProviderEndpoints,
+)
+
+from constructs_lib.docker_api import CertificateStore, DockerApi, SshAccess
+from constructs_lib.elastic_ip import ElasticIp
+from constructs_lib.machine import Machine
+from constructs_lib.machine_image import MachineImage
+from constructs_lib.security_group import IngressRule, SecurityGroup
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from constructs_lib.settings import AwsSettings
+    from constructs_lib.state_backend import LocalState, S3State
+
+PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
+"""The bindings pin one version; everything used here exists unchanged in this range."""
+
+
+class AwsStack(TerraformStack):
+    """The machine, its groups, its address, and its Docker API.
+
+    Attributes:
+        public_ip: The machine's address (a token; other stacks may use it).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        tags: dict[str, str],
+        settings: AwsSettings,
+        state: LocalState | S3State,
+        user_data: str,
+        store: CertificateStore,
+        ssh: SshAccess,
+        public_key: str | None,
+        endpoint_url: str | None = None,
+    ) -> None:
+        """Wire the stack.
+
+        Args:
+            scope: The app.
+            id_: The stack's name.
+            name: What the names of AWS resources begin with.
+            tags: The tags of every AWS resource.
+            settings: The machine's settings.
+            state: Where Terraform's state is kept.
+            user_data: The machine's cloud-config.
+            store: Where the server certificate is issued.
+            ssh: How to reach the machine.
+            public_key: The key to make a key pair from, unless the settings name one.
+            endpoint_url: An emulated AWS API to use instead of AWS.
+        """
+        super().__init__(scope, id_)
+        state.attach(self, id_)
+        _provider(self, settings, tags, endpoint_url)
+        network = settings.network
+        vpc_id = network.vpc_id if network else None
+        groups = [
+            SecurityGroup(
+                self,
+                "AllowSsh",
+                name=f"{name}-allow-ssh",
+                display_name="allow-ssh",
+                description="SSH to the Docker host",
+                vpc_id=vpc_id,
+                ingress=[
+                    IngressRule(
+                        port=settings.ssh.port,
+                        cidrs=settings.ssh.cidrs,
+                        description="SSH: the deployment and its operators",
+                    )
+                ],
+            ),
+            SecurityGroup(
+                self,
+                "AllowDocker",
+                name=f"{name}-allow-docker",
+                display_name="allow-docker",
+                description="The Docker API, and services for its users only",
+                vpc_id=vpc_id,
+                ingress=[
+                    IngressRule(
+                        port=settings.docker_api.port,
+                        cidrs=settings.docker_api.cidrs,
+                        description="Docker API behind mutual TLS",
+                    ),
+                    *(
+                        IngressRule(
+                            port=port,
+                            cidrs=settings.docker_api.cidrs,
+                            description="a service for the users of the Docker API",
+                        )
+                        for port in settings.docker_api.service_ports
+                    ),
+                ],
+            ),
+            SecurityGroup(
+                self,
+                "AllowAllHttpHttps",
+                name=f"{name}-allow-all-http-https",
+                display_name="allow-all-http-https",
+                description="The web services",
+                vpc_id=vpc_id,
+                ingress=[
+                    IngressRule(
+                        port=port, cidrs=settings.http.cidrs, description="HTTP and HTTPS services"
+                    )
+                    for port in settings.http.ports
+                ],
+            ),
+        ]
+        machine = Machine(
+            self,
+            "Machine",
+            name=name,
+            image=MachineImage(
+                id=settings.image.id,
+                owner=settings.image.owner,
+                name=settings.image.name,
+                architecture=settings.image.architecture,
+            ),
+            instance_type=settings.instance_type,
+            user_data=user_data,
+            security_groups=groups,
+            root_volume_gib=settings.root_volume.size_gib,
+            public_key=public_key,
+            key_name=settings.key_pair.name if settings.key_pair else None,
+            subnet_id=network.subnet_id if network else None,
+        )
+        address = ElasticIp(self, "Address", name=name, machine=machine)
+        port = settings.docker_api.port
+        DockerApi(
+            self, "DockerApi", machine=machine, address=address, port=port, ssh=ssh, store=store
+        )
+        self.public_ip = address.public_ip
+        _output(self, "public_ip", self.public_ip, "the machine's address")
+        _output(self, "docker_host", f"tcp://{self.public_ip}:{port}", "for DOCKER_HOST")
+        _output(
+            self,
+            "ssh",
+            f"ssh -p {ssh.port} -i {ssh.private_key_file} {ssh.user}@{self.public_ip}",
+            "the command that opens a shell on the machine",
+        )
+
+
+def _provider(
+    stack: TerraformStack, settings: AwsSettings, tags: dict[str, str], endpoint_url: str | None
+) -> None:
+    emulated = endpoint_url is not None
+    AwsProvider(
+        stack,
+        "Provider",
+        region=settings.region,
+        profile=settings.profile,
+        assume_role=(
+            [AwsProviderAssumeRole(role_arn=settings.role_arn)] if settings.role_arn else None
+        ),
+        default_tags=[AwsProviderDefaultTags(tags=tags)],
+        endpoints=(
+            [
+                AwsProviderEndpoints(
+                    ec2=endpoint_url, sts=endpoint_url, iam=endpoint_url, s3=endpoint_url
+                )
+            ]
+            if emulated
+            else None
+        ),
+        # An emulator has no instance metadata and checks no credentials.
+        skip_metadata_api_check="true" if emulated else None,
+        skip_credentials_validation=True if emulated else None,
+        skip_region_validation=True if emulated else None,
+    )
+    stack.add_override("terraform.required_providers.aws.version", PROVIDER_VERSIONS)
+
+
+def _output(stack: TerraformStack, name: str, value: str, description: str) -> None:
+    TerraformOutput(stack, name, value=value, description=description)
