@@ -1,0 +1,159 @@
+"""Files that hold secrets: private from birth, whole or not there at all.
+
+A file written with `open(path, "w")` is readable by others until `chmod` runs, and half-written
+when the process dies. Both functions here write a temporary file beside the target, flush it to
+the disk and rename it, so that a reader sees the old content or the new one, never a mixture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PRIVATE_FILE_MODE: Final = 0o600
+PUBLIC_FILE_MODE: Final = 0o644
+PRIVATE_DIRECTORY_MODE: Final = 0o700
+GROUP_AND_OTHERS: Final = 0o077
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, in one step.
+
+    Missing parent directories are created with mode 0700.
+
+    Args:
+        path: Where to write. An existing file is replaced.
+        data: The whole content.
+
+    Raises:
+        OSError: The file system refused; the previous content is untouched.
+    """
+    _write(path, data, PRIVATE_FILE_MODE)
+
+
+def write_public(path: Path, data: bytes) -> None:
+    """Write a file that everybody may read (mode 0644), in one step.
+
+    Missing parent directories are created with mode 0700: what lies beside secrets is no more
+    public than they are.
+
+    Args:
+        path: Where to write. An existing file is replaced.
+        data: The whole content.
+
+    Raises:
+        OSError: The file system refused; the previous content is untouched.
+    """
+    _write(path, data, PUBLIC_FILE_MODE)
+
+
+def check_private(path: Path) -> None:
+    """Check that a file is a regular one that nobody but its owner can use.
+
+    Args:
+        path: An existing file; a symbolic link is followed.
+
+    Raises:
+        ValueError: The file is not a regular one, or its group or others have rights on it.
+        OSError: The file cannot be examined, for instance because it does not exist.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"{path}: must be a regular file, got {_kind(mode)}; give the path of the file itself"
+        )
+    if mode & GROUP_AND_OTHERS:
+        raise ValueError(
+            f"{path}: mode: must give no rights to group and others, "
+            f"got {stat.S_IMODE(mode):04o}; chmod 600 {path}"
+        )
+
+
+def make_private_directory(path: Path) -> None:
+    """Create a directory and its missing parents with mode 0700; leave existing ones alone.
+
+    Args:
+        path: The directory.
+
+    Raises:
+        OSError: The file system refused, or something that is no directory stands there.
+    """
+    # `Path.mkdir(parents=True, mode=…)` gives the mode to the last directory only.
+    missing = []
+    current = path
+    while not current.exists():
+        missing.append(current)
+        current = current.parent
+    for directory in reversed(missing):
+        directory.mkdir(mode=PRIVATE_DIRECTORY_MODE, exist_ok=True)
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold a lock that one process (and one thread) at a time can have.
+
+    The kernel drops the lock when its holder dies, so that an interrupted run never blocks the
+    next one.
+
+    Args:
+        path: The lock file; created (mode 0600) where missing, and left in place, since removing
+            it would let two holders in.
+
+    Yields:
+        Nothing; the lock is held inside the `with` block.
+    """
+    make_private_directory(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    make_private_directory(path.parent)
+    # In the same directory: `rename` is atomic within one file system only.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    # O_EXCL also refuses a symbolic link that somebody left under this name. The mode is given
+    # here, not later: the umask can only take rights away from it.
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE_MODE
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    # Without this the rename itself may be lost when the machine loses power.
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    return "a device, pipe or socket"
