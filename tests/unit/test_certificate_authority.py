@@ -324,7 +324,8 @@ def test_any_text_is_a_name_or_an_error(text: str) -> None:
     ["", ".", "a..b", "-a.com", "a-.com", "*.example.com", "a_b.com", "exa mple.com", "bücher.de",
      "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4/32", "host:2376", "fe80::1%eth0",
      "${aws_eip.address.public_ip}", "a." * 127 + "com", "a" * 64 + ".com", "example.123",
-     "a.com\n", "\u0661.2.3.4", str(ipaddress.IPv4Address(0)), "::", "224.0.0.1", "255.255.255.255"],
+     "a.com\n", "\u0661.2.3.4", str(ipaddress.IPv4Address(0)), "::",
+     "224.0.0.1", "255.255.255.255"],
 )  # fmt: skip
 def test_parse_fails_when_it_is_no_name(name: str) -> None:
     with pytest.raises(ValueError, match="certificate name: must be "):
