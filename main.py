@@ -86,9 +86,7 @@ def ensure_identity(environment: Environment, settings: Settings) -> Identity:
             certificates=environment.certificates,
             request=pki.request_fingerprint,
         ),
-        ssh=SshAccess(
-            user=SSH_USER, port=settings.aws.ssh.port, private_key_file=private_key_file
-        ),
+        ssh=SshAccess(user=SSH_USER, port=settings.aws.ssh.port, private_key_file=private_key_file),
         public_key=public_key,
     )
 

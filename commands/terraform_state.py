@@ -28,18 +28,6 @@ def resource_count(environment: Environment) -> int:
     )
 
 
-def outputs(environment: Environment, stack: str) -> dict[str, str]:
-    """Give the outputs of a stack, as the last deployment left them in a local state.
-
-    Raises:
-        CommandError: The state file is not readable as one.
-    """
-    file = environment.state / f"{stack}.tfstate"
-    if not file.exists():
-        return {}
-    return {name: str(o["value"]) for name, o in _document(file).get("outputs", {}).items()}
-
-
 def set_aside(environment: Environment) -> Path:
     """Move the local state files into a folder of their own, and name that folder.
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-
 from cdktf_cdktf_provider_docker.network import Network as NetworkResource
 from constructs import Construct
-
 
 
 class Network(Construct):

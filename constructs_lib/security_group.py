@@ -95,7 +95,12 @@ class SecurityGroup(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         group = SecurityGroupResource(
-            self, "Resource", name=name, description=description, vpc_id=vpc_id, tags={"Name": display_name}
+            self,
+            "Resource",
+            name=name,
+            description=description,
+            vpc_id=vpc_id,
+            tags={"Name": display_name},
         )
         self.id = group.id
         inward = Construct(self, "Ingress")

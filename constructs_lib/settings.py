@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FLATCAR_OWNER: Final = "075585003325"
-"""The AWS account that publishes Flatcar Container Linux (Source: Flatcar's documentation, "Running Flatcar on AWS EC2")."""
+"""The AWS account that publishes Flatcar Container Linux.
+
+Source: Flatcar's documentation, "Running Flatcar Container Linux on AWS EC2".
+"""
+
 
 class SettingsError(ValueError):
     """A settings file cannot be used.
@@ -171,7 +175,10 @@ class ImageSettings(_Model):
         architecture: `x86_64` or `arm64`; it must suit the instance type.
     """
 
-    id: Annotated[str, _matching(r"ami-[0-9a-f]{8,17}", "an AMI id such as ami-0123456789abcdef0")] | None = None
+    id: (
+        Annotated[str, _matching(r"ami-[0-9a-f]{8,17}", "an AMI id such as ami-0123456789abcdef0")]
+        | None
+    ) = None
     owner: Annotated[str, _matching(r"[0-9]{12}", "an AWS account id of 12 digits")] = FLATCAR_OWNER
     name: Annotated[str, Field(min_length=1)] = "Flatcar-stable-*-hvm"
     architecture: Literal["x86_64", "arm64"] = "x86_64"
@@ -206,7 +213,9 @@ class NetworkSettings(_Model):
         subnet_id: A subnet of that VPC with a route to an internet gateway.
     """
 
-    vpc_id: Annotated[str, _matching(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0123456789abcdef0")]
+    vpc_id: Annotated[
+        str, _matching(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0123456789abcdef0")
+    ]
     subnet_id: Annotated[
         str, _matching(r"subnet-[0-9a-f]{8,17}", "a subnet id such as subnet-0123456789abcdef0")
     ]
@@ -237,7 +246,8 @@ class UpdateSettings(_Model):
         Annotated[
             str,
             _matching(
-                r"((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01]\d|2[0-3]):[0-5]\d", "a time such as Sun 04:00"
+                r"((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01]\d|2[0-3]):[0-5]\d",
+                "a time such as Sun 04:00",
             ),
         ]
         | None
@@ -366,7 +376,9 @@ class S3StateSettings(_Model):
 
     bucket: Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
     region: Annotated[str, _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-central-1")]
-    prefix: Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")] = "moor"
+    prefix: Annotated[
+        str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")
+    ] = "moor"
 
 
 class StateSettings(_Model):
@@ -607,7 +619,5 @@ def _known_keys(parts: list[str]) -> Iterable[str]:
     for part in parts:
         annotation = model.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(
-            c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)
-        )
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
     return model.model_fields

@@ -1,0 +1,141 @@
+"""What a person sees at the end: what runs, how to reach it, what to type next."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import docker
+from docker.errors import DockerException
+from docker.tls import TLSConfig
+from rich.table import Table
+
+from commands.failure import CommandError
+from commands.outputs import Outputs, make_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from constructs_lib.environment import Environment
+    from constructs_lib.settings import Settings
+
+ANSWER_DEADLINE_SECONDS: Final = 120.0
+"""How long a service may take after its container has started: real ones need a minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    name: str
+    state: str
+    image: str
+    url: str
+    answer: str
+
+
+def docker_variables(environment: Environment, outputs: Outputs) -> dict[str, str]:
+    """Give the environment variables that point `docker` to the machine."""
+    return {
+        "DOCKER_HOST": outputs.docker_host,
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CERT_PATH": str(environment.certificates),
+    }
+
+
+def show(
+    environment: Environment, settings: Settings, outputs: Outputs, console: Console, *, wait: bool
+) -> None:
+    """Print the machine, its services and the next commands.
+
+    Args:
+        environment: The environment.
+        settings: Its settings.
+        outputs: What its last deployment told.
+        console: Where to print.
+        wait: Whether to wait until every service answers.
+
+    Raises:
+        CommandError: The Docker API does not answer, or a service stays silent.
+    """
+    services = _services(environment, outputs, wait=wait, console=console)
+    where = "the sandbox on this computer" if settings.sandbox else settings.aws.region
+    console.print(f"\n[bold]{environment.name}[/] runs in {where}, at {outputs.public_ip}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("service", "state", "address", "answers", "image"):
+        table.add_column(column)
+    for service in services:
+        table.add_row(service.name, service.state, service.url, service.answer, service.image)
+    console.print(table)
+    console.print("\n[bold]next[/]")
+    steps = Table(box=None, pad_edge=False, show_header=False)
+    for command, meaning in (
+        *((f"curl {url}", f"ask {name}") for name, url in outputs.services.items()),
+        (f'eval "$({make_command(environment, "-s env")})"', "let docker talk to the machine"),
+        (make_command(environment, "ssh"), "open a shell on it"),
+        (make_command(environment, "status"), "see this again"),
+        (make_command(environment, "down"), "destroy everything"),
+    ):
+        steps.add_row(f"  [cyan]{command}[/]", meaning)
+    console.print(steps)
+
+
+def _services(
+    environment: Environment, outputs: Outputs, *, wait: bool, console: Console
+) -> list[_Service]:
+    folder = environment.certificates
+    tls = TLSConfig(
+        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
+        ca_cert=str(folder / "ca.pem"),
+        verify=True,
+    )
+    try:
+        client = docker.DockerClient(base_url=outputs.docker_host, tls=tls, timeout=20)
+        try:
+            running = {c.name: c for c in client.containers.list(all=True)}
+        finally:
+            client.close()
+    except DockerException as error:
+        raise CommandError(
+            f"{outputs.docker_host}: the Docker API must answer, got: {error}; "
+            f"run {make_command(environment, 'up')}"
+        ) from None
+    deadline = time.monotonic() + (ANSWER_DEADLINE_SECONDS if wait else 0)
+    services = []
+    for name, container in sorted(running.items()):
+        url = outputs.services.get(name, "")
+        answer = _answer(url, deadline, console) if url and container.status == "running" else ""
+        image = str(container.attrs.get("Config", {}).get("Image") or container.attrs["Image"])
+        services.append(
+            _Service(name=name, state=container.status, image=image, url=url, answer=answer)
+        )
+    silent = [s.name for s in services if s.url and not s.answer]
+    if wait and silent:
+        raise CommandError(
+            f"{', '.join(silent)}: must answer within {ANSWER_DEADLINE_SECONDS:.0f} s, got "
+            f"silence; look with: docker logs {silent[0]}"
+        )
+    return services
+
+
+def _answer(url: str, deadline: float, console: Console) -> str:
+    """Ask a service until it answers; give the status of its answer, or nothing."""
+    parts = urlsplit(url)
+    told = time.monotonic() + 2
+    while True:
+        try:
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+            connection.request("GET", parts.path or "/")
+            response = connection.getresponse()
+            connection.close()
+        except (OSError, http.client.HTTPException):
+            now = time.monotonic()
+            if now >= deadline:
+                return ""
+            if now >= told:
+                console.print(f"waiting for {url} ...")
+                told = deadline
+            time.sleep(0.1)
+        else:
+            return f"{response.status} {response.reason}"

