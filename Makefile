@@ -1,0 +1,61 @@
+# The commands that people run. `make help` tells what each does.
+
+PYTHON ?= python3
+ENVIRONMENT ?= sandbox
+export ENVIRONMENT
+
+SETUP := $(PYTHON) -m setup
+MOOR := .venv/bin/python -m commands
+PYTHON_SOURCES := constructs_lib stacks sandbox setup commands tests main.py
+SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r grep -lIE '^\#!(/usr)?/bin/(env )?(ba|da)?sh' --)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status graph synth test check fmt shell clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install everything that is missing, inside this folder
+	@$(SETUP)
+
+up: setup ## Deploy both stacks (ENVIRONMENT=name, default: sandbox)
+	@$(MOOR) up
+
+down: ## Destroy both stacks, and stop the sandbox
+	@if [ -d .moor ]; then $(SETUP) && $(MOOR) down; else echo 'nothing is deployed from here'; fi
+
+status: ## Tell what is deployed and what runs
+	@$(SETUP) --for synth
+	@$(MOOR) status
+
+graph: ## Draw Terraform's graph of each stack as SVG and PNG
+	@$(SETUP)
+	@$(MOOR) graph
+
+synth: ## Write the Terraform configuration of both stacks; needs no Docker and no network
+	@$(SETUP) --for synth
+	@.venv/bin/cdktf synth
+
+test: ## Run all tests; the last ones deploy to the sandbox
+	@$(SETUP) --for test
+	@.venv/bin/python -m pytest tests/unit tests/stacks tests/sandbox
+
+check: ## Lint, formatting, types, shell scripts; changes nothing
+	@$(SETUP) --for check
+	.venv/bin/ruff check $(PYTHON_SOURCES)
+	.venv/bin/ruff format --check $(PYTHON_SOURCES)
+	.venv/bin/mypy $(PYTHON_SOURCES)
+	.venv/bin/shellcheck $(SHELL_SCRIPTS)
+
+fmt: ## Format the Python files, and mend what ruff can mend
+	@$(SETUP) --for check
+	.venv/bin/ruff check --fix $(PYTHON_SOURCES)
+	.venv/bin/ruff format $(PYTHON_SOURCES)
+
+shell: ## A shell in which cdktf, python and the other tools are the project's
+	@$(SETUP)
+	@PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 .tools/pipenv/bin/pipenv shell
+
+clean: ## Delete what is made again; keeps .moor, which holds keys and states
+	rm -rf .venv .tools cdktf.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -not -path './.moor/*' -prune -exec rm -rf {} +

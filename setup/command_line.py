@@ -1,0 +1,152 @@
+"""The command line of set-up."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from setup.console import complain, say
+from setup.docker_provider import DockerProvider
+from setup.engine import EnginePrerequisites, wants_sandbox
+from setup.errors import SetupError
+from setup.graphviz import Graphviz
+from setup.lock import exclusive
+from setup.node import Node
+from setup.project import Project
+from setup.providers import Providers
+from setup.python_packages import Packages, Pipenv
+from setup.shims import Shims
+from setup.step import Context, Step, perform_all
+from setup.terraform import Terraform
+from setup.warm import Warm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
+
+STEPS: Final[tuple[type[Step], ...]] = (
+    # What fails at once on a machine that lacks something comes before what takes minutes.
+    Terraform,
+    Providers,
+    EnginePrerequisites,
+    Graphviz,
+    Pipenv,
+    Packages,
+    Shims,
+    Node,
+    Warm,
+    DockerProvider,
+)
+
+PURPOSES: Final[dict[str, tuple[str, ...]]] = {
+    "up": tuple(step.name for step in STEPS),
+    "test": tuple(step.name for step in STEPS),
+    "synth": ("terraform", "shims", "node", "warm"),
+    "check": ("packages",),
+    "graph": ("graphviz",),
+}
+"""What each purpose needs, apart from what these steps need themselves."""
+
+REDECIDED: Final = ("terraform", "providers", "engine", "graphviz")
+"""The steps with a decision that depends on the world, which `--refresh` takes anew."""
+
+_TERMINATED: Final = 128 + signal.SIGTERM
+_INTERRUPTED: Final = 128 + signal.SIGINT
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Set up.
+
+    Args:
+        arguments: The words after `python3 -m setup`; None for those of this process.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(arguments)
+    project = Project.here()
+    context = Context(project=project, variables=os.environ)
+    names = closure(options.only or PURPOSES[options.purpose])
+    if options.purpose == "up" and not options.only and not wants_sandbox(project.root, os.environ):
+        names.discard("engine")
+    if options.list:
+        for step in _steps(context, names):
+            say(step.name, "up to date" if step.is_current() else "to do")
+        return 0
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with exclusive(project.lock, lambda line: say("waiting", line)) as lock:
+            context = Context(project=project, variables=os.environ, lock=lock)
+            begin = time.monotonic()
+            redo = REDECIDED if options.refresh else ()
+            perform_all(_steps(context, names), redo=redo)
+            shutil.rmtree(project.temporary, ignore_errors=True)
+            say("ready", f"{time.monotonic() - begin:.2f} s")
+    except SetupError as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        complain("set-up: interrupted; the next one goes on where this one was")
+        return _INTERRUPTED
+    return 0
+
+
+def closure(names: Sequence[str]) -> set[str]:
+    """Return the steps together with all that they need.
+
+    Args:
+        names: Names of steps.
+    """
+    needs = {step.name: step.after for step in STEPS}
+    result: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in result:
+            result.add(name)
+            pending += needs[name]
+    return result
+
+
+def _steps(context: Context, names: set[str]) -> list[Step]:
+    return [step(context) for step in STEPS if step.name in names]
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = [step.name for step in STEPS]
+    parser = argparse.ArgumentParser(
+        prog="python3 -m setup",
+        description="Make everything that the project needs, inside the project's folder. "
+        "What is current is left alone.",
+    )
+    parser.add_argument(
+        "--for",
+        dest="purpose",
+        choices=sorted(PURPOSES),
+        default="up",
+        help="do what one command needs (default: up, which needs everything)",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="STEP",
+        choices=names,
+        help=f"do these steps and what they need: {', '.join(names)}",
+    )
+    parser.add_argument("--list", action="store_true", help="tell what is to do, and do nothing")
+    parser.add_argument(
+        "--refresh",
+        action="store_true",
+        help="look again for Terraform, the registry, the engine and Graphviz",
+    )
+    return parser
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(_TERMINATED)
