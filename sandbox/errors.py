@@ -1,0 +1,12 @@
+"""What the sandbox raises."""
+
+from __future__ import annotations
+
+
+class SandboxError(Exception):
+    """The sandbox cannot do what was asked.
+
+    The text is made for the person at the terminal and says what to do:
+    `SUBJECT: FIELD: what must be, got VALUE; remedy`. It may have several lines, where the
+    first is the error and the rest is a log's end.
+    """

@@ -1,0 +1,89 @@
+"""Which ports the security groups open to the person at this computer.
+
+What is not open does not exist on the address: nothing listens there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CALLER: Final = IPv4Address("127.0.0.1")
+"""Where connections to the sandbox's addresses come from."""
+
+WIDEST_RANGE: Final = 64
+"""Ports of a rule that are opened one by one. Each costs a process on the engine."""
+
+WELL_KNOWN: Final = (
+    22, 80, 443, 2375, 2376, 3000, 3306, 5000, 5432, 6379, 8000, 8080, 8443, 9000, 9090, 9200,
+)  # fmt: skip
+"""What is opened of a wider range."""
+
+_TCP: Final = "tcp"
+_ALL: Final = "-1"
+_HIGHEST_PORT: Final = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngressRule:
+    """One rule of a security group.
+
+    Attributes:
+        protocol: `tcp`, `udp`, `icmp`, or `-1` for all.
+        from_port: First port; None where the protocol has none.
+        to_port: Last port; None where the protocol has none.
+        cidr: The IPv4 network that may connect; empty where the rule names something else
+            (IPv6, another group, a prefix list), none of which is this computer.
+    """
+
+    protocol: str
+    from_port: int | None
+    to_port: int | None
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPorts:
+    """What the rules open.
+
+    Attributes:
+        ports: TCP ports.
+        notes: One line for each rule that is opened only in part.
+    """
+
+    ports: frozenset[int]
+    notes: tuple[str, ...] = ()
+
+
+def open_ports(rules: Iterable[IngressRule], caller: IPv4Address = CALLER) -> OpenPorts:
+    """Work out the TCP ports that are open to a caller.
+
+    Args:
+        rules: The ingress rules of all groups of an instance.
+        caller: Who connects.
+    """
+    ports: set[int] = set()
+    notes: list[str] = []
+    for rule in rules:
+        if rule.protocol not in {_TCP, _ALL} or not rule.cidr:
+            continue
+        if caller not in IPv4Network(rule.cidr, strict=False):
+            continue
+        first, last = 0, _HIGHEST_PORT
+        if rule.protocol == _TCP:
+            first = 0 if rule.from_port in (None, -1) else rule.from_port or 0
+            last = _HIGHEST_PORT if rule.to_port in (None, -1) else rule.to_port or 0
+        if last - first < WIDEST_RANGE:
+            ports.update(range(max(first, 1), last + 1))
+            continue
+        some = [port for port in WELL_KNOWN if first <= port <= last]
+        ports.update(some)
+        notes.append(
+            f"ports {first}-{last} from {rule.cidr}: only {', '.join(map(str, some)) or 'none'} "
+            f"opened, as ranges of more than {WIDEST_RANGE} ports are not opened one by one"
+        )
+    return OpenPorts(ports=frozenset(ports), notes=tuple(notes))

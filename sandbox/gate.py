@@ -1,0 +1,209 @@
+"""Gates: what stands between a public address and a machine.
+
+A gate is a small container that publishes ports on a public address and hands their
+connections on to a machine. It is separate from the machine so that security groups and
+addresses can change while the machine runs. Ports that were opened together share a gate;
+opening another makes another gate, so that connections through the first are not cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from docker.errors import APIError, DockerException, NotFound
+
+from sandbox.errors import SandboxError
+from sandbox.names import Owner, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from docker import DockerClient
+
+    from sandbox.addresses import AddressBook
+
+_READY: Final = b"ready"
+_READY_TIMEOUT: Final = 15.0
+_TAKEN: Final = re.compile(r"(?:listen tcp4?|Bind for) ([0-9.]+):(\d+).*(?:in use|allocated)")
+_SETTINGS: Final = {22: "aws.ssh.port", 2376: "aws.docker_api.port", 80: "aws.http.ports"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a public address leads.
+
+    Attributes:
+        machine: The machine's address on the sandbox's network.
+        ports: The TCP ports that are open.
+        instance: The instance's id.
+    """
+
+    machine: IPv4Address
+    ports: frozenset[int]
+    instance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gate:
+    container: str
+    own: IPv4Address
+    public: IPv4Address
+    target: Target
+
+
+class Gates:
+    """The gates of one sandbox.
+
+    Args:
+        client: The engine.
+        owner: Whose they are.
+        image: The machine image: it has what a gate runs.
+        network: The name of the sandbox's network.
+        book: Addresses on that network.
+        log: Takes one line.
+    """
+
+    def __init__(
+        self,
+        client: DockerClient,
+        *,
+        owner: Owner,
+        image: str,
+        network: str,
+        book: AddressBook,
+        log: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._owner = owner
+        self._image = image
+        self._network = network
+        self._book = book
+        self._log = log
+        self._gates: list[_Gate] = []
+        self._count = 0
+        self._lock = Lock()
+
+    def open_ports(self, public: IPv4Address) -> frozenset[int]:
+        """Return the ports that are open on a public address now."""
+        opened = (gate.target.ports for gate in self._gates if gate.public == public)
+        return frozenset[int]().union(*opened)
+
+    def arrange(self, wanted: Mapping[IPv4Address, Target]) -> None:
+        """Open exactly what is wanted; touch nothing that is right already.
+
+        Args:
+            wanted: Where each public address leads.
+
+        Raises:
+            SandboxError: A port is taken by someone else, or the engine refused.
+        """
+        with self._lock:
+            for gate in list(self._gates):
+                target = wanted.get(gate.public)
+                if (
+                    target is None
+                    or target.machine != gate.target.machine
+                    or not gate.target.ports <= target.ports
+                ):
+                    self._remove(gate)
+            for public, target in wanted.items():
+                missing = target.ports - self.open_ports(public)
+                if missing:
+                    self._create(
+                        public,
+                        Target(machine=target.machine, ports=missing, instance=target.instance),
+                    )
+
+    def forget_missing(self, names: frozenset[str]) -> None:
+        """Drop gates whose container is gone, so that `arrange` makes them anew.
+
+        Args:
+            names: The containers that run.
+        """
+        with self._lock:
+            for gate in list(self._gates):
+                if gate.container not in names:
+                    self._remove(gate)
+
+    def _create(self, public: IPv4Address, target: Target) -> None:
+        self._count += 1
+        name = self._owner.name(target.instance, "gate", str(self._count))
+        own = self._book.take()
+        ports = sorted(target.ports)
+        command = [str(target.machine), *map(str, ports)]
+        try:
+            container = self._client.containers.create(
+                self._image,
+                command,
+                name=name,
+                entrypoint=["/usr/lib/moor/gate"],
+                labels=self._owner.labels(Role.GATE, instance=target.instance),
+                ports={f"{port}/tcp": (str(public), port) for port in ports},
+                network=self._network,
+                networking_config={
+                    self._network: self._client.api.create_endpoint_config(ipv4_address=str(own))
+                },
+                # Low ports are all that a gate needs beyond an ordinary process.
+                cap_drop=["ALL"],
+                cap_add=["NET_BIND_SERVICE"],
+                security_opt=["no-new-privileges"],
+                stop_signal="SIGTERM",
+                restart_policy={"Name": "unless-stopped"},
+                log_config={"Type": "json-file", "Config": {"max-size": "1m"}},
+            )
+        except DockerException as error:
+            self._book.give_back(own)
+            msg = f"sandbox gate {name}: must be created, got {error}"
+            raise SandboxError(msg) from error
+        gate = _Gate(container=name, own=own, public=public, target=target)
+        try:
+            container.start()
+            self._wait(container)
+        except (DockerException, SandboxError) as error:
+            self._gates.append(gate)
+            self._remove(gate)
+            raise SandboxError(_explain(public, ports, error)) from error
+        self._gates.append(gate)
+        self._log(f"opened {public} ports {', '.join(map(str, ports))} to {target.instance}")
+
+    def _wait(self, container: Any) -> None:
+        """Wait until the gate listens: before, the engine would accept and then hang up."""
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while time.monotonic() < deadline:
+            if _READY in container.logs():
+                return
+            time.sleep(0.03)
+        msg = f"sandbox gate {container.name}: must listen within {_READY_TIMEOUT:.0f} s"
+        raise SandboxError(msg)
+
+    def _remove(self, gate: _Gate) -> None:
+        self._gates.remove(gate)
+        self._book.give_back(gate.own)
+        with contextlib.suppress(NotFound):
+            self._client.api.remove_container(gate.container, force=True, v=True)
+        ports = ", ".join(map(str, sorted(gate.target.ports)))
+        self._log(f"closed {gate.public} ports {ports}")
+
+
+def _explain(public: IPv4Address, ports: list[int], error: Exception) -> str:
+    """Turn an engine's refusal into an error that says what to change."""
+    text = str(error.explanation or error) if isinstance(error, APIError) else str(error)
+    if found := _TAKEN.search(text):
+        port = int(found[2])
+        setting = _SETTINGS.get(port, "the port in the settings' aws section")
+        return (
+            f"{found[1]}:{port}: must be free, got a port that another program listens on "
+            f"(perhaps on all addresses); stop it, or change {setting}"
+        )
+    if "cannot assign requested address" in text or "permission denied" in text:
+        return (
+            f"sandbox.addresses: must be loopback addresses on which the engine may listen, got "
+            f"{public} and the engine's answer: {text}"
+        )
+    return f"{public} ports {', '.join(map(str, ports))}: must open, got {text}"

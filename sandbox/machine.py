@@ -1,0 +1,274 @@
+"""Machines: containers that boot like a computer.
+
+Every flag has its reason. `--privileged` is not used: it fails where the caller himself lacks
+a capability, and it hands over the real machine's devices.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tarfile
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from docker.errors import DockerException, NotFound
+from docker.types import Mount
+
+from sandbox.addresses import gateway
+from sandbox.errors import SandboxError
+from sandbox.names import Owner, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docker import DockerClient
+
+_BOOT_TIMEOUT: Final = 60
+_STOP_TIMEOUT: Final = 60
+_CONSOLE_LINES: Final = 40
+_VOLUMES: Final = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
+
+
+class BootError(SandboxError):
+    """A machine did not come up; the text has the end of its console output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSpec:
+    """What a machine is made of.
+
+    Attributes:
+        instance: The instance's id.
+        address: Its address on the sandbox's network.
+        user_data: As given to the API, decoded from base64; may be empty.
+        authorized_keys: SSH public keys of the user core.
+    """
+
+    instance: str
+    address: IPv4Address
+    user_data: bytes
+    authorized_keys: tuple[str, ...]
+
+
+class Machines:
+    """The machines of one sandbox.
+
+    Args:
+        client: The engine.
+        owner: Whose they are.
+        image: The machine image.
+        network: The name of the sandbox's network.
+        subnet: Its addresses.
+    """
+
+    def __init__(
+        self,
+        client: DockerClient,
+        *,
+        owner: Owner,
+        image: str,
+        network: str,
+        subnet: IPv4Network,
+    ) -> None:
+        self._client = client
+        self._owner = owner
+        self._image = image
+        self._network = network
+        self._subnet = subnet
+
+    def name(self, instance: str) -> str:
+        """Return the name of an instance's container."""
+        return self._owner.name(instance)
+
+    def boot(self, spec: MachineSpec) -> None:
+        """Make a machine, start it, and wait until it is up.
+
+        Raises:
+            BootError: It did not come up. Nothing of it is left.
+            SandboxError: The engine refused it.
+        """
+        name = self.name(spec.instance)
+        labels = self._owner.labels(Role.MACHINE, instance=spec.instance)
+        try:
+            for kind in _VOLUMES:
+                self._client.volumes.create(f"{name}-{kind}", labels=labels)
+            container = self._client.containers.create(
+                self._image,
+                name=name,
+                hostname=f"ip-{str(spec.address).replace('.', '-')}",
+                labels=labels,
+                # The console: what is written to it can be read as the container's log.
+                tty=True,
+                log_config={"Type": "json-file", "Config": {"max-size": "4m"}},
+                network=self._network,
+                networking_config={
+                    self._network: self._client.api.create_endpoint_config(
+                        ipv4_address=str(spec.address)
+                    )
+                },
+                mounts=[
+                    # Named, so that they can be found and removed even without the container.
+                    Mount(target, f"{name}-{kind}", type="volume")
+                    for kind, target in _VOLUMES.items()
+                ],
+                # systemd and the inner Docker write cgroups: their own, not the computer's.
+                cgroupns="private",
+                # Mounting, networks, loop-free storage drivers. SYS_RESOURCE is left out: where
+                # the engine's own bounding set lacks it, asking for it fails.
+                cap_add=["ALL"],
+                cap_drop=["SYS_RESOURCE"],
+                security_opt=["seccomp=unconfined", "apparmor=unconfined", "label=disable"],
+                # What systemd expects to be empty at boot; programs are run from both.
+                tmpfs={
+                    "/run": "exec,mode=755",
+                    "/run/lock": "",
+                    "/tmp": "exec,mode=1777",  # noqa: S108  # a path inside the machine
+                },
+                restart_policy={"Name": "unless-stopped"},
+                stop_signal="SIGRTMIN+3",
+            )
+            container.put_archive("/", _archive(self._files(spec)))
+            container.start()
+            self._wait(container)
+        except BootError:
+            self.remove(spec.instance)
+            raise
+        except DockerException as error:
+            self.remove(spec.instance)
+            msg = f"sandbox machine {name}: must start, got {error}"
+            raise SandboxError(msg) from error
+
+    def start(self, instance: str) -> None:
+        """Start a stopped machine and wait until it is up.
+
+        Raises:
+            BootError: It did not come up; it is left as it is.
+        """
+        container = self._get(instance)
+        container.start()
+        self._wait(container)
+
+    def stop(self, instance: str) -> None:
+        """Shut a machine down. Its disk stays."""
+        self._get(instance).stop(timeout=_STOP_TIMEOUT)
+
+    def reboot(self, instance: str) -> None:
+        """Shut a machine down, start it again, and wait until it is up."""
+        container = self._get(instance)
+        container.restart(timeout=_STOP_TIMEOUT)
+        self._wait(container)
+
+    def remove(self, instance: str) -> None:
+        """Remove a machine with its disk. It may be gone already."""
+        name = self.name(instance)
+        with contextlib.suppress(NotFound):
+            self._client.api.remove_container(name, force=True, v=True)
+        for kind in _VOLUMES:
+            with contextlib.suppress(NotFound):
+                self._client.api.remove_volume(f"{name}-{kind}", force=True)
+
+    def console(self, instance: str, *, lines: int = _CONSOLE_LINES) -> str:
+        """Return the end of a machine's console output; empty where it is gone."""
+        try:
+            return _console(self._get(instance), lines)
+        except DockerException:
+            return ""
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each container of this sandbox by its name.
+
+        The states are Docker's: `running`, `exited`, `created`, `restarting`, …
+        """
+        found = self._client.api.containers(all=True, filters=self._owner.filters())
+        return {item["Names"][0].lstrip("/"): item["State"] for item in found}
+
+    def _get(self, instance: str) -> Any:
+        return self._client.containers.get(self.name(instance))
+
+    def _files(self, spec: MachineSpec) -> Mapping[str, bytes]:
+        servers = name_servers() or (gateway(self._subnet),)
+        options = [f"--insecure-registry={self._subnet}", *(f"--dns={s}" for s in servers)]
+        return {
+            "user-data": spec.user_data,
+            "authorized-keys": "".join(f"{k.strip()}\n" for k in spec.authorized_keys).encode(),
+            "addresses": f"private_ipv4={spec.address}\n".encode(),
+            "docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode(),
+        }
+
+    def _wait(self, container: Any) -> None:
+        command = ["/usr/lib/moor/wait-until-ready", str(_BOOT_TIMEOUT)]
+        try:
+            status, output = container.exec_run(command)
+        except DockerException as error:
+            status, output = 1, str(error).encode()
+        if status == 0:
+            return
+        text = output.decode(errors="replace").strip().splitlines()
+        reason = text[0] if text else "it ended while booting"
+        console = _console(container, _CONSOLE_LINES)
+        msg = "\n".join(
+            (
+                f"machine {container.name}: must boot, got: {reason}",
+                *(f"  {line}" for line in text[1:]),
+                "the end of its console:",
+                *(f"  {line}" for line in console.splitlines()),
+            )
+        )
+        raise BootError(msg)
+
+
+def name_servers(files: tuple[str, ...] = ()) -> tuple[IPv4Address, ...]:
+    """Return the computer's name servers that a container can reach.
+
+    Args:
+        files: Where to look, in this order; by default systemd-resolved's list of real
+            servers, then /etc/resolv.conf.
+    """
+    for file in files or ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"):
+        found: list[IPv4Address] = []
+        with contextlib.suppress(OSError):
+            for line in Path(file).read_text().splitlines():
+                words = line.split()
+                if words[:1] == ["nameserver"]:
+                    with contextlib.suppress(ValueError, IndexError):
+                        address = IPv4Address(words[1])
+                        if not address.is_loopback:
+                            found.append(address)
+        if found:
+            return tuple(found)
+    return ()
+
+
+def _console(container: Any, lines: int) -> str:
+    output = container.logs(tail=lines).decode(errors="replace")
+    return plain(output)
+
+
+def plain(text: str) -> str:
+    """Return console text without colours and carriage returns."""
+    result: list[str] = []
+    skipping = False
+    for character in text:
+        if character == "\x1b":
+            skipping = True
+        elif skipping:
+            # A sequence ends with a letter; "[" only opens it.
+            skipping = not character.isalpha()
+        elif character != "\r":
+            result.append(character)
+    return "".join(result)
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    """Pack files for /var/lib/moor, readable by root only: user data may hold secrets."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"var/lib/moor/{name}")
+            member.size = len(content)
+            member.mode = 0o600
+            archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()

@@ -1,0 +1,108 @@
+"""Processes that outlive the command which started them.
+
+A process id alone does not name a process: it is reused. Here a process is its id together
+with its start time, as the kernel counts it, so that nothing foreign is ever stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+_START_TIME_FIELD: Final = 19  # after the command's closing parenthesis; proc(5), field 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessIdentity:
+    """One process, for as long as the machine runs.
+
+    Attributes:
+        pid: The process id.
+        started: The start time in clock ticks since boot.
+        boot: The kernel's id of this boot: start times begin anew with each.
+    """
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """Identify a running process; None where there is none (or only a zombie)."""
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return None
+        fields = text.rpartition(")")[2].split()
+        if fields[0] == "Z":
+            return None
+        return cls(pid=pid, started=int(fields[_START_TIME_FIELD]), boot=boot_id())
+
+    def is_alive(self) -> bool:
+        """Tell whether this very process still runs."""
+        return ProcessIdentity.of(self.pid) == self
+
+    def stop(self, *, patience: float) -> None:
+        """End the process: ask first, then insist. Returns when it is gone.
+
+        Args:
+            patience: Seconds between SIGTERM and SIGKILL.
+        """
+        for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 10.0)):
+            if not self.is_alive():
+                return
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                return
+            deadline = time.monotonic() + wait
+            while time.monotonic() < deadline:
+                _reap(self.pid)
+                if not self.is_alive():
+                    return
+                time.sleep(0.02)
+
+    def to_json(self) -> dict[str, int | str]:
+        """Return what `from_json` takes."""
+        return {"pid": self.pid, "started": self.started, "boot": self.boot}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self | None:
+        """Read what `to_json` returned; None for anything else."""
+        if not isinstance(data, dict):
+            return None
+        try:
+            return cls(pid=int(data["pid"]), started=int(data["started"]), boot=str(data["boot"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def command_line(pid: int) -> list[str]:
+    """Return a process's arguments; empty where it is gone or not ours to see."""
+    try:
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return [part.decode(errors="replace") for part in data.split(b"\0")[:-1]]
+
+
+def all_processes() -> list[int]:
+    """Return the ids of all processes that can be seen."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _reap(pid: int) -> None:
+    """Collect a child that ended: as a zombie it would look alive to others."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
