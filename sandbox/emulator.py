@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  # moto's backends, instances and addresses have no usable types
 """The emulated EC2: moto, with machines behind its instances.
 
 moto keeps the books; the methods wrapped here let its instances be containers and its security
@@ -100,8 +101,8 @@ class Emulator:
         from moto.ec2.models import elastic_network_interfaces as enis  # noqa: PLC0415
         from moto.ec2.responses.general import General  # noqa: PLC0415
 
-        eips.random_ip = self._next_public_address
-        enis.random_public_ip = self._next_unreachable_address
+        setattr(eips, "random_ip", self._next_public_address)  # noqa: B010  # not exported
+        setattr(enis, "random_public_ip", self._next_unreachable_address)  # noqa: B010
         replacements: dict[str, Callable[..., Any]] = {
             "run_instances": self._run_instances,
             "start_instances": self._start_instances,
@@ -115,7 +116,7 @@ class Emulator:
             original = getattr(EC2Backend, name)
             self._originals[name] = original
             setattr(EC2Backend, name, _wrapped(name, original, replacement))
-        General.get_console_output = self._get_console_output
+        setattr(General, "get_console_output", self._get_console_output)  # noqa: B010
 
     def describe(self) -> dict[str, Any]:
         """Return what is running, for `/moor-sandbox`."""

@@ -8,7 +8,9 @@ in a folder for its sockets. `stop` undoes what it did to the machine's network.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -108,15 +110,32 @@ def find_engine(
     private = PrivateEngine(directory)
     if private.is_running():
         return Engine(client=connect(private.url), url=private.url, private=private)
+    urls = [url for url in (_context_url(variables), DEFAULT_URL) if url is not None]
+    if (found := _users_engine(urls) or _foreign_engine()) is not None:
+        return found
+    if not start:
+        return None
+    if os.geteuid() != 0:
+        raise SandboxError(_NO_ENGINE)
+    private.start(report)
+    return Engine(client=connect(private.url), url=private.url, private=private)
+
+
+def _users_engine(urls: list[str]) -> Engine | None:
+    """Return the first engine that answers; None where none is there.
+
+    Raises:
+        SandboxError: One is there, and this user may not use it.
+    """
     denied = ""
-    for url in dict.fromkeys((_context_url(variables), DEFAULT_URL)):
-        if url is None or not url.startswith("unix://"):
+    for url in urls:
+        if not url.startswith("unix://"):
             continue
         try:
             client = connect(url)
         except DockerException as error:
-            if "Permission denied" in str(error) or "PermissionError" in str(error):
-                denied = url
+            if "Permission denied" in str(error):
+                denied = denied or url
             continue
         _check(client, url)
         return Engine(client=client, url=url, private=None)
@@ -127,14 +146,7 @@ def find_engine(
             "again"
         )
         raise SandboxError(msg)
-    if (foreign := _foreign_engine()) is not None:
-        return foreign
-    if not start:
-        return None
-    if os.geteuid() != 0:
-        raise SandboxError(_NO_ENGINE)
-    private.start(report)
-    return Engine(client=connect(private.url), url=private.url, private=private)
+    return None
 
 
 def _is_machine(url: str, addresses: IPv4Network) -> bool:
@@ -207,20 +219,20 @@ def _check(client: docker.DockerClient, url: str) -> None:
 
 def _engines_in_this_network() -> Iterator[tuple[int, list[str]]]:
     """Yield the id and arguments of each dockerd in this network namespace."""
-    ours = os.readlink("/proc/self/ns/net")
+    ours = Path("/proc/self/ns/net").readlink()
     for pid in all_processes():
         arguments = command_line(pid)
         if not arguments or Path(arguments[0]).name != "dockerd":
             continue
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{pid}/ns/net") == ours:
+            if Path(f"/proc/{pid}/ns/net").readlink() == ours:
                 yield pid, arguments
 
 
 def _option(arguments: list[str], name: str) -> list[str]:
     """Return the values of `--name=value` and `--name value`."""
     values = [a.partition("=")[2] for a in arguments if a.startswith(f"{name}=")]
-    values += [b for a, b in zip(arguments, arguments[1:], strict=False) if a == name]
+    values += [b for a, b in itertools.pairwise(arguments) if a == name]
     return values
 
 
@@ -258,6 +270,30 @@ def _private_directory_behind(url: str) -> Path | None:
             if (directory / PrivateEngine.RECORD).exists():
                 return directory
     return None
+
+
+@contextlib.contextmanager
+def engine_lock(report: Callable[[str], None]) -> Iterator[None]:
+    """Let one process at a time start a sandbox or stop one.
+
+    Else one might stop a private engine, as nobody uses it, that another just found. The lock
+    is this user's, for all checkouts: they may share an engine.
+
+    Args:
+        report: Takes a line where we must wait.
+    """
+    file = Path(tempfile.gettempdir()) / f"moor-engine-{os.geteuid()}.lock"
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(file, flags, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting for another sandbox that starts or stops")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class PrivateEngine:
@@ -434,8 +470,10 @@ class PrivateEngine:
         end = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
         return "\n".join(
             (
-                f"docker engine: {program} must start and answer within {_START_TIMEOUT:.0f} s, "
-                f"got no answer; the end of {log}:",
+                (
+                    f"docker engine: {program} must start and answer within "
+                    f"{_START_TIMEOUT:.0f} s, got no answer; the end of {log}:"
+                ),
                 *(f"  {line}" for line in end),
             )
         )

@@ -12,21 +12,24 @@ import contextlib
 import re
 import time
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from docker.errors import APIError, DockerException, NotFound
 
 from sandbox.errors import SandboxError
-from sandbox.names import Owner, Role
+from sandbox.names import Role
+from sandbox.options import UNLESS_STOPPED, limited_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from ipaddress import IPv4Address
 
     from docker import DockerClient
+    from docker.models.containers import Container
 
     from sandbox.addresses import AddressBook
+    from sandbox.names import Owner
 
 _READY: Final = b"ready"
 _READY_TIMEOUT: Final = 15.0
@@ -154,8 +157,8 @@ class Gates:
                 cap_add=["NET_BIND_SERVICE"],
                 security_opt=["no-new-privileges"],
                 stop_signal="SIGTERM",
-                restart_policy={"Name": "unless-stopped"},
-                log_config={"Type": "json-file", "Config": {"max-size": "1m"}},
+                restart_policy=UNLESS_STOPPED,
+                log_config=limited_log("1m"),
             )
         except DockerException as error:
             self._book.give_back(own)
@@ -172,7 +175,7 @@ class Gates:
         self._gates.append(gate)
         self._log(f"opened {public} ports {', '.join(map(str, ports))} to {target.instance}")
 
-    def _wait(self, container: Any) -> None:
+    def _wait(self, container: Container) -> None:
         """Wait until the gate listens: before, the engine would accept and then hang up."""
         deadline = time.monotonic() + _READY_TIMEOUT
         while time.monotonic() < deadline:

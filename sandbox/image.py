@@ -111,7 +111,7 @@ def _base(client: DockerClient, report: Callable[[str], None]) -> str:
     if _hub_answers():
         begun = time.monotonic()
         try:
-            client.images.pull(*_PUBLIC_BASE.split(":"))
+            client.images.pull(_PUBLIC_BASE)
         except DockerException as error:
             report(f"{_PUBLIC_BASE} cannot be pulled ({_first_line(error)}), making a base image")
         else:

@@ -19,7 +19,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from sandbox.addresses import gateway
-from sandbox.engine import Engine, PrivateEngine, connect, find_engine
+from sandbox.engine import Engine, PrivateEngine, connect, engine_lock, find_engine
 from sandbox.errors import SandboxError
 from sandbox.image import build_images
 from sandbox.names import PROJECT_LABEL, Owner, Role, project_of
@@ -163,17 +163,21 @@ class Sandbox:
             self._report("the sandbox's settings changed: starting it anew")
             self.stop()
         self._check_api_port()
-        engine = self._engine()
-        try:
-            return self._start_anew(engine)
-        except BaseException:
-            # Also when interrupted: half a sandbox helps nobody.
-            with contextlib.suppress(SandboxError, DockerException):
-                self.stop()
-            raise
+        with engine_lock(self._report):
+            try:
+                return self._start_anew(self._engine())
+            except BaseException:
+                # Also when interrupted: half a sandbox helps nobody.
+                with contextlib.suppress(SandboxError, DockerException):
+                    self._stop()
+                raise
 
     def stop(self) -> None:
         """Remove everything of this sandbox. May be repeated; needs nothing to be running."""
+        with engine_lock(self._report):
+            self._stop()
+
+    def _stop(self) -> None:
         identity = self._emulator_process()
         if identity is not None:
             identity.stop(patience=10)
@@ -325,8 +329,10 @@ class Sandbox:
         lines = self.log_file.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         msg = "\n".join(
             (
-                f"sandbox: the emulator must answer on {parameters.endpoint}, got no answer; "
-                f"the end of {self.log_file}:",
+                (
+                    f"sandbox: the emulator must answer on {parameters.endpoint}, got no answer; "
+                    f"the end of {self.log_file}:"
+                ),
                 *(f"  {line}" for line in lines),
             )
         )

@@ -12,19 +12,23 @@ import tarfile
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from docker.errors import DockerException, NotFound
 from docker.types import Mount
 
 from sandbox.addresses import gateway
 from sandbox.errors import SandboxError
-from sandbox.names import Owner, Role
+from sandbox.names import Role
+from sandbox.options import UNLESS_STOPPED, limited_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from docker import DockerClient
+    from docker.models.containers import Container
+
+    from sandbox.names import Owner
 
 _BOOT_TIMEOUT: Final = 60
 _STOP_TIMEOUT: Final = 60
@@ -102,7 +106,7 @@ class Machines:
                 labels=labels,
                 # The console: what is written to it can be read as the container's log.
                 tty=True,
-                log_config={"Type": "json-file", "Config": {"max-size": "4m"}},
+                log_config=limited_log("4m"),
                 network=self._network,
                 networking_config={
                     self._network: self._client.api.create_endpoint_config(
@@ -127,7 +131,7 @@ class Machines:
                     "/run/lock": "",
                     "/tmp": "exec,mode=1777",  # noqa: S108  # a path inside the machine
                 },
-                restart_policy={"Name": "unless-stopped"},
+                restart_policy=UNLESS_STOPPED,
                 stop_signal="SIGRTMIN+3",
             )
             container.put_archive("/", _archive(self._files(spec)))
@@ -185,7 +189,7 @@ class Machines:
         found = self._client.api.containers(all=True, filters=self._owner.filters())
         return {item["Names"][0].lstrip("/"): item["State"] for item in found}
 
-    def _get(self, instance: str) -> Any:
+    def _get(self, instance: str) -> Container:
         return self._client.containers.get(self.name(instance))
 
     def _files(self, spec: MachineSpec) -> Mapping[str, bytes]:
@@ -198,7 +202,7 @@ class Machines:
             "docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode(),
         }
 
-    def _wait(self, container: Any) -> None:
+    def _wait(self, container: Container) -> None:
         command = ["/usr/lib/moor/wait-until-ready", str(_BOOT_TIMEOUT)]
         try:
             status, output = container.exec_run(command)
@@ -206,7 +210,7 @@ class Machines:
             status, output = 1, str(error).encode()
         if status == 0:
             return
-        text = output.decode(errors="replace").strip().splitlines()
+        text = bytes(output).decode(errors="replace").strip().splitlines()
         reason = text[0] if text else "it ended while booting"
         console = _console(container, _CONSOLE_LINES)
         msg = "\n".join(
@@ -242,7 +246,7 @@ def name_servers(files: tuple[str, ...] = ()) -> tuple[IPv4Address, ...]:
     return ()
 
 
-def _console(container: Any, lines: int) -> str:
+def _console(container: Container, lines: int) -> str:
     output = container.logs(tail=lines).decode(errors="replace")
     return plain(output)
 

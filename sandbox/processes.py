@@ -6,6 +6,7 @@ with its start time, as the kernel counts it, so that nothing foreign is ever st
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -102,7 +103,5 @@ def all_processes() -> list[int]:
 
 def _reap(pid: int) -> None:
     """Collect a child that ended: as a zombie it would look alive to others."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass

@@ -15,6 +15,7 @@ from docker.errors import APIError, DockerException, NotFound
 from sandbox.addresses import gateway, registry_address, service_address
 from sandbox.errors import SandboxError
 from sandbox.names import Role
+from sandbox.options import UNLESS_STOPPED, limited_log
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -70,8 +71,8 @@ class Registry:
                 ports={f"{_PORT_INSIDE}/tcp": [(host, parameters.registry_port) for host in where]},
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
-                restart_policy={"Name": "unless-stopped"},
-                log_config={"Type": "json-file", "Config": {"max-size": "1m"}},
+                restart_policy=UNLESS_STOPPED,
+                log_config=limited_log("1m"),
             )
             container.start()
         except DockerException as error:

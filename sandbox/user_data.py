@@ -19,7 +19,6 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
-import os
 import re
 import subprocess
 import sys
@@ -298,7 +297,9 @@ class _Reader:
 
 
 def _kind(value: object) -> str:
-    return {dict: "a mapping", list: "a list", str: "text"}.get(type(value), repr(value))
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else repr(value)
 
 
 def _text(value: object, where: str) -> str:
@@ -480,21 +481,7 @@ class Machine:
             if unit.name.endswith((".network", ".netdev", ".link")):
                 self._log(f"network unit {unit.name} is not acted on")
                 continue
-            folder = "/run/systemd/system" if unit.runtime else "/etc/systemd/system"
-            destination = f"{folder}/{unit.name}"
-            if unit.content:
-                self._write(WrittenFile(path=destination, content=unit.content.encode()))
-                reload = True
-            for drop_in in unit.drop_ins:
-                if drop_in.name and drop_in.content:
-                    path = f"{destination}.d/{drop_in.name}"
-                    self._write(WrittenFile(path=path, content=drop_in.content.encode()))
-                    reload = True
-            if unit.mask:
-                self._mask(destination)
-                reload = True
-            elif unit.runtime:
-                reload = self._unmask(destination) or reload
+            reload = self._place(unit) or reload
             if unit.enable:
                 options = ["--runtime"] if unit.runtime else []
                 self._must(
@@ -512,6 +499,24 @@ class Machine:
             outcome = "done" if status == 0 else f"failed ({status})"
             self._log(f"{unit.command} {unit.name}: {outcome}")
 
+    def _place(self, unit: Unit) -> bool:
+        """Write a unit's files. Returns whether systemd must read them."""
+        folder = "/run/systemd/system" if unit.runtime else "/etc/systemd/system"
+        destination = f"{folder}/{unit.name}"
+        files = [(destination, unit.content)] if unit.content else []
+        files += [
+            (f"{destination}.d/{drop_in.name}", drop_in.content)
+            for drop_in in unit.drop_ins
+            if drop_in.name and drop_in.content
+        ]
+        for path, content in files:
+            self._write(WrittenFile(path=path, content=content.encode()))
+        if unit.mask:
+            self._mask(destination)
+            return True
+        unmasked = unit.runtime and self._unmask(destination)
+        return unmasked or bool(files)
+
     def _mask(self, destination: str) -> None:
         path = self._path(destination)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -521,7 +526,7 @@ class Machine:
 
     def _unmask(self, destination: str) -> bool:
         path = self._path(destination)
-        if path.is_symlink() and os.readlink(path) == "/dev/null":
+        if path.is_symlink() and path.readlink() == Path("/dev/null"):
             path.unlink()
             return True
         return False

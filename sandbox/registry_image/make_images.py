@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  # runs in the image, alone
 """Writes small images straight into a registry's storage.
 
 Runs while the registry's image is built, so that no engine has to push anything and the
