@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -72,6 +73,14 @@ def connect(url: str) -> docker.DockerClient:
     Raises:
         DockerException: It does not answer.
     """
+    if url.startswith("unix://"):
+        # First by hand: the library leaves a socket open where nobody answers.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(url.removeprefix("unix://"))
+            except OSError as error:
+                msg = f"{url}: {error.strerror}"
+                raise DockerException(msg) from error
     client = docker.DockerClient(base_url=url, version="auto", timeout=_ANSWER_TIMEOUT)
     client.ping()
     return client
@@ -450,17 +459,17 @@ class PrivateEngine:
         return identity
 
     def _wait_for(
-        self, socket: Path, process: ProcessIdentity, program: str, *, ask: bool = False
+        self, path: Path, process: ProcessIdentity, program: str, *, ask: bool = False
     ) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < deadline:
             if not process.is_alive():
                 break
-            if socket.exists():
+            if path.exists():
                 if not ask:
                     return
                 with contextlib.suppress(DockerException):
-                    connect(f"unix://{socket}").close()
+                    connect(f"unix://{path}").close()
                     return
             time.sleep(0.05)
         raise SandboxError(self._failure(program))

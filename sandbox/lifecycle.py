@@ -208,8 +208,8 @@ class Sandbox:
         answer = self._ask("POST", RECONCILE, running.api_port)
         if answer is None or "error" in answer:
             # The engine went away beneath it. Its address stays the same.
-            engine = self._engine()
-            engine.client.close()
+            with engine_lock(self._report):
+                self._engine().client.close()
             answer = self._ask("POST", RECONCILE, running.api_port)
         if answer is None or "error" in answer:
             reason = (answer or {}).get("error", "no answer")

@@ -23,7 +23,7 @@ from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -210,7 +210,7 @@ class Machines:
             status, output = 1, str(error).encode()
         if status == 0:
             return
-        text = bytes(output).decode(errors="replace").strip().splitlines()
+        text = _as_bytes(output).decode(errors="replace").strip().splitlines()
         reason = text[0] if text else "it ended while booting"
         console = _console(container, _CONSOLE_LINES)
         msg = "\n".join(
@@ -249,6 +249,10 @@ def name_servers(files: tuple[str, ...] = ()) -> tuple[IPv4Address, ...]:
 def _console(container: Container, lines: int) -> str:
     output = container.logs(tail=lines).decode(errors="replace")
     return plain(output)
+
+
+def _as_bytes(output: bytes | Iterator[bytes]) -> bytes:
+    return output if isinstance(output, bytes) else b"".join(output)
 
 
 def plain(text: str) -> str:

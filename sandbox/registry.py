@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, DockerException, NotFound
 
@@ -59,6 +59,8 @@ class Registry:
         self.remove()
         own = str(registry_address(parameters.subnet))
         where = (str(gateway(parameters.subnet)), str(service_address(parameters.addresses)))
+        # Any: the published types do not know that a port may be published more than once.
+        ports: Any = {f"{_PORT_INSIDE}/tcp": [(host, parameters.registry_port) for host in where]}
         try:
             container = self._client.containers.create(
                 image,
@@ -68,7 +70,7 @@ class Registry:
                 networking_config={
                     parameters.network: self._client.api.create_endpoint_config(ipv4_address=own)
                 },
-                ports={f"{_PORT_INSIDE}/tcp": [(host, parameters.registry_port) for host in where]},
+                ports=ports,
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 restart_policy=UNLESS_STOPPED,

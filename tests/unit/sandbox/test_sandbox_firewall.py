@@ -1,0 +1,77 @@
+"""Which ports the security groups open."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.firewall import WELL_KNOWN, WIDEST_RANGE, IngressRule, OpenPorts, open_ports
+
+
+def rule(
+    first: int | None,
+    last: int | None = None,
+    *,
+    cidr: str = "127.0.0.0/8",
+    protocol: str = "tcp",
+) -> IngressRule:
+    return IngressRule(
+        protocol=protocol, from_port=first, to_port=first if last is None else last, cidr=cidr
+    )
+
+
+def test_nothing_is_open_without_a_rule() -> None:
+    assert open_ports([]) == OpenPorts(ports=frozenset())
+
+
+def test_a_rule_opens_its_ports() -> None:
+    assert open_ports([rule(22), rule(8000, 8002)]).ports == {22, 8000, 8001, 8002}
+
+
+def test_a_rule_for_others_opens_nothing() -> None:
+    rules = [
+        rule(22, cidr="203.0.113.0/24"),
+        rule(80, cidr=""),
+        rule(53, protocol="udp"),
+        rule(-1, protocol="icmp"),
+    ]
+    assert open_ports(rules) == OpenPorts(ports=frozenset())
+
+
+def test_who_calls_decides() -> None:
+    rules = [rule(22, cidr="203.0.113.0/24")]
+    assert open_ports(rules, IPv4Address("203.0.113.7")).ports == {22}
+
+
+def test_a_network_with_host_bits_is_understood() -> None:
+    assert open_ports([rule(22, cidr="127.0.0.1/8")]).ports == {22}
+
+
+def test_everything_opens_the_well_known_ports_and_says_so() -> None:
+    opened = open_ports([rule(None, cidr="0.0.0.0/0", protocol="-1")])
+    assert opened.ports == frozenset(WELL_KNOWN)
+    assert len(opened.notes) == 1
+    assert opened.notes[0].startswith("ports 0-65535 from 0.0.0.0/0: only 22, 80, ")
+
+
+def test_a_wide_range_without_well_known_ports_opens_none() -> None:
+    opened = open_ports([rule(20000, 30000)])
+    assert opened.ports == frozenset()
+    assert opened.notes == (
+        (
+            "ports 20000-30000 from 127.0.0.0/8: only none opened, as ranges of more than "
+            f"{WIDEST_RANGE} ports are not opened one by one"
+        ),
+    )
+
+
+def test_the_widest_range_is_opened_whole() -> None:
+    assert len(open_ports([rule(1000, 1000 + WIDEST_RANGE - 1)]).ports) == WIDEST_RANGE
+    assert open_ports([rule(1000, 1000 + WIDEST_RANGE)]).notes != ()
+
+
+@given(st.lists(st.integers(min_value=1, max_value=65535), max_size=20))
+def test_single_ports_are_opened_exactly(ports: list[int]) -> None:
+    assert open_ports([rule(port) for port in ports]) == OpenPorts(ports=frozenset(ports))
