@@ -106,7 +106,17 @@ class Machine(Construct):
             lifecycle=TerraformResourceLifecycle(
                 ignore_changes=["ami"],
                 # A new key under the old name would leave the machine with the old key.
-                replace_triggered_by=[key_pair] if key_pair else None,
+                # Spelled out: for the object cdktf writes ${…}, which Terraform refuses here.
+                replace_triggered_by=(
+                    [f"{KeyPair.TF_RESOURCE_TYPE}.{key_pair.friendly_unique_id}"]
+                    if key_pair
+                    else None
+                ),
             ),
         )
         self.id = self.instance.id
+
+
+def _address(key_pair: KeyPair) -> str:
+    # The resource itself would be written as an expression, where only a bare address may stand.
+    return f"{key_pair.terraform_resource_type}.{key_pair.friendly_unique_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from cdktf import TerraformOutput, TerraformStack
@@ -153,7 +154,8 @@ class AwsStack(TerraformStack):
         _output(
             self,
             "ssh",
-            f"ssh -p {ssh.port} -i {ssh.private_key_file} {ssh.user}@{self.public_ip}",
+            f"ssh -p {ssh.port} -i {shlex.quote(str(ssh.private_key_file))} "
+            f"{ssh.user}@{self.public_ip}",
             "the command that opens a shell on the machine",
         )
 
