@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -71,8 +72,28 @@ def _between(low: int, high: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _written_as_text(value: object) -> object:
+    """Refuse a bare number: the number 10 would be the address 0.0.0.10."""
+    if not isinstance(value, str | IPv4Network | IPv6Network):
+        msg = f"must be {_A_NETWORK}"
+        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError only)
+    return value
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        msg = "must name each one once; remove the other"
+        raise ValueError(msg)
+    return values
+
+
+_A_NETWORK: Final = "a network such as 203.0.113.0/24 (no bits set beyond the prefix)"
+
 Port = Annotated[int, Field(strict=True), _between(1, 65535)]
-Cidr = IPv4Network | IPv6Network
+Ports = Annotated[tuple[Port, ...], AfterValidator(_each_once)]
+Cidr = Annotated[IPv4Network | IPv6Network, BeforeValidator(_written_as_text)]
+Cidrs = Annotated[tuple[Cidr, ...], Field(min_length=1), AfterValidator(_each_once)]
+PlainIPv4Network = Annotated[IPv4Network, BeforeValidator(_written_as_text)]
 ImageReference = Annotated[
     str,
     _matching(
@@ -88,10 +109,15 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+"""Source: IANA, "Internet Protocol Version 6 Address Space"."""
+
+
 def covers_internet(networks: Iterable[Cidr]) -> bool:
-    """Tell whether networks together hold every IPv4 or every IPv6 address.
+    """Tell whether networks together hold every public IPv4 or IPv6 address there is.
 
     Halves count too: 0.0.0.0/1 with 128.0.0.0/1 is the whole internet in two lines.
+    So does 2000::/3, which holds every IPv6 address that is given out.
 
     Args:
         networks: Any mixture of IPv4 and IPv6 networks.
@@ -99,15 +125,15 @@ def covers_internet(networks: Iterable[Cidr]) -> bool:
     listed = list(networks)
     v4 = collapse_addresses(n for n in listed if isinstance(n, IPv4Network))
     v6 = collapse_addresses(n for n in listed if isinstance(n, IPv6Network))
-    return any(n.prefixlen == 0 for n in v4) or any(n.prefixlen == 0 for n in v6)
+    return any(n.prefixlen == 0 for n in v4) or any(_GLOBAL_UNICAST.subnet_of(n) for n in v6)
 
 
 class _Guarded(_Model):
     """An access that is dangerous to open to everyone."""
 
     # Declared before `cidrs`, whose validator reads it.
-    open_to_the_whole_internet: bool = False
-    cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1)]
+    open_to_the_whole_internet: Annotated[bool, Field(strict=True)] = False
+    cidrs: Cidrs
 
     @field_validator("cidrs")
     @classmethod
@@ -147,7 +173,7 @@ class DockerApiSettings(_Guarded):
     """
 
     port: Port = 2376
-    service_ports: tuple[Port, ...] = ()
+    service_ports: Ports = ()
 
 
 class HttpSettings(_Model):
@@ -158,8 +184,8 @@ class HttpSettings(_Model):
         cidrs: The networks that may connect; everyone by default.
     """
 
-    ports: Annotated[tuple[Port, ...], Field(min_length=1)] = (80, 443)
-    cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1)] = (
+    ports: Annotated[Ports, Field(min_length=1)] = (80, 443)
+    cidrs: Cidrs = (
         IPv4Network("0.0.0.0/0"),
         IPv6Network("::/0"),
     )
@@ -200,7 +226,11 @@ class KeyPairSettings(_Model):
     @classmethod
     def _usable(cls, value: Path, info: ValidationInfo) -> Path:
         base: Path = (info.context or {}).get("directory", Path.cwd())
-        file = base / value.expanduser()
+        try:
+            file = base / value.expanduser()
+        except RuntimeError:
+            msg = "must begin with a home folder that exists; write the whole path"
+            raise ValueError(msg) from None
         check_private_key_file(file)
         return file
 
@@ -258,8 +288,11 @@ class UpdateSettings(_Model):
 
     @model_validator(mode="after")
     def _whole_window(self) -> Self:
-        if (self.window_start is None) != (self.window_length is None):
-            msg = "window_start and window_length must be given together; add the other one"
+        if self.window_start is not None and self.window_length is None:
+            msg = "window_length: must be set beside window_start; add it"
+            raise ValueError(msg)
+        if self.window_length is not None and self.window_start is None:
+            msg = "window_start: must be set beside window_length; add it"
             raise ValueError(msg)
         return self
 
@@ -315,17 +348,27 @@ class AwsSettings(_Model):
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Self:
+        problems: list[str] = []
         if self.ssh.port == self.docker_api.port:
-            msg = f"ssh.port and docker_api.port must differ, got {self.ssh.port} for both"
-            raise ValueError(msg)
+            problems.append(
+                f"docker_api.port: must differ from ssh.port, got {self.ssh.port} for both"
+            )
         guarded = {self.ssh.port: "ssh.port", self.docker_api.port: "docker_api.port"}
-        for port in self.http.ports:
-            if port in guarded:
-                msg = (
-                    f"http.ports: must not hold {guarded[port]}, got {port}; "
-                    "it would open that port to everyone"
-                )
-                raise ValueError(msg)
+        problems += [
+            f"docker_api.service_ports: must not hold {guarded[port]}, got {port}; remove it"
+            for port in self.docker_api.service_ports
+            if port in guarded
+        ]
+        for port in self.docker_api.service_ports:
+            guarded.setdefault(port, "one of docker_api.service_ports")
+        problems += [
+            f"http.ports: must not hold {guarded[port]}, got {port}; "
+            "it would open that port to everyone"
+            for port in self.http.ports
+            if port in guarded
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
 
@@ -402,8 +445,8 @@ class SandboxSettings(_Model):
     """
 
     api_port: Port = 4599
-    addresses: IPv4Network = IPv4Network("127.18.0.0/24")
-    subnet: IPv4Network = IPv4Network("172.30.18.0/24")
+    addresses: PlainIPv4Network = IPv4Network("127.18.0.0/24")
+    subnet: PlainIPv4Network = IPv4Network("172.30.18.0/24")
     registry_port: Port = 5000
 
     @field_validator("addresses")
@@ -504,9 +547,11 @@ def load_settings(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"{name}: cannot be read: {error}"]) from None
     try:
-        document = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  (a subclass of SafeLoader)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506  (a subclass of SafeLoader)
     except yaml.YAMLError as error:
         raise SettingsError([f"{name}: is not YAML: {_one_line(error)}"]) from None
+    except RecursionError:
+        raise SettingsError([f"{name}: must not be nested this deeply"]) from None
     if not isinstance(document, dict):
         kind = "nothing" if document is None else type(document).__name__
         raise SettingsError([f"{name}: must hold a mapping of settings, got {kind}"])
@@ -518,19 +563,49 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError([f"{name}: {problem}" for problem in unique]) from None
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice: the second would silently win."""
+class _Loader(yaml.SafeLoader):
+    """YAML without its surprises.
+
+    A key given twice is refused: the second would silently win. Of plain words and numbers,
+    only `true`, `false`, `null` and decimal numbers are not text: YAML 1.1 reads `off` as
+    false, `14:00` as 840 and `010` as 8, and none of that is meant in a settings file.
+    """
+
+    # Not SafeLoader's, which belong to everyone.
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}  # type: ignore[misc]
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, KeyError, AttributeError, TypeError):
+            # What PyYAML's constructors of tagged scalars raise on a value that does not fit.
+            raise yaml.MarkedYAMLError(
+                problem=f"the value does not fit its type {node.tag}", problem_mark=node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            key = str(key_node.value)
-            if key in seen and key != "<<":
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key_node, _ in node.value:
+                key = str(key_node.value)
+                if key in seen and key != "<<":
+                    raise yaml.MarkedYAMLError(
+                        problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
+                    )
+                seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(0|[1-9][0-9]*)\.[0-9]+", "-+0123456789"),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first)
+    )
 
 
 def _shown(path: Path) -> str:
@@ -568,9 +643,13 @@ _UNION_BRANCH: Final = re.compile(r"ipv[46]network|function-after\[.*|lax-or-str
 
 def _lines(item: ErrorDetails) -> list[str]:
     """Put one finding of pydantic into the words of the file."""
-    parts = [str(p) for p in item["loc"] if not _UNION_BRANCH.match(str(p))]
-    field = ".".join(parts)
     kind = item["type"]
+    *way, last = [str(p) for p in item["loc"]] or [""]
+    # What pydantic adds to the way; but a key of the file may have such a name.
+    parts = [p for p in way if not _UNION_BRANCH.fullmatch(p)]
+    if kind == "extra_forbidden" or not _UNION_BRANCH.fullmatch(last):
+        parts.append(last)
+    field = ".".join(p if p.isprintable() else repr(p) for p in parts)
     context = item.get("ctx", {})
     value = item["input"]
     if kind == "missing":
@@ -596,7 +675,7 @@ def _own_errors(field: str, text: str, value: object) -> list[str]:
 
 def _requirement(kind: str, context: dict[str, Any], message: str) -> str:
     if kind in {"ip_v4_network", "ip_v6_network", "ip_v4_address", "ip_any_network"}:
-        return "must be a network such as 203.0.113.0/24 (no bits set beyond the prefix)"
+        return f"must be {_A_NETWORK}"
     fixed = {
         "int_type": "must be a whole number",
         "int_parsing": "must be a whole number",
