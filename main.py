@@ -58,7 +58,10 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")
     # The command line names its output folder; a plain `python main.py` uses ours.
-    app = App(outdir=os.environ.get("CDKTF_OUTDIR", str(environment.output)))
+    output = Path(os.environ.get("CDKTF_OUTDIR", environment.output))
+    # cdktf makes the last folder of the path only.
+    output.mkdir(parents=True, exist_ok=True)
+    app = App(outdir=str(output))
     add_stacks(app, environment=environment, settings=settings, identity=identity)
     app.synth()
 
@@ -70,7 +73,11 @@ def ensure_identity(environment: Environment, settings: Settings) -> Identity:
         ValueError: A file that exists cannot be used.
         OSError: A file cannot be read or written.
     """
-    pki = Pki(environment.pki, environment.certificates)
+    pki = Pki(
+        pki_dir=environment.pki,
+        certificates_dir=environment.certificates,
+        name=f"{settings.project}-{environment.name}"[:40],
+    )
     pki.ensure()
     key_pair = settings.aws.key_pair
     public_key: str | None = None

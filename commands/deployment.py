@@ -90,10 +90,7 @@ def destroy(
             )
         except CommandError as error:
             console.print(f"[yellow]{error}[/]\nthe sandbox is removed as a whole instead")
-    sandbox.stop()
-    if terraform_state.resource_count(environment):
-        terraform_state.set_aside(environment)
-    sandbox_control.forget(environment)
+    sandbox_control.stop(environment, settings.sandbox, console.print)
     outputs_file(environment).unlink(missing_ok=True)
     console.print(
         f"[green]nothing is left of the environment {environment.name}[/] but its keys, "
@@ -154,7 +151,7 @@ def _cdktf(
         )
         _check(name, done.returncode, None)
         return
-    arguments.append("--auto-approve")
+    arguments += ["--auto-approve", "--no-color"]
     log = environment.log / f"{name}.log"
     status = _logged(toolchain.command(arguments, environment), variables, log, console)
     _check(name, status, log)

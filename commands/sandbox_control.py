@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from docker.errors import DockerException
+
 from commands import terraform_state
+from commands.failure import CommandError
+from sandbox.errors import SandboxError
 from sandbox.lifecycle import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from constructs_lib.environment import Environment
@@ -29,11 +34,38 @@ def ready(
         environment: The environment.
         settings: Its sandbox.
         report: Takes one line at a time for a person to read.
+
+    Raises:
+        CommandError: The sandbox cannot start.
     """
+    with _in_our_words():
+        return _ready(environment, settings, report)
+
+
+def stop(
+    environment: Environment, settings: SandboxSettings, report: Callable[[str], None]
+) -> None:
+    """Stop the sandbox, and set aside a state whose resources are gone with it.
+
+    Raises:
+        CommandError: The sandbox cannot stop.
+    """
+    with _in_our_words():
+        Sandbox(environment, settings, report).stop()
+    if terraform_state.resource_count(environment):
+        terraform_state.set_aside(environment)
+    _generation_file(environment).unlink(missing_ok=True)
+
+
+def _ready(
+    environment: Environment, settings: SandboxSettings, report: Callable[[str], None]
+) -> Sandbox:
     sandbox = Sandbox(environment, settings, report)
     status = sandbox.start()
+    for change in status.changes:
+        report(change)
     if terraform_state.resource_count(environment) == 0:
-        if status.instances:
+        if any(instance.state != "terminated" for instance in status.instances):
             report("the sandbox holds machines that no Terraform state knows: starting it afresh")
             sandbox.stop()
             status = sandbox.start()
@@ -50,12 +82,15 @@ def ready(
 def is_lost(environment: Environment, sandbox: Sandbox) -> bool:
     """Tell whether the state speaks of an emulated AWS that does not run any more."""
     status = sandbox.status()
-    return status is None or _read(_generation_file(environment)) != status.generation
+    return not status.running or _read(_generation_file(environment)) != status.generation
 
 
-def forget(environment: Environment) -> None:
-    """Forget which emulated AWS the state belongs to."""
-    _generation_file(environment).unlink(missing_ok=True)
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except (SandboxError, DockerException) as error:
+        raise CommandError(str(error)) from error
 
 
 def _remember(environment: Environment, generation: str) -> None:

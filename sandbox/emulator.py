@@ -79,6 +79,7 @@ class Emulator:
             image=parameters.machine_image,
             network=parameters.network,
             subnet=parameters.subnet,
+            registry_port=parameters.registry_port,
         )
         self._gates = Gates(
             self._client,

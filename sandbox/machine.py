@@ -66,6 +66,7 @@ class Machines:
         image: The machine image.
         network: The name of the sandbox's network.
         subnet: Its addresses.
+        registry_port: TCP port of the registry on the subnet's gateway.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Machines:
         image: str,
         network: str,
         subnet: IPv4Network,
+        registry_port: int,
     ) -> None:
         self._client = client
         self._owner = owner
         self._image = image
         self._network = network
         self._subnet = subnet
+        self._registry = f"{gateway(subnet)}:{registry_port}"
 
     def name(self, instance: str) -> str:
         """Return the name of an instance's container."""
@@ -194,7 +197,12 @@ class Machines:
 
     def _files(self, spec: MachineSpec) -> Mapping[str, bytes]:
         servers = name_servers() or (gateway(self._subnet),)
-        options = [f"--insecure-registry={self._subnet}", *(f"--dns={s}" for s in servers)]
+        # The subnet is for the engine's own pulls; BuildKit inside it compares whole names only.
+        registries = (str(self._subnet), self._registry)
+        options = [
+            *(f"--insecure-registry={registry}" for registry in registries),
+            *(f"--dns={server}" for server in servers),
+        ]
         return {
             "user-data": spec.user_data,
             "authorized-keys": "".join(f"{k.strip()}\n" for k in spec.authorized_keys).encode(),
