@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _READY_TIMEOUT: Final = 60.0
 _RECONCILE_TIMEOUT: Final = 150.0
+_ASK_TIMEOUT: Final = 10.0
+_DYING_TIMEOUT: Final = 2.0
 _LOG_LIMIT: Final = 1_000_000
 _LOG_LINES: Final = 15
 _NARROW_PREFIX: Final = 17
@@ -156,12 +158,25 @@ class Sandbox:
         Raises:
             SandboxError: It cannot start. What this call started is stopped again.
         """
+        try:
+            return self._start()
+        except SandboxError as error:
+            if not str(error).startswith("sandbox."):
+                raise
+            # It is a setting that must change: say in which file.
+            msg = f"{self._settings_file}: {error}"
+            raise SandboxError(msg) from error
+
+    def _start(self) -> SandboxStatus:
         running = self._running_parameters()
         if running is not None:
             if self._same_settings(running):
-                return self._refresh(running)
-            self._report("the sandbox's settings changed: starting it anew")
-            self.stop()
+                status = self._refresh(running)
+                if status is not None:
+                    return status
+            else:
+                self._report("the sandbox's settings changed: starting it anew")
+                self.stop()
         self._check_api_port()
         with engine_lock(self._report):
             try:
@@ -204,8 +219,11 @@ class Sandbox:
 
     # Starting
 
-    def _refresh(self, running: Parameters) -> SandboxStatus:
+    def _refresh(self, running: Parameters) -> SandboxStatus | None:
+        """Put right what changed. Returns None where the emulator is just dying."""
         answer = self._ask("POST", RECONCILE, running.api_port)
+        if answer is None and self._has_died():
+            return None
         if answer is None or "error" in answer:
             # The engine went away beneath it. Its address stays the same.
             with engine_lock(self._report):
@@ -338,6 +356,22 @@ class Sandbox:
         )
         raise SandboxError(msg)
 
+    def _has_died(self) -> bool:
+        """Tell whether the emulator's process is gone, or goes within a moment."""
+        deadline = time.monotonic() + _DYING_TIMEOUT
+        while time.monotonic() < deadline:
+            if self._emulator_process() is None:
+                return True
+            time.sleep(0.02)
+        return False
+
+    @property
+    def _settings_file(self) -> Path:
+        file = self._environment.settings_file
+        with contextlib.suppress(ValueError):
+            file = file.relative_to(self._environment.root)
+        return file
+
     def _check_api_port(self) -> None:
         port = self._settings.api_port
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -345,14 +379,13 @@ class Sandbox:
             try:
                 probe.bind((HOST, port))
             except OSError as error:
-                answer = self._ask("GET", ROUTE, port)
+                answer = self._ask("GET", ROUTE, port, timeout=1.0)
                 holder = "another program listens"
                 if answer is not None and "environment" in answer:
                     holder = f"the sandbox of environment {answer['environment']!r} listens"
                 msg = (
-                    f"{self._environment.settings_file}: sandbox.api_port: must be free on "
-                    f"{HOST}, got {port}, on which {holder}; choose another port or stop it "
-                    f"({error.strerror})"
+                    f"sandbox.api_port: must be free on {HOST}, got {port}, on which {holder}; "
+                    f"choose another port or stop it ({error.strerror})"
                 )
                 raise SandboxError(msg) from error
 
@@ -438,8 +471,11 @@ class Sandbox:
             running.registry_port,
         ) == (settings.api_port, settings.addresses, settings.subnet, settings.registry_port)
 
-    def _ask(self, method: str, path: str, port: int) -> dict[str, Any] | None:
-        timeout = _RECONCILE_TIMEOUT if method == "POST" else 10.0
+    def _ask(
+        self, method: str, path: str, port: int, timeout: float | None = None
+    ) -> dict[str, Any] | None:
+        if timeout is None:
+            timeout = _RECONCILE_TIMEOUT if method == "POST" else _ASK_TIMEOUT
         connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
         try:
             connection.request(method, path)

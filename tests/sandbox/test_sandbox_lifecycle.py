@@ -1,0 +1,230 @@
+"""Starting, stopping and losing a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from trial_sandbox import (
+    OTHER_SETTINGS,
+    ROOT,
+    SETTINGS,
+    client,
+    footprint,
+    is_open,
+    make_sandbox,
+    running,
+)
+
+from sandbox.engine import connect
+from sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.lifecycle import Sandbox
+
+NAME = "sandbox-test"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Return a sandbox that is down, and leave none behind."""
+    made = make_sandbox()
+    made.stop()
+    yield made
+    made.stop()
+
+
+def emulator_process() -> int:
+    file = ROOT / ".moor" / NAME / "sandbox" / "process.json"
+    pid: int = json.loads(file.read_text())["pid"]
+    return pid
+
+
+def run_instance(sandbox: Sandbox) -> str:
+    ec2 = client(sandbox, "ec2")
+    image = ec2.describe_images(Owners=["075585003325"])["Images"][0]["ImageId"]
+    answer = ec2.run_instances(ImageId=image, InstanceType="t3.small", MinCount=1, MaxCount=1)
+    instance: str = answer["Instances"][0]["InstanceId"]
+    return instance
+
+
+def containers(sandbox: Sandbox) -> list[str]:
+    docker = connect(sandbox.status().engine_url)
+    found = docker.api.containers(all=True, filters={"label": f"moor.environment={NAME}"})
+    docker.close()
+    return sorted(c["Names"][0].lstrip("/") for c in found)
+
+
+def test_stopping_leaves_nothing(sandbox: Sandbox) -> None:
+    before = footprint(sandbox)
+    sandbox.start()
+    run_instance(sandbox)
+    assert footprint(sandbox) != before
+    sandbox.stop()
+    assert footprint(sandbox) == before
+    assert not (ROOT / ".moor" / NAME / "sandbox").exists()
+    sandbox.stop()
+    assert footprint(sandbox) == before
+
+
+def test_starting_again_changes_nothing_and_is_quick(sandbox: Sandbox) -> None:
+    first = sandbox.start()
+    begun = time.monotonic()
+    second = sandbox.start()
+    assert time.monotonic() - begun < 0.5
+    assert second == first
+    assert sandbox.status() == first
+
+
+def test_a_stopped_sandbox_says_so(sandbox: Sandbox) -> None:
+    status = sandbox.status()
+    assert not status.running
+    assert status.generation == ""
+
+
+def test_a_killed_emulator_is_replaced_and_its_machines_are_removed(sandbox: Sandbox) -> None:
+    first = sandbox.start()
+    instance = run_instance(sandbox)
+    assert f"moor-{NAME}-{instance}" in containers(sandbox)
+    os.kill(emulator_process(), signal.SIGKILL)
+    second = sandbox.start()
+    assert second.generation != first.generation
+    assert second.instances == ()
+    assert containers(sandbox) == [f"moor-{NAME}-registry"]
+
+
+def test_a_killed_emulators_sandbox_can_be_stopped(sandbox: Sandbox) -> None:
+    before = footprint(sandbox)
+    sandbox.start()
+    run_instance(sandbox)
+    os.kill(emulator_process(), signal.SIGKILL)
+    sandbox.stop()
+    assert footprint(sandbox) == before
+
+
+def test_a_lost_registry_is_started_again(sandbox: Sandbox) -> None:
+    first = sandbox.start()
+    docker = connect(first.engine_url)
+    docker.api.remove_container(f"moor-{NAME}-registry", force=True)
+    docker.close()
+    second = sandbox.start()
+    assert second.generation == first.generation
+    assert second.changes == ("the registry was down; started",)
+    assert is_open(str(SETTINGS.addresses[1]), SETTINGS.registry_port)
+
+
+def test_changed_settings_start_it_anew(sandbox: Sandbox) -> None:
+    first = sandbox.start()
+    changed = make_sandbox(settings=SETTINGS.model_copy(update={"api_port": 4697}))
+    second = changed.start()
+    assert second.generation != first.generation
+    assert second.endpoint_url == "http://127.0.0.1:4697"
+    assert not is_open("127.0.0.1", SETTINGS.api_port)
+
+
+def test_two_sandboxes_run_side_by_side(sandbox: Sandbox) -> None:
+    with running(make_sandbox("sandbox-other", OTHER_SETTINGS)) as other:
+        sandbox.start()
+        mine = run_instance(sandbox)
+        theirs = run_instance(other)
+        assert [i.id for i in sandbox.status().instances] == [mine]
+        assert [i.id for i in other.status().instances] == [theirs]
+        sandbox.stop()
+        assert other.status().running
+        assert other.start().changes == ()
+
+
+def listening(address: str, port: int) -> socket.socket:
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind((address, port))
+    taken.listen()
+    return taken
+
+
+def test_starting_fails_when_the_api_port_is_taken(sandbox: Sandbox) -> None:
+    before = footprint(sandbox)
+    with listening("127.0.0.1", SETTINGS.api_port), pytest.raises(SandboxError) as caught:
+        sandbox.start()
+    assert str(caught.value) == (
+        f"environments/{NAME}.yaml: sandbox.api_port: must be free on 127.0.0.1, got "
+        f"{SETTINGS.api_port}, on which another program listens; choose another port or stop it "
+        "(Address already in use)"
+    )
+    assert footprint(sandbox) == before
+
+
+def test_starting_fails_when_the_registry_port_is_taken(sandbox: Sandbox) -> None:
+    before = footprint(sandbox)
+    address, port = str(SETTINGS.addresses[1]), SETTINGS.registry_port
+    with listening(address, port), pytest.raises(SandboxError) as caught:
+        sandbox.start()
+    assert str(caught.value) == (
+        f"environments/{NAME}.yaml: sandbox.registry_port: must be a free port on "
+        f"{SETTINGS.subnet[1]} and {address}, got {port}, on which another program listens; choose another"
+    )
+    assert footprint(sandbox) == before
+
+
+def test_starting_fails_when_the_subnet_is_in_use(sandbox: Sandbox) -> None:
+    settings = OTHER_SETTINGS.model_copy(update={"subnet": SETTINGS.subnet})
+    sandbox.start()
+    other = make_sandbox("sandbox-other", settings)
+    before = footprint(sandbox)
+    with pytest.raises(SandboxError) as caught:
+        other.start()
+    assert str(caught.value) == (
+        "environments/sandbox-other.yaml: sandbox.subnet: must not overlap a network of this "
+        f"computer, got {SETTINGS.subnet}, which overlaps {SETTINGS.subnet} of network "
+        f"moor-{NAME}; choose another"
+    )
+    assert footprint(sandbox) == before
+
+
+def ask(sandbox: Sandbox, path: str, **headers: str) -> tuple[int, Any]:
+    request = urllib.request.Request(f"{sandbox.endpoint_url}{path}", headers=headers)  # noqa: S310  # our own address
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # the same
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def test_the_api_is_for_this_computer_and_not_for_web_pages(sandbox: Sandbox) -> None:
+    status = sandbox.start()
+    code, data = ask(sandbox, "/moor-sandbox")
+    assert (code, data["generation"]) == (200, status.generation)
+    assert ask(sandbox, "/moor-sandbox", Origin="http://example.test")[0] == 403
+    assert ask(sandbox, "/moto-api/reset")[0] == 404
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Sends nothing: it only asks the kernel for this computer's own address.
+        probe.connect(("192.0.2.1", 9))
+        own = probe.getsockname()[0]
+    assert not is_open(own, SETTINGS.api_port)
+
+
+def test_the_variables_keep_real_accounts_out(sandbox: Sandbox) -> None:
+    variables = sandbox.environment_variables()
+    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4699"
+    assert variables["AWS_PROFILE"] is None
+    assert variables["AWS_SESSION_TOKEN"] is None
+
+
+def test_sts_and_s3_answer_too(sandbox: Sandbox) -> None:
+    sandbox.start()
+    assert client(sandbox, "sts").get_caller_identity()["Account"] == "123456789012"
+    s3 = client(sandbox, "s3")
+    where = {"LocationConstraint": "eu-central-1"}
+    s3.create_bucket(Bucket="state", CreateBucketConfiguration=where)
+    s3.put_object(Bucket="state", Key="a", Body=b"x")
+    assert s3.get_object(Bucket="state", Key="a")["Body"].read() == b"x"
