@@ -29,7 +29,7 @@ status: ## Tell what is deployed and what runs
 	@$(MOOR) status
 
 graph: ## Draw Terraform's graph of each stack as SVG and PNG
-	@$(SETUP)
+	@$(SETUP) --for graph
 	@$(MOOR) graph
 
 synth: ## Write the Terraform configuration of both stacks; needs no Docker and no network

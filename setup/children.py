@@ -115,14 +115,16 @@ def read(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a command and whatever it has started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        deadline = time.monotonic() + _GRACE
-        while time.monotonic() < deadline:
-            if process.poll() is not None and not _group_lives(process.pid):
-                return
-            time.sleep(0.05)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline:
+        if process.poll() is not None and not _group_lives(process.pid):
+            return
+        time.sleep(0.05)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _group_lives(group: int) -> bool:

@@ -49,7 +49,7 @@ PURPOSES: Final[dict[str, tuple[str, ...]]] = {
     "test": tuple(step.name for step in STEPS),
     "synth": ("terraform", "shims", "node", "warm"),
     "check": ("packages",),
-    "graph": ("graphviz",),
+    "graph": ("graphviz", "shims", "node", "warm", "docker-provider"),
 }
 """What each purpose needs, apart from what these steps need themselves."""
 

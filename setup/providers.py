@@ -45,6 +45,9 @@ _PROBE_TIMEOUT: Final = 3.0
 _PROBES: Final = 2
 _PROBE_LIMIT: Final = 65536
 
+_FOLDER: Final = re.compile(r'^[^#\n]*\b(?:path|plugin_cache_dir)\s*=\s*"([^"]+)"', re.MULTILINE)
+"""A folder of providers in a CLI configuration file."""
+
 Version = tuple[int, int, int]
 
 
@@ -163,10 +166,7 @@ def _folders_in(configuration: Path) -> list[Path]:
         text = configuration.read_text(errors="replace")
     except OSError:
         return []
-    return [
-        Path(p)
-        for p in re.findall(r'^[^#\n]*\b(?:path|plugin_cache_dir)\s*=\s*"([^"]+)"', text, re.M)
-    ]
+    return [Path(match[1]) for match in _FOLDER.finditer(text)]
 
 
 def find(provider: Provider, trees: Iterable[Path], platform: str) -> Found | None:
@@ -182,13 +182,12 @@ def find(provider: Provider, trees: Iterable[Path], platform: str) -> Found | No
     """
     best: Found | None = None
     for tree in trees:
-        folder = tree / TREE / provider.source
         try:
-            names = sorted(os.listdir(folder))
+            paths = sorted((tree / TREE / provider.source).iterdir())
         except OSError:
             continue
-        for name in names:
-            found = _read_entry(provider, tree, folder / name, platform)
+        for path in paths:
+            found = _read_entry(provider, tree, path, platform)
             if found is not None and (best is None or found.version > best.version):
                 best = found
     return best
@@ -323,7 +322,7 @@ class Providers(Step):
         if not isinstance(providers, dict):
             return False
         files = [*providers.get("files", []), *filter(None, [record.get("configuration")])]
-        return all(os.path.exists(file) for file in files)  # noqa: PTH110 - may be no string's path
+        return all(Path(file).exists() for file in files)
 
     def run(self) -> str:
         """Decide, and record it."""

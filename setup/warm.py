@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Final
 
 from setup.step import Step, digest_of
@@ -9,12 +10,8 @@ from setup.step import Step, digest_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MODULES: Final = (
-    "cdktf",
-    "cdktf_cdktf_provider_aws.provider",
-    "cdktf_cdktf_provider_docker.provider",
-)
-"""Importing these makes jsii unpack the JavaScript of the bindings."""
+PACKAGES: Final = ("cdktf", "cdktf_cdktf_provider_aws", "cdktf_cdktf_provider_docker")
+"""The packages with JavaScript inside."""
 
 
 class Warm(Step):
@@ -24,16 +21,16 @@ class Warm(Step):
     after = ("packages",)
 
     def inputs(self) -> Mapping[str, object]:
-        """Return the packages and what is imported of them."""
-        return {"lock": digest_of(self.project.root / "Pipfile.lock"), "modules": MODULES}
+        """Return the packages."""
+        return {"lock": digest_of(self.project.root / "Pipfile.lock"), "packages": PACKAGES}
 
     def is_intact(self) -> bool:
         """Return whether there is a cache."""
         return self.project.jsii_cache.is_dir()
 
     def run(self) -> str:
-        """Import the bindings once."""
-        self.project.jsii_cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        program = "\n".join(f"import {module}" for module in MODULES)
-        self.command(self.project.python, "-c", program)
+        """Load the bindings once."""
+        shutil.rmtree(self.project.jsii_cache, ignore_errors=True)
+        self.project.jsii_cache.mkdir(mode=0o700, parents=True)
+        self.command(self.project.python, "-m", "setup.unpack_bindings", *PACKAGES)
         return "the bindings are unpacked"

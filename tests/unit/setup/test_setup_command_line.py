@@ -1,0 +1,75 @@
+"""The command line, the order of the steps, and the variables of commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from setup.command_line import PURPOSES, REDECIDED, STEPS, closure, main
+from setup.variables import child_variables, go_variables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from setup.project import Project
+
+
+def test_each_step_comes_after_those_that_it_needs() -> None:
+    done: set[str] = set()
+    for step in STEPS:
+        assert done.issuperset(step.after), step.name
+        done.add(step.name)
+    assert done.issuperset(REDECIDED)
+
+
+def test_what_the_purposes_need() -> None:
+    assert {purpose: closure(names) for purpose, names in PURPOSES.items()} == {
+        "up": {step.name for step in STEPS},
+        "test": {step.name for step in STEPS},
+        "synth": {"terraform", "pipenv", "packages", "shims", "node", "warm"},
+        "check": {"pipenv", "packages"},
+        "graph": {step.name for step in STEPS} - {"engine"},
+    }
+
+
+def test_a_step_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--only", "everything"])
+    assert "invalid choice: 'everything'" in capsys.readouterr().err
+
+
+def test_everything_that_commands_write_is_in_the_project(project: Project, home: Path) -> None:
+    given = {"HOME": str(home), "PIP_CERT": "/ca.pem", "https_proxy": "http://proxy", "PATH": "/"}
+    variables = child_variables(project, given) | go_variables(project, given)
+
+    assert {name: variables[name] for name in given} == given
+    root = str(project.tools)
+    writers = {
+        "CDKTF_HOME",
+        "GOCACHE",
+        "GOMODCACHE",
+        "GOPATH",
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT",
+        "PIPENV_CACHE_DIR",
+        "PIP_CACHE_DIR",
+        "RUSTUP_HOME",
+        "TMPDIR",
+        "VIRTUALENV_OVERRIDE_APP_DATA",
+        "XDG_CONFIG_HOME",
+        "npm_config_cache",
+    }
+    assert {name for name, value in variables.items() if value.startswith(root)} == writers
+    assert variables["GOENV"] == str(home / ".config" / "go" / "env")
+
+
+def test_what_would_mix_in_other_packages_is_hidden(project: Project) -> None:
+    given = dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_USER"), "/elsewhere")
+
+    assert not given.keys() & child_variables(project, given).keys()
+
+
+def test_a_rust_that_is_there_is_used(project: Project, home: Path) -> None:
+    (home / ".rustup").mkdir()
+
+    assert "RUSTUP_HOME" not in child_variables(project, {"HOME": str(home)})

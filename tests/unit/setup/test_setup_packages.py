@@ -1,0 +1,112 @@
+"""The Python packages: what is removed, and what stays."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from setup import debian, python_packages
+from setup.errors import SetupError
+from setup.python_packages import Packages, Pipenv, base_interpreter
+from setup.shims import Shims
+
+if TYPE_CHECKING:
+    from setup.step import Context
+
+
+class RecordedPackages(Packages):
+    """Runs nothing."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.commands: list[str] = []
+
+    def command(self, *words: str | os.PathLike[str], **_options: object) -> None:
+        """Record a command."""
+        self.commands.append(" ".join(os.fspath(word) for word in words))
+
+
+@pytest.fixture
+def environment(context: Context) -> Path:
+    """Make something that looks like our virtual environment."""
+    folder = context.project.virtual_environment
+    (folder / "bin").mkdir(parents=True)
+    context.project.python.symlink_to(base_interpreter())
+    (folder / "bin" / "pip").write_text(f"#!{context.project.python}\n")
+    (folder / "marker").touch()
+    return folder
+
+
+def test_an_environment_of_ours_is_updated_in_its_place(
+    context: Context, environment: Path
+) -> None:
+    step = RecordedPackages(context)
+    step.run()
+
+    assert (environment / "marker").exists()
+    project = context.project
+    assert step.commands == [
+        f"{project.pipenv_python} -m pipenv sync --dev --extra-pip-args=--no-compile",
+        f"{project.pipenv_python} -m pipenv clean",
+        f"{project.python} -m compileall -q -j 0 {environment / 'lib'}",
+    ]
+
+
+def test_one_that_was_cut_off_is_made_anew(context: Context, environment: Path) -> None:
+    step = RecordedPackages(context)
+    step.interrupted = True
+    step.run()
+
+    assert not environment.exists()
+
+
+def test_one_that_was_moved_is_made_anew(context: Context, environment: Path) -> None:
+    (environment / "bin" / "pip").write_text("#!/elsewhere/.venv/bin/python\n")
+    RecordedPackages(context).run()
+
+    assert not environment.exists()
+
+
+def test_one_for_another_interpreter_is_made_anew(context: Context, environment: Path) -> None:
+    context.project.python.unlink()
+    context.project.python.symlink_to("/bin/sh")
+    RecordedPackages(context).run()
+
+    assert not environment.exists()
+
+
+def test_it_fails_when_python_cannot_make_environments(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(python_packages, "base_interpreter", lambda: Path("/usr/bin/python3.11"))
+    monkeypatch.setattr(debian, "can_install", lambda: False)
+    monkeypatch.setattr(debian, "is_debian", lambda: True)
+    with pytest.raises(SetupError) as caught:
+        Pipenv(context).run()
+
+    assert str(caught.value).startswith(
+        "python: venv and ensurepip: must be there to make virtual environments, got none in "
+        "/usr/bin/python3.11; install the package python3."
+    )
+
+
+def test_cdktf_is_the_projects(context: Context, environment: Path) -> None:
+    commands = context.project.root / "commands"
+    commands.mkdir()
+    (commands / "__init__.py").touch()
+    (commands / "cdktf_wrapper.py").write_text(
+        "import sys\n\n\ndef main() -> int:\n    print(sys.argv[1:])\n    return 3\n"
+    )
+    step = Shims(context)
+    step.perform()
+    assert step.is_current()
+
+    log = context.project.logs / "shims.log"
+    with pytest.raises(SetupError, match="got 3"):
+        step.command(environment / "bin" / "cdktf", "deploy", "*", cwd=Path("/"))
+    assert log.read_text().endswith("\n['deploy', '*']\n")
