@@ -1,0 +1,225 @@
+"""Rules between services, and between services and the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from constructs_lib.compose.errors import ComposeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
+    from constructs_lib.compose.model import ComposeProject, Service
+
+
+def check(project: ComposeProject, *, open_tcp_ports: AbstractSet[int] | None = None) -> None:
+    """Check what only shows when services are looked at together.
+
+    Args:
+        project: The services.
+        open_tcp_ports: The machine's TCP ports that a security group opens; None where nothing
+            is known of the machine.
+
+    Raises:
+        ComposeError: Two things collide, or something can never work; with every problem.
+    """
+    problems = [
+        *_names(project),
+        *_ports(project),
+        *_dependencies(project),
+        *_cycles(project),
+        *_sharing(project),
+        *_references(project),
+        *(_firewall(project, open_tcp_ports) if open_tcp_ports is not None else ()),
+    ]
+    if problems:
+        raise ComposeError(f"{project.file}: {problem}" for problem in problems)
+
+
+def _names(project: ComposeProject) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for service in project.services.values():
+        if service.container_name is not None and service.replicas > 1:
+            yield (
+                f"services.{service.name}.container_name: must not be set for "
+                f"{service.replicas} replicas, got {service.container_name}; leave it out"
+            )
+            continue
+        for name in service.container_names(project.name):
+            if name in owners:
+                yield (
+                    f"services.{service.name}.container_name: must differ from that of "
+                    f"{owners[name]}, got {name} for both"
+                )
+            owners[name] = service.name
+
+
+def _ports(project: ComposeProject) -> Iterator[str]:
+    taken: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for service in project.services.values():
+        for port in service.ports:
+            if port.published is None:
+                continue
+            first, last = port.published
+            if last - first + 1 < service.replicas:
+                yield (
+                    f"services.{service.name}.ports: must have a port for each of the "
+                    f"{service.replicas} replicas, got {first} for port {port.target}; publish a "
+                    "range, or put a proxy in front"
+                )
+                continue
+            for replica in range(service.replicas):
+                number = first + replica
+                users = taken.setdefault((port.protocol, number), [])
+                for address, other in users:
+                    wide = {address, port.host_ip} & {"0.0.0.0", "::"}  # noqa: S104
+                    if address == port.host_ip or wide:
+                        yield (
+                            f"services.{service.name}.ports: must not publish a port that "
+                            f"{other} publishes, got {number}/{port.protocol}"
+                        )
+                users.append((port.host_ip, service.name))
+
+
+def _dependencies(project: ComposeProject) -> Iterator[str]:
+    for service in project.services.values():
+        for dependency in service.depends_on:
+            other = project.services.get(dependency.service)
+            where = f"services.{service.name}.depends_on.{dependency.service}"
+            if other is None:
+                yield f"{where}: must be a service of this file, got no such service"
+                continue
+            check_ = other.options.healthcheck
+            if dependency.condition == "service_healthy" and check_ and check_.is_disabled:
+                yield (
+                    f"{where}.condition: must not be service_healthy, since "
+                    f"{dependency.service} switches its healthcheck off; give it one"
+                )
+            if dependency.condition == "service_completed_successfully" and other.restart in (
+                "always",
+                "unless-stopped",
+            ):
+                yield (
+                    f"{where}.condition: must not be service_completed_successfully, since "
+                    f"{dependency.service} is restarted for ever, got restart: {other.restart}"
+                )
+
+
+def _needs(service: Service) -> set[str]:
+    shared = (service.shares_network, service.shares_ipc, service.shares_pid)
+    return {
+        *(d.service for d in service.depends_on),
+        *(name for name in shared if name is not None),
+        *(name for name, _ in service.volumes_from),
+    }
+
+
+def _cycles(project: ComposeProject) -> Iterator[str]:
+    """Find one cycle, where there is any."""
+    done: set[str] = set()
+    for start in project.services:
+        path: list[str] = []
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            name, leaving = stack.pop()
+            if leaving:
+                path.pop()
+                done.add(name)
+            elif name in path:
+                circle = [*path[path.index(name) :], name]
+                yield (
+                    f"services.{name}.depends_on: must not lead back to itself, got "
+                    f"{' -> '.join(circle)}; remove one of them"
+                )
+                return
+            elif name not in done and name in project.services:
+                path.append(name)
+                stack.append((name, True))
+                stack += [(other, False) for other in sorted(_needs(project.services[name]))]
+
+
+def _sharing(project: ComposeProject) -> Iterator[str]:
+    for service in project.services.values():
+        if (service.shares_network or service.options.network_mode == "host") and service.ports:
+            yield (
+                f"services.{service.name}.ports: must be empty with network_mode, got "
+                f"{len(service.ports)} of them; publish them where the network is"
+            )
+        for key, name in (
+            ("network_mode", service.shares_network),
+            ("ipc", service.shares_ipc),
+            ("pid", service.shares_pid),
+        ):
+            if name is None:
+                continue
+            other = project.services.get(name)
+            if other is None or other.replicas != 1:
+                have = "none" if other is None else f"{other.replicas} of them"
+                yield (
+                    f"services.{service.name}.{key}: must name a service with one container, "
+                    f"got {have} of {name}"
+                )
+        for name, _ in service.volumes_from:
+            if project.services[name].replicas < 1:
+                yield (
+                    f"services.{service.name}.volumes_from: must name a service with a "
+                    f"container, got none of {name}"
+                )
+
+
+def _references(project: ComposeProject) -> Iterator[str]:
+    for service in project.services.values():
+        for attachment in service.networks:
+            if attachment.network not in project.networks:
+                yield (
+                    f"services.{service.name}.networks: must be a network of this file, got "
+                    f"{attachment.network}"
+                )
+            if service.replicas > 1 and (attachment.ipv4_address or attachment.ipv6_address):
+                yield (
+                    f"services.{service.name}.networks.{attachment.network}: must have no fixed "
+                    f"address for {service.replicas} replicas, got "
+                    f"{attachment.ipv4_address or attachment.ipv6_address}"
+                )
+        for mount in service.mounts:
+            if mount.volume not in project.volumes:
+                yield (
+                    f"services.{service.name}.volumes: must be a volume of this file, got "
+                    f"{mount.volume}"
+                )
+    for key, kind in (("networks", project.networks), ("volumes", project.volumes)):
+        owners: dict[str, str] = {}
+        for thing in kind.values():
+            if thing.name in owners and not thing.external:
+                yield (
+                    f"{key}.{thing.key}.name: must differ from that of {owners[thing.name]}, "
+                    f"got {thing.name} for both"
+                )
+            owners[thing.name] = thing.key
+
+
+def _firewall(project: ComposeProject, open_tcp_ports: AbstractSet[int]) -> Iterator[str]:
+    for service in project.services.values():
+        for port in service.ports:
+            if not port.is_reachable:
+                continue
+            where = f"services.{service.name}.ports"
+            if port.published is None:
+                yield (
+                    f"{where}: must name the machine's port, got none for port {port.target}; "
+                    f"no security group opens a port that the engine chooses"
+                )
+                continue
+            for replica in range(service.replicas):
+                number = port.published[0] + replica
+                if port.protocol != "tcp":
+                    yield (
+                        f"{where}: no security group opens port {number}/{port.protocol}; "
+                        "publish TCP, or publish on 127.0.0.1"
+                    )
+                elif number not in open_tcp_ports:
+                    yield (
+                        f"{where}: no security group opens port {number}; add it to "
+                        "aws.docker_api.service_ports or aws.http.ports, or publish on 127.0.0.1"
+                    )

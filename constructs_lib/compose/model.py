@@ -1,0 +1,307 @@
+"""Compose files as values: what was written, resolved, and nothing of Terraform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
+from typing import TYPE_CHECKING, Literal
+
+from constructs_lib.container_options import ContainerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
+Pull = Literal["digest", "missing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """An image to build on the machine.
+
+    Attributes:
+        context: A folder of this computer.
+        dockerfile: The Dockerfile's path in it.
+        args: Build arguments.
+        target: The stage to build.
+        labels: Labels of the image.
+        cache_from: Images to take layers from.
+        extra_hosts: `NAME:ADDRESS` pairs.
+        network: The network of `RUN`.
+        no_cache: Whether to build each layer anew.
+        pull: Whether to pull a newer base image.
+        shm_size: Size of /dev/shm in bytes.
+    """
+
+    context: Path
+    dockerfile: str = "Dockerfile"
+    args: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cache_from: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    network: str | None = None
+    no_cache: bool = False
+    pull: bool = False
+    shm_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A published port.
+
+    Attributes:
+        target: The container's port.
+        published: The machine's ports, first and last; None lets the engine choose one.
+        protocol: `tcp`, `udp` or `sctp`.
+        host_ip: The machine's address that it is published on; all of IPv4 by default.
+    """
+
+    target: int
+    published: tuple[int, int] | None
+    protocol: str
+    host_ip: str = "0.0.0.0"  # noqa: S104  (what Compose and the engine do)
+
+    def host_port(self, replica: int) -> int | None:
+        """Return the machine's port for a replica, counted from 0."""
+        return None if self.published is None else self.published[0] + replica
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether other computers could connect, if a security group opens it."""
+        return not (self.host_ip.startswith("127.") or self.host_ip == "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedMount:
+    """A volume of the file at a path of a container.
+
+    Attributes:
+        volume: The volume's key in the file.
+        path: Where it appears.
+        read_only: Whether the container may only read it.
+        no_copy: Whether an empty volume stays empty instead of taking the image's files.
+        subpath: The folder of the volume that is mounted.
+    """
+
+    volume: str
+    path: str
+    read_only: bool = False
+    no_copy: bool = False
+    subpath: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A file that is copied into a container before it starts.
+
+    Attributes:
+        path: Where it appears: an absolute path in the container.
+        source: The file of this computer; None where `variable` or `content` gives it.
+        variable: The variable whose value is the content.
+        content: The content itself: a config that stands in the Compose file.
+        is_secret: Whether it must not be copied to anywhere but the container.
+        mode: Its permissions in four octal digits.
+        uid: Its owner.
+        gid: Its group.
+        origin: Where in the Compose file it is asked for.
+    """
+
+    path: str
+    source: Path | None = None
+    variable: str | None = None
+    content: str | None = field(default=None, repr=False)
+    is_secret: bool = False
+    mode: str = "0644"
+    uid: str = ""
+    gid: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A network that a service joins.
+
+    Attributes:
+        network: The network's key in the file.
+        aliases: Further names of the service there.
+        ipv4_address: A fixed address.
+        ipv6_address: A fixed address.
+        link_local_ips: Link-local addresses.
+        mac_address: A fixed MAC address.
+        driver_opts: Options of the network's driver.
+        gateway_priority: Of several networks the one with the highest gives the gateway.
+    """
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ipv4_address: str | None = None
+    ipv6_address: str | None = None
+    link_local_ips: tuple[str, ...] = ()
+    mac_address: str | None = None
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    gateway_priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """A service that has to be there first.
+
+    Attributes:
+        service: Its name.
+        condition: What is waited for.
+        restart: Whether this service is replaced together with that one.
+    """
+
+    service: str
+    condition: Condition
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A service.
+
+    Attributes:
+        name: Its name.
+        image: The image's reference; with `build` what the built image is called.
+        build: How to build the image.
+        pull: Whether the tag's digest in the registry counts, or just that there is an image.
+        options: What the engine is told.
+        replicas: How many containers, 0 or more.
+        container_name: The container's name, instead of `project-service-1`.
+        hostname: Its host name.
+        environment: Its variables.
+        ports: Its published ports.
+        mounts: Its named volumes.
+        deliveries: The files copied into it.
+        networks: The networks that it joins.
+        depends_on: What has to be there first.
+        restart: What the engine does when it ends by itself.
+        shares_network: The service whose network it lives in.
+        shares_ipc: The service whose IPC name space it lives in.
+        shares_pid: The service whose PID name space it lives in.
+        volumes_from: Services whose volumes it mounts, and whether read-only.
+        config_hash: A digest of all that makes the container what it is.
+    """
+
+    name: str
+    image: str | None = None
+    build: Build | None = None
+    pull: Pull = "digest"
+    options: ContainerOptions = field(default_factory=ContainerOptions)
+    replicas: int = 1
+    container_name: str | None = None
+    hostname: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[Port, ...] = ()
+    mounts: tuple[NamedMount, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    networks: tuple[Attachment, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    restart: Literal["no", "always", "on-failure", "unless-stopped"] = "no"
+    shares_network: str | None = None
+    shares_ipc: str | None = None
+    shares_pid: str | None = None
+    volumes_from: tuple[tuple[str, bool], ...] = ()
+    config_hash: str = ""
+
+    def container_names(self, project: str) -> list[str]:
+        """Return the names of its containers."""
+        if self.container_name is not None:
+            return [self.container_name] * self.replicas
+        return [f"{project}-{self.name}-{number + 1}" for number in range(self.replicas)]
+
+    @property
+    def has_healthcheck(self) -> bool:
+        """Whether the file gives it a healthcheck; the image may have one all the same."""
+        check = self.options.healthcheck
+        return check is not None and not check.is_disabled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressPool:
+    """Addresses of a network.
+
+    Attributes:
+        subnet: The network's addresses.
+        ip_range: Those that containers get.
+        gateway: The machine's address there.
+        aux_addresses: Addresses that are taken.
+    """
+
+    subnet: str | None = None
+    ip_range: str | None = None
+    gateway: str | None = None
+    aux_addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkDefinition:
+    """A network.
+
+    Attributes:
+        key: What it is called in the file.
+        name: What it is called on the engine.
+        external: Whether it is there already.
+        driver: Its driver.
+        driver_opts: Options of the driver.
+        internal: Whether it has no way out.
+        attachable: Whether single containers may join it in a swarm.
+        ipv6: Whether it has IPv6.
+        ipam_driver: Its driver of addresses.
+        pools: Its addresses.
+        labels: Its labels.
+    """
+
+    key: str
+    name: str
+    external: bool = False
+    driver: str | None = None
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    internal: bool = False
+    attachable: bool = False
+    ipv6: bool = False
+    ipam_driver: str | None = None
+    pools: tuple[AddressPool, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeDefinition:
+    """A named volume.
+
+    Attributes:
+        key: What it is called in the file.
+        name: What it is called on the engine.
+        external: Whether it is there already.
+        driver: Its driver.
+        driver_opts: Options of the driver.
+        labels: Its labels.
+    """
+
+    key: str
+    name: str
+    external: bool = False
+    driver: str | None = None
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposeProject:
+    """All services of an environment.
+
+    Attributes:
+        name: The project's name.
+        file: The Compose file, for messages.
+        services: The services, by name.
+        networks: The networks, by key.
+        volumes: The volumes, by key.
+    """
+
+    name: str
+    file: str
+    services: Mapping[str, Service]
+    networks: Mapping[str, NetworkDefinition]
+    volumes: Mapping[str, VolumeDefinition]

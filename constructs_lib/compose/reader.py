@@ -1,0 +1,330 @@
+"""Compose files, read by Compose itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from constructs_lib.compose.check import check
+from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.parse import parse
+from constructs_lib.compose.plugin import find_compose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from constructs_lib.compose.model import ComposeProject
+
+_TIMEOUT_SECONDS: Final = 60
+_UNSET: Final = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+_ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
+"""Variables that would point Compose somewhere else. Reading needs no engine."""
+
+
+def load_project(
+    files: Sequence[Path],
+    *,
+    name: str,
+    variables: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    open_tcp_ports: AbstractSet[int] | None = None,
+) -> ComposeProject:
+    """Read, understand and check Compose files.
+
+    Args:
+        files: The Compose files; later ones are merged into the first, whose folder is the
+            project's: relative paths start there, and its `.env` is read.
+        name: The project's name.
+        variables: What the files may use as `${NAME}`, before the caller's environment.
+        environment: The caller's environment; that of this process by default.
+        open_tcp_ports: The machine's TCP ports that a security group opens; None where nothing
+            is known of the machine.
+
+    Raises:
+        ComposeError: The files cannot be used; with every problem.
+    """
+    environ = {
+        k: v
+        for k, v in {**(os.environ if environment is None else environment)}.items()
+        if k not in _ENGINE_VARIABLES
+    } | dict(variables or {})
+    shown = _shown(files[0])
+    document, problems = _config(files, name, environ)
+    folder = files[0].parent.resolve()
+    local = _local_mounts(document, files, name, environ)
+    try:
+        project = parse(document, file=shown, folder=folder, local=local)
+        problems += _without_content(project, {*environ, *_dotenv(folder)})
+        check(project, open_tcp_ports=open_tcp_ports)
+    except ComposeError as error:
+        raise ComposeError([*problems, *error.problems]) from None
+    if problems:
+        raise ComposeError(problems)
+    return project
+
+
+def _without_content(project: ComposeProject, known: AbstractSet[str]) -> list[str]:
+    missing = sorted(
+        {
+            (delivery.variable, service.name)
+            for service in project.services.values()
+            for delivery in service.deliveries
+            if delivery.variable is not None and delivery.variable not in known
+        }
+    )
+    return [
+        f'{project.file}: services.{service}: variable "{variable}" is not set; a secret or '
+        "config takes its content from it: export it"
+        for variable, service in missing
+    ]
+
+
+def delivered_value(
+    variable: str, *, folder: Path, variables: Mapping[str, str] | None = None
+) -> str:
+    """Return the value of a variable that is a secret's or config's content.
+
+    Args:
+        variable: Its name.
+        folder: The project's folder, whose `.env` counts last.
+        variables: What counts before the environment of this process.
+    """
+    return {**_dotenv(folder), **os.environ, **dict(variables or {})}[variable]
+
+
+def _config(
+    files: Sequence[Path], name: str, environ: Mapping[str, str], *more: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Let Compose read the files; the second result is what it only warns of."""
+    for file in files:
+        if not file.is_file():
+            raise ComposeError(
+                [f"{_shown(file)}: must be a Compose file, got no such file; create it"]
+            )
+    named = [word for file in files for word in ("--file", str(file.resolve()))]
+    folder = files[0].parent.resolve()
+    command = [
+        *find_compose(),
+        "--all-resources",
+        *("--project-name", name),
+        *("--project-directory", str(folder)),
+        *named,
+        "config",
+        *("--format", "json"),
+        *more,
+    ]
+    try:
+        result = subprocess.run(
+            command,
+            cwd=folder,
+            env=dict(environ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ComposeError(
+            [f"{_shown(files[0])}: must be read within {_TIMEOUT_SECONDS} s, got no answer"]
+        ) from None
+    unset = list(dict.fromkeys(_UNSET.findall(result.stderr)))
+    problems = [line for name_ in unset for line in _unset(name_, files)]
+    if result.returncode != 0:
+        raise ComposeError([*problems, *_failures(result.stderr, files)])
+    document = _plain(json.loads(result.stdout))
+    if not isinstance(document, dict):
+        raise ComposeError([f"{_shown(files[0])}: must hold a mapping of services"])
+    return document, problems
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  (JSON)
+    """Undo the doubled dollar signs: the output is meant to be read by Compose again."""
+    if isinstance(value, str):
+        return value.replace("$$", "$")
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _local_mounts(
+    document: Mapping[str, Any], files: Sequence[Path], name: str, environ: Mapping[str, str]
+) -> set[tuple[str, str]]:
+    """Find the bind mounts whose source was written as a relative path.
+
+    Resolved, `./data` looks like the machine's `/data`; so Compose is asked once more.
+    """
+    services = document.get("services") or {}
+    if not any(
+        mount.get("type") == "bind"
+        for service in services.values()
+        for mount in service.get("volumes") or ()
+    ):
+        return set()
+    unresolved, _ = _config(files, name, environ, "--no-path-resolution", "--no-env-resolution")
+    return {
+        (service, str(mount.get("target")))
+        for service, raw in (unresolved.get("services") or {}).items()
+        for mount in raw.get("volumes") or ()
+        if mount.get("type") == "bind" and not str(mount.get("source", "")).startswith("/")
+    }
+
+
+def _dotenv(folder: Path) -> dict[str, str]:
+    """Read the names in `.env`; Compose itself does so for everything but these checks."""
+    try:
+        text = (folder / ".env").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    found = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text, re.MULTILINE)
+    return {
+        key: value[1:-1] if value[:1] in "'\"" and value[-1:] == value[:1] and value[1:] else value
+        for key, value in found
+    }
+
+
+def _unset(variable: str, files: Sequence[Path]) -> Iterator[str]:
+    """Tell where a variable is used that is not set."""
+    remedy = f"set it in .env or the settings' variables, or write ${{{variable}:-}} for nothing"
+    pattern = re.compile(r"(?<!\$)(?:\$\$)*\$\{?" + re.escape(variable) + r"(?!\w)")
+    found = False
+    for file in files:
+        for where in _uses(file, pattern):
+            found = True
+            yield f'{_shown(file)}: {where}: variable "{variable}" is not set; {remedy}'
+    if not found:
+        yield f'{_shown(files[0])}: variable "{variable}" is not set; {remedy}'
+
+
+def _uses(file: Path, pattern: re.Pattern[str]) -> Iterator[str]:
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return
+    stack: list[tuple[str, yaml.Node | None]] = [("", root)]
+    while stack:
+        where, node = stack.pop()
+        if isinstance(node, yaml.ScalarNode):
+            if pattern.search(node.value):
+                yield where
+        elif isinstance(node, yaml.SequenceNode):
+            stack += [(f"{where}[{i}]", item) for i, item in reversed(list(enumerate(node.value)))]
+        elif isinstance(node, yaml.MappingNode):
+            stack += [
+                (f"{where}.{key.value}" if where else str(key.value), item)
+                for key, item in reversed(node.value)
+            ]
+
+
+_PATH: Final = r"(?P<path>/\S+?)"
+_FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern), message)
+    for pattern, message in (
+        (
+            rf"validating {_PATH}: (?P<subject>\S+) (?P<rest>.*)",
+            "{path}: {subject}: {rest}; see docs/compose.md",
+        ),
+        (rf"failed to parse {_PATH}: (?:yaml: )?(?P<rest>.*)", "{path}: is not YAML: {rest}"),
+        (
+            r"dependency cycle detected: (?P<circle>(?P<first>\S+).*)",
+            (
+                "{file}: services.{first}.depends_on: must not lead back to itself, got {circle}; "
+                "remove one of them"
+            ),
+        ),
+        (
+            r'service "?(?P<service>[^" ]+)"? depends on undefined service "?(?P<name>[^" ]+)"?',
+            (
+                "{file}: services.{service}.depends_on: must name a service of this file, got "
+                "{name}; define it"
+            ),
+        ),
+        (
+            (
+                r'service "?(?P<service>[^" ]+)"? refers to undefined (?P<kind>\w+) '
+                r'"?(?P<name>[^" ]+)"?'
+            ),
+            (
+                "{file}: services.{service}.{kind}s: must name a {kind} of this file, got {name}; "
+                "define it"
+            ),
+        ),
+        (r'service "?(?P<service>[^" ]+)"? (?P<rest>.*)', "{file}: services.{service}: {rest}"),
+        (
+            r"error while interpolating (?P<where>\S+): (?P<rest>.*)",
+            "{file}: {where}: {rest}; set it in .env or the settings' variables",
+        ),
+        (
+            rf"open {_PATH}: no such file or directory",
+            "{file}: must name files that exist, got no such file as {path}; create it",
+        ),
+        (
+            r"(?P<where>(?:services|networks|volumes|configs|secrets)\.[^:]+): (?P<rest>.*)",
+            "{file}: {where}: {rest}",
+        ),
+    )
+)
+"""What Compose complains of, and how this project says it."""
+
+_ADDITIONAL: Final = re.compile(
+    rf"validating {_PATH}: (?P<where>\S+) additional properties (?P<keys>.*) not allowed"
+)
+
+
+def _failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
+    """Put what Compose complains of into the form of this project's errors."""
+    file = _shown(files[0])
+    lines = [line for line in stderr.splitlines() if line and not line.startswith("time=")]
+    text = " ".join(" ".join(lines).split()).removesuffix(": invalid compose project")
+    if found := _ADDITIONAL.fullmatch(text):
+        for key in re.findall(r"'([^']*)'", found["keys"]):
+            yield (
+                f"{_shown(Path(found['path']))}: {found['where']}.{key}: unknown key; see "
+                "docs/compose.md for the keys"
+            )
+    elif found := re.match(rf"env file {_PATH} not found", text):
+        yield from _env_file(Path(found["path"]), files)
+    elif "decoding failed" in text:
+        said = re.findall(r"'([^']+)' (.*?)(?= '\w+\[|$)", text.partition(":")[2])
+        for place, what in said:
+            where = re.sub(r"\[(.*?)\]", r".\1", place)
+            yield f"{file}: {where}: {what}"
+        if not said:
+            yield f"{file}: {text}"
+    else:
+        for pattern, message in _FAILURES:
+            if found := pattern.fullmatch(text):
+                groups = {"file": file, **found.groupdict()}
+                if "path" in groups:
+                    groups["path"] = _shown(Path(groups["path"]))
+                yield message.format_map(groups)
+                return
+        yield f"{file}: {text or 'Compose refuses it and does not say why'}"
+
+
+def _env_file(missing: Path, files: Sequence[Path]) -> Iterator[str]:
+    """Tell which service wants an environment file that is not there."""
+    found = False
+    pattern = re.compile(re.escape(missing.name) + r"$")
+    for file in files:
+        for where in _uses(file, pattern):
+            if ".env_file" in where:
+                found = True
+                yield f"{_shown(file)}: {where}: must be a file, got no such file as {missing}"
+    if not found:
+        yield f"{_shown(files[0])}: env_file: must be a file, got no such file as {missing}"
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

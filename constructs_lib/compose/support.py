@@ -1,0 +1,543 @@
+"""What of the Compose specification is supported: the one table.
+
+The check of Compose files walks this table, and `docs/compose.md` is written from it
+(`python -m constructs_lib.compose.support`), so that neither can differ from the other.
+
+Source: the Compose specification, and the attributes of the Docker provider 4.6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Shape = Literal["one", "list", "map"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What becomes of a key.
+
+    Attributes:
+        how: `yes`: it does what it says. `nothing`: it is accepted and changes nothing on an
+            engine. `no`: it is refused.
+        text: For `yes` and `nothing` what is to be known, for `no` what to do instead.
+        inside: The keys below it; None where its value is the user's own.
+        shape: Whether those keys stand in the value, in each item of a list, or in each value
+            of a mapping.
+    """
+
+    how: Literal["yes", "nothing", "no"]
+    text: str = ""
+    inside: Mapping[str, Key] | None = None
+    shape: Shape = "one"
+
+
+def _yes(text: str = "", inside: Mapping[str, Key] | None = None, shape: Shape = "one") -> Key:
+    return Key(how="yes", text=text, inside=inside, shape=shape)
+
+
+def _nothing(text: str) -> Key:
+    return Key(how="nothing", text=text)
+
+
+def _no(remedy: str) -> Key:
+    return Key(how="no", text=remedy)
+
+
+_SWARM: Final = "leave it out: it is for a swarm, and this is one engine"
+_WINDOWS: Final = "leave it out: it is for Windows"
+_OBSOLETE: Final = "leave it out: Compose itself ignores it by now"
+_DEVICE_REQUEST: Final = {
+    "capabilities": _yes(),
+    "count": _yes("`all` too"),
+    "device_ids": _yes(),
+    "driver": _yes(),
+    "options": _yes(),
+}
+_THROTTLE: Final = {"Path": _yes(), "Rate": _yes()}
+
+BUILD: Final[Mapping[str, Key]] = {
+    "additional_contexts": _no("copy what is needed into the context"),
+    "args": _yes("they are in Terraform's state: no secrets"),
+    "cache_from": _yes(),
+    "cache_to": _no("leave it out: the machine keeps its own cache"),
+    "context": _yes(
+        "a folder of this computer; a changed file in it builds again, but for what "
+        "`.dockerignore` names"
+    ),
+    "dockerfile": _yes("inside the context"),
+    "dockerfile_inline": _no("write it into a file in the context, and name it as `dockerfile`"),
+    "entitlements": _no("leave it out: the engine's own builder has none to give"),
+    "extra_hosts": _yes(),
+    "isolation": _no(_WINDOWS),
+    "labels": _yes(),
+    "network": _yes(),
+    "no_cache": _yes(),
+    "platforms": _no("use the service's `platform`"),
+    "privileged": _no("leave it out: the engine's own builder cannot"),
+    "provenance": _no("leave it out: images are built for this machine only"),
+    "pull": _yes(),
+    "sbom": _no("leave it out: images are built for this machine only"),
+    "secrets": _no("fetch what needs a secret before the build, into the context"),
+    "shm_size": _yes("in whole bytes"),
+    "ssh": _no("fetch what needs SSH before the build, into the context"),
+    "tags": _no("leave it out: the image's tag is the hash of its context"),
+    "target": _yes(),
+    "ulimits": _no("leave it out: the provider does not hand it to the builder"),
+}
+
+HEALTHCHECK: Final[Mapping[str, Key]] = {
+    "disable": _yes(),
+    "interval": _yes(),
+    "retries": _yes(),
+    "start_interval": _yes("needs Docker 25 on the machine"),
+    "start_period": _yes(),
+    "test": _yes(),
+    "timeout": _yes(),
+}
+
+DEPLOY: Final[Mapping[str, Key]] = {
+    "endpoint_mode": _no(_SWARM),
+    "labels": _no("use the service's `labels`: these would be on a swarm's service only"),
+    "mode": _yes("`replicated` only"),
+    "placement": _no(_SWARM),
+    "replicas": _yes("one container and one resource a replica"),
+    "resources": _yes(
+        inside={
+            "limits": _yes(
+                inside={
+                    "cpus": _yes(),
+                    "devices": _no("use `reservations.devices`"),
+                    "generic_resources": _no(_SWARM),
+                    "memory": _yes("in whole MiB"),
+                    "pids": _no("use `ulimits.nproc`: the provider has no limit of processes"),
+                }
+            ),
+            "reservations": _yes(
+                inside={
+                    "cpus": _no("use `cpu_shares`: an engine cannot reserve CPUs"),
+                    "devices": _yes(inside=_DEVICE_REQUEST, shape="list"),
+                    "generic_resources": _no(_SWARM),
+                    "memory": _yes("in whole MiB"),
+                    "pids": _no("leave it out: an engine cannot reserve processes"),
+                }
+            ),
+        }
+    ),
+    "restart_policy": _yes(
+        inside={
+            "condition": _yes(),
+            "delay": _no("leave it out: an engine chooses the delay"),
+            "max_attempts": _yes(),
+            "window": _no("leave it out: an engine has no such window"),
+        }
+    ),
+    "rollback_config": _no(_SWARM),
+    "update_config": _no(_SWARM),
+}
+
+PORT: Final[Mapping[str, Key]] = {
+    "app_protocol": _nothing("a note for people"),
+    "host_ip": _yes("without it the port is published on IPv4 only"),
+    "mode": _yes("`ingress` and `host` are the same on one engine"),
+    "name": _nothing("a note for people"),
+    "protocol": _yes("`tcp`, `udp` or `sctp`"),
+    "published": _yes(
+        "a security group must open it; of a range for one target each replica gets the next port"
+    ),
+    "target": _yes(),
+}
+
+MOUNT: Final[Mapping[str, Key]] = {
+    "bind": _yes(
+        inside={
+            "create_host_path": _yes(),
+            "propagation": _yes(),
+            "recursive": _no("leave it out: the provider cannot set it"),
+            "selinux": _yes("for absolute paths"),
+        }
+    ),
+    "consistency": _nothing("it is for Docker Desktop"),
+    "image": _no("use a named volume, which takes what the image has at that path"),
+    "read_only": _yes(),
+    "source": _yes(
+        "an absolute path is one of the machine. A relative path is a file or folder of this "
+        "computer: it is copied into the container, and a changed file replaces the container"
+    ),
+    "target": _yes(),
+    "tmpfs": _yes(inside={"mode": _yes(), "size": _yes()}),
+    "type": _yes("`bind`, `volume` and `tmpfs`"),
+    "volume": _yes(
+        inside={
+            "labels": _no("put the labels on the volume itself"),
+            "nocopy": _yes(),
+            "subpath": _yes("needs Docker 26 on the machine"),
+        }
+    ),
+}
+
+ATTACHMENT: Final[Mapping[str, Key]] = {
+    "aliases": _yes(),
+    "driver_opts": _yes(),
+    "gw_priority": _yes("needs Docker 28 on the machine"),
+    "interface_name": _no("leave it out: the provider cannot set it"),
+    "ipv4_address": _yes(),
+    "ipv6_address": _yes(),
+    "link_local_ips": _yes(),
+    "mac_address": _yes(),
+    "priority": _no("use `gw_priority`"),
+}
+
+_FILE_REFERENCE: Final = {
+    "gid": _yes("a number"),
+    "mode": _yes("`0444` where unset"),
+    "source": _yes(),
+    "target": _yes(),
+    "uid": _yes("a number"),
+}
+
+SERVICE: Final[Mapping[str, Key]] = {
+    "annotations": _no("use `labels`: the provider knows no annotations"),
+    "attach": _nothing("it is about the terminal of `docker compose up`"),
+    "blkio_config": _yes(
+        inside={
+            "device_read_bps": _yes(inside=_THROTTLE, shape="list"),
+            "device_read_iops": _yes(inside=_THROTTLE, shape="list"),
+            "device_write_bps": _yes(inside=_THROTTLE, shape="list"),
+            "device_write_iops": _yes(inside=_THROTTLE, shape="list"),
+            "weight": _no("leave it out: the provider cannot set it"),
+            "weight_device": _no("leave it out: the provider cannot set it"),
+        }
+    ),
+    "build": _yes("the image is built on the machine", inside=BUILD),
+    "cap_add": _yes(),
+    "cap_drop": _yes(),
+    "cgroup": _yes(),
+    "cgroup_parent": _yes(),
+    "command": _yes("no argument may be empty, and `[]` is refused"),
+    "configs": _yes(
+        "copied into the container; their content is not in Terraform's state",
+        inside=_FILE_REFERENCE,
+        shape="list",
+    ),
+    "container_name": _yes(),
+    "cpu_count": _no(_WINDOWS),
+    "cpu_percent": _no(_WINDOWS),
+    "cpu_period": _yes("not together with `cpus`"),
+    "cpu_quota": _yes("not together with `cpus`"),
+    "cpu_rt_period": _no("use `cpus` or `cpu_shares`"),
+    "cpu_rt_runtime": _no("use `cpus` or `cpu_shares`"),
+    "cpu_shares": _yes(),
+    "cpus": _yes(),
+    "cpuset": _yes(),
+    "credential_spec": _no(_WINDOWS),
+    "depends_on": _yes(
+        "all conditions; a dependency that ends with an error or becomes unhealthy fails the "
+        "deployment with its log",
+        inside={"condition": _yes(), "required": _yes(), "restart": _yes("it is replaced, too")},
+        shape="map",
+    ),
+    "deploy": _yes(inside=DEPLOY),
+    "develop": _nothing("it is for `docker compose watch`"),
+    "device_cgroup_rules": _yes(),
+    "devices": _yes(
+        inside={"permissions": _yes(), "source": _yes(), "target": _yes()}, shape="list"
+    ),
+    "dns": _yes(),
+    "dns_opt": _yes(),
+    "dns_search": _yes(),
+    "dockerfile": _no("use `build.dockerfile`"),
+    "domainname": _yes(),
+    "entrypoint": _yes("`[]` is refused"),
+    "environment": _yes("it is in Terraform's state: use `secrets` for secrets"),
+    "expose": _nothing("containers of one network reach all of each other's ports"),
+    "external_links": _no("join the network of the other container, as an external one"),
+    "extra_hosts": _yes("IPv4 addresses and `host-gateway`"),
+    "gpus": _yes(inside=_DEVICE_REQUEST, shape="list"),
+    "group_add": _yes(),
+    "healthcheck": _yes("the deployment waits until it is healthy", inside=HEALTHCHECK),
+    "hostname": _yes(),
+    "image": _yes("a tag that moved in its registry shows in the plan; see `pull_policy`"),
+    "init": _yes(),
+    "ipc": _yes("`service:NAME` too"),
+    "isolation": _no(_WINDOWS),
+    "label_file": _yes(),
+    "labels": _yes(),
+    "links": _no("leave it out, or use `networks.NAME.aliases` for another name"),
+    "log_driver": _no("use `logging.driver`"),
+    "log_opt": _no("use `logging.options`"),
+    "logging": _yes(inside={"driver": _yes(), "options": _yes()}),
+    "mac_address": _no("use `networks.NAME.mac_address`"),
+    "mem_limit": _yes("in whole MiB"),
+    "mem_reservation": _yes("in whole MiB"),
+    "mem_swappiness": _no("use `memswap_limit`"),
+    "memswap_limit": _yes("in whole MiB, or -1"),
+    "models": _no("run the model as a service"),
+    "net": _no("use `network_mode`"),
+    "network_mode": _yes("`service:NAME` too"),
+    "networks": _yes(inside=ATTACHMENT, shape="map"),
+    "oom_kill_disable": _no("use `mem_limit` and `mem_reservation`"),
+    "oom_score_adj": _no("use `mem_limit` and `mem_reservation`"),
+    "pid": _yes("`service:NAME` too"),
+    "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
+    "platform": _yes(),
+    "ports": _yes(inside=PORT, shape="list"),
+    "post_start": _no("put the command into the image's entry point"),
+    "pre_stop": _no("let the program act on its `stop_signal`"),
+    "privileged": _yes(),
+    "profiles": _yes("set `COMPOSE_PROFILES` to choose"),
+    "provider": _no("run it as a service with an image"),
+    "pull_policy": _yes(
+        "unset and `always`: the plan asks the registry for the tag's digest. `missing` and "
+        "`if_not_present`: it does not. `build`: as `build` says. `never` and the periods are "
+        "refused"
+    ),
+    "read_only": _yes("not together with files that are copied into the container"),
+    "restart": _yes(),
+    "runtime": _yes(),
+    "scale": _yes("as `deploy.replicas`"),
+    "secrets": _yes(
+        "copied into the container; their content is not in Terraform's state",
+        inside=_FILE_REFERENCE,
+        shape="list",
+    ),
+    "security_opt": _yes("but for profiles in files"),
+    "shm_size": _yes("in whole MiB"),
+    "stdin_open": _yes(),
+    "stop_grace_period": _yes("in whole seconds"),
+    "stop_signal": _yes(),
+    "storage_opt": _yes(),
+    "sysctls": _yes(),
+    "tmpfs": _yes(),
+    "tty": _yes(),
+    "ulimits": _yes(),
+    "use_api_socket": _no("mount `/var/run/docker.sock`, if the service is to rule the machine"),
+    "user": _yes(),
+    "userns_mode": _yes(),
+    "uts": _no("use `hostname`"),
+    "volume_driver": _no("use the volume's `driver`"),
+    "volumes": _yes(inside=MOUNT, shape="list"),
+    "volumes_from": _yes(),
+    "working_dir": _yes(),
+}
+
+NETWORK: Final[Mapping[str, Key]] = {
+    "attachable": _yes(),
+    "driver": _yes(),
+    "driver_opts": _yes(),
+    "enable_ipv4": _no("leave it out: the provider cannot switch IPv4 off"),
+    "enable_ipv6": _yes(),
+    "external": _yes("it must be on the machine already"),
+    "internal": _yes(),
+    "ipam": _yes(
+        inside={
+            "config": _yes(
+                inside={
+                    "aux_addresses": _yes(),
+                    "gateway": _yes(),
+                    "ip_range": _yes(),
+                    "subnet": _yes(),
+                },
+                shape="list",
+            ),
+            "driver": _yes(),
+            "options": _no("leave it out: Compose itself does not pass it on"),
+        }
+    ),
+    "labels": _yes(),
+    "name": _yes(),
+}
+
+VOLUME: Final[Mapping[str, Key]] = {
+    "driver": _yes(),
+    "driver_opts": _yes(),
+    "external": _yes("it must be on the machine already"),
+    "labels": _yes("a changed label replaces the volume, as the plan says"),
+    "name": _yes(),
+}
+
+_FILE: Final = {
+    "content": _yes(),
+    "driver": _no(_SWARM),
+    "driver_opts": _no(_SWARM),
+    "environment": _yes(),
+    "external": _no("use `file` or `environment`: external ones are in a swarm"),
+    "file": _yes(),
+    "labels": _no(_SWARM),
+    "name": _yes(),
+    "template_driver": _no(_SWARM),
+}
+CONFIG: Final[Mapping[str, Key]] = _FILE
+SECRET: Final[Mapping[str, Key]] = {
+    **_FILE,
+    "content": _no("use `file` or `environment`: this file is no place for a secret"),
+}
+
+PROJECT: Final[Mapping[str, Key]] = {
+    "configs": _yes(inside=CONFIG, shape="map"),
+    "models": _no("run the model as a service"),
+    "name": _yes("the name is always the environment's `project`"),
+    "networks": _yes(inside=NETWORK, shape="map"),
+    "secrets": _yes(inside=SECRET, shape="map"),
+    "services": _yes(inside=SERVICE, shape="map"),
+    "volumes": _yes(
+        "a volume stays for as long as it is declared here, whether a service uses it or not",
+        inside=VOLUME,
+        shape="map",
+    ),
+}
+
+_EMPTY: Final[tuple[object, ...]] = (None, "", [], {}, False)
+"""Values that say nothing. Compose writes some of them for keys that nobody set."""
+
+
+DIFFERENCES: Final[Mapping[str, str]] = {
+    "Config.Image": "an image is named by its digest, so that a moved tag shows in the plan; a "
+    "built one by the hash of its context",
+    "Config.ExposedPorts": "ports that are only exposed are not noted in the container: the "
+    "provider knows published ports only",
+    "Config.Labels": "the labels with paths of this computer (`working_dir`, `config_files`) and "
+    "`image` and `depends_on` are left out; `config-hash` is Moor's own digest, so that a "
+    "`docker compose up` by hand would make the containers anew",
+    "Config.AttachStdout": "Compose attaches to a container's output while it starts it",
+    "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
+    "its networks before it starts",
+    "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "
+    "default is false",
+    "HostConfig.Binds": "files of relative paths, secrets and configs are copied into the "
+    "container, since they are on this computer: what the container writes there is not written "
+    "back, and the folder of the image stays visible below a copied one",
+    "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too",
+    "anonymous volumes": "a replaced container gets new ones; Compose hands the old ones on",
+    "services that ended": "`docker compose up` runs a service again that has ended by itself; "
+    "here one that others wait for with `service_completed_successfully` runs once, until "
+    "something of it changes",
+}
+"""What the engine is told otherwise than by `docker compose up`, and why."""
+
+
+def unsupported(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
+    """Find all that is refused.
+
+    Args:
+        project: What `docker compose config --format json` says.
+
+    Yields:
+        Where it stands (`services.web.links`), what to do instead, and its value.
+    """
+    yield from _walk(project, PROJECT, "")
+
+
+def _walk(
+    value: Mapping[str, Any], keys: Mapping[str, Key], where: str
+) -> Iterator[tuple[str, str, object]]:
+    for name, item in value.items():
+        path = f"{where}{name}"
+        if name.startswith("x-"):
+            continue
+        key = keys.get(name)
+        if key is None:
+            yield path, "leave it out: it is not known here", item
+            continue
+        if item in _EMPTY:
+            continue
+        if key.how == "no":
+            yield path, key.text, item
+        elif key.inside is not None:
+            yield from _walk_inside(item, key, path)
+
+
+def _walk_inside(item: object, key: Key, path: str) -> Iterator[tuple[str, str, object]]:
+    assert key.inside is not None  # noqa: S101  (for the type checker; the caller has looked)
+    if key.shape == "one" and isinstance(item, dict):
+        yield from _walk(item, key.inside, f"{path}.")
+    elif key.shape == "list" and isinstance(item, list):
+        for index, part in enumerate(item):
+            if isinstance(part, dict):
+                yield from _walk(part, key.inside, f"{path}[{index}].")
+    elif key.shape == "map" and isinstance(item, dict):
+        for name, part in item.items():
+            if isinstance(part, dict):
+                yield from _walk(part, key.inside, f"{path}.{name}.")
+
+
+_HEADLINES: Final[tuple[tuple[str, str, Mapping[str, Key]], ...]] = (
+    ("Top level", "", PROJECT),
+    ("Services", "services.NAME.", SERVICE),
+    ("Networks", "networks.NAME.", NETWORK),
+    ("Volumes", "volumes.NAME.", VOLUME),
+    ("Configs", "configs.NAME.", CONFIG),
+    ("Secrets", "secrets.NAME.", SECRET),
+)
+
+_WORDS: Final = {"yes": "yes", "nothing": "accepted, without effect", "no": "refused"}
+
+
+def document() -> str:
+    """Return `docs/compose.md`."""
+    parts = [_INTRODUCTION]
+    for title, where, keys in _HEADLINES:
+        rows = "\n".join(_rows(keys, "", deep=title != "Top level"))
+        under = f"Keys of `{where.rstrip('.')}`.\n\n" if where else ""
+        parts.append(f"### {title}\n\n{under}| key | supported | |\n| --- | --- | --- |\n{rows}\n")
+    parts.append("## Differences from `docker compose up`\n")
+    parts.append("".join(f"- `{what}`: {why}.\n" for what, why in DIFFERENCES.items()))
+    return "\n".join(parts)
+
+
+def _rows(keys: Mapping[str, Key], where: str, *, deep: bool) -> Iterator[str]:
+    for name, key in sorted(keys.items(), key=lambda item: item[0].lower()):
+        text = key.text[:1].upper() + key.text[1:]
+        # Compose writes two keys with a capital; people do not.
+        yield f"| `{where}{name.lower()}` | {_WORDS[key.how]} | {text} |"
+        if key.inside is not None and deep:
+            suffix = {"one": "", "list": "[]", "map": ".NAME"}[key.shape]
+            yield from _rows(key.inside, f"{where}{name.lower()}{suffix}.", deep=True)
+
+
+_INTRODUCTION: Final = """\
+# Services from Compose files
+
+<!-- Written by `python -m constructs_lib.compose.support > docs/compose.md`. -->
+
+Name the file in the environment's settings, relative to them; several are merged in their order,
+as `docker compose -f one -f two` does:
+
+```yaml
+services: ../services/compose.yaml
+variables:                       # what the file may use as ${NAME}
+  ELASTIC_IMAGE: docker.io/library/elasticsearch:8.15.3
+```
+
+Compose itself reads the files (`docker compose config`), so that interpolation, `.env`,
+`extends`, `include`, anchors, profiles (`COMPOSE_PROFILES`) and short and long forms mean what
+they always mean. Then every service, network and volume becomes a Terraform resource of its own,
+named as Compose names it (`project-service-1`), so that a plan shows what will change and
+`docker compose -p PROJECT ps` on the machine lists them. A variable that is not set is an error.
+
+- **Images**: a plan asks the registry for the digest behind a tag, and shows when it has moved.
+  `pull_policy: missing` keeps what the machine has. Old images stay on the machine.
+- **Relative paths** in `volumes` are files of this computer; they are copied into the container,
+  and a changed file shows in the plan.
+- **Secrets and configs** are copied into the container by the deployment. Terraform's state has
+  their path and a keyed hash, never their content. Those from variables pass through a file under
+  `.moor/` that only you can read.
+- **Volumes** are destroyed when their declaration under `volumes:` is removed, or with
+  `make down`; never by a change to a service.
+- **Waiting**: the deployment waits for services with a healthcheck, in the order of
+  `depends_on`, and fails with the health log if one becomes unhealthy.
+- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`.
+
+## What is supported
+
+Keys beginning with `x-` are Compose's own extension and are free. Whatever is refused, or is not
+in these tables, is an error that names file, service and key; all of them are told at once.
+"""
+
+
+if __name__ == "__main__":
+    print(document(), end="")  # noqa: T201  (it is a command)

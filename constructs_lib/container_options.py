@@ -1,0 +1,446 @@
+"""What the engine is told of a container beside its name, image, networks and ports.
+
+Plain values: they know how the Docker provider spells them, and import no cdktf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Propagation = Literal["private", "rprivate", "shared", "rshared", "slave", "rslave"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healthcheck:
+    """How the engine finds out whether a container is healthy.
+
+    Attributes:
+        test: The command, behind `CMD` or `CMD-SHELL`; `("NONE",)` switches off the check of
+            the image. Empty keeps the image's command with other times.
+        interval: Time between two checks, as Go writes it (`1m30s`); `0s` is the default of the
+            image or the engine, here and below.
+        timeout: Time after which a check has failed.
+        start_period: Time at the beginning during which failures do not count.
+        start_interval: Time between two checks during the start period.
+        retries: Failures in a row until the container is unhealthy.
+    """
+
+    test: tuple[str, ...] = ()
+    interval: str = "0s"
+    timeout: str = "0s"
+    start_period: str = "0s"
+    start_interval: str = "0s"
+    retries: int = 0
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether it says that there is to be no check."""
+        return self.test == ("NONE",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ulimit:
+    """A limit of the kernel.
+
+    Attributes:
+        name: Such as `nofile`.
+        soft: The limit; -1 is none.
+        hard: What the soft limit may be raised to; -1 is none.
+    """
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device of the machine.
+
+    Attributes:
+        host: Its path on the machine.
+        container: Its path in the container.
+        permissions: Some of `r`, `w` and `m`.
+    """
+
+    host: str
+    container: str
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRequest:
+    """Devices that a driver chooses, such as GPUs.
+
+    Attributes:
+        driver: The driver, such as `nvidia`; empty lets the engine choose.
+        count: How many; -1 is all.
+        ids: Which ones, instead of a count.
+        capabilities: What they must be able to do, such as `gpu`.
+        options: Options of the driver.
+    """
+
+    driver: str = ""
+    count: int = 0
+    ids: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """A limit of a block device.
+
+    Attributes:
+        path: The device's path on the machine.
+        rate: Bytes or operations in a second, 0 or more.
+    """
+
+    path: str
+    rate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostMount:
+    """A file or folder of the machine at a path of a container.
+
+    Attributes:
+        source: Its absolute path on the machine.
+        path: Where it appears: an absolute path in the container.
+        read_only: Whether the container may only read it.
+        create: Whether the engine makes a folder where the machine has nothing.
+        propagation: How mounts below it spread.
+        selinux: `z` or `Z`, where the machine has SELinux.
+    """
+
+    source: str
+    path: str
+    read_only: bool = False
+    create: bool = True
+    propagation: Propagation | None = None
+    selinux: Literal["z", "Z"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TmpfsMount:
+    """A folder in memory.
+
+    Attributes:
+        path: Where it appears: an absolute path in the container.
+        size_bytes: Its greatest size; 0 is no limit.
+        mode: Its permissions, as a number; 0 is the engine's default.
+        read_only: Whether the container may only read it.
+    """
+
+    path: str
+    size_bytes: int = 0
+    mode: int = 0
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerOptions:
+    """Options of a container, each as the engine knows it. None is the image's or engine's own.
+
+    Attributes:
+        command: Arguments, instead of the image's. None of them may be empty.
+        entrypoint: Program, instead of the image's.
+        user: Name or number, with `:group` if wanted.
+        working_dir: Working directory inside.
+        domainname: NIS domain name.
+        labels: Labels.
+        healthcheck: How to find out whether it is healthy.
+        stop_signal: Signal that asks it to end.
+        stop_timeout: Seconds until it is killed.
+        max_retries: Restarts of the policy `on-failure`; 0 is no limit.
+        init: Whether a small init process runs in front.
+        tty: Whether it has a terminal.
+        stdin_open: Whether its standard input stays open.
+        read_only: Whether its root file system is read-only.
+        privileged: Whether it may do everything on the machine.
+        cap_add: Capabilities that it gets.
+        cap_drop: Capabilities that it loses.
+        security_options: Such as `no-new-privileges:true`.
+        devices: Devices of the machine.
+        device_cgroup_rules: Such as `c 1:3 mr`.
+        device_requests: Devices that a driver chooses.
+        ulimits: Limits of the kernel.
+        sysctls: Kernel parameters of its namespaces.
+        group_add: Further groups of its user.
+        dns: Name servers.
+        dns_options: Options of the resolver.
+        dns_search: Search domains.
+        extra_hosts: Pairs of a host name and an address (or `host-gateway`).
+        log_driver: Where its output goes.
+        log_options: Options of that driver.
+        memory_mib: Memory limit in MiB.
+        memory_reservation_mib: Soft memory limit in MiB.
+        memory_swap_mib: Memory and swap together in MiB; -1 is no limit.
+        shm_size_mib: Size of /dev/shm in MiB.
+        cpus: Number of CPUs, such as `0.5`.
+        cpu_shares: Weight among other containers.
+        cpu_set: Which CPUs, such as `0-2,4`.
+        cpu_period: Period of the CPU quota in microseconds.
+        cpu_quota: CPU time in a period in microseconds.
+        read_bps: Limits of bytes read in a second.
+        read_iops: Limits of reads in a second.
+        write_bps: Limits of bytes written in a second.
+        write_iops: Limits of writes in a second.
+        runtime: The OCI runtime.
+        platform: Such as `linux/arm64`.
+        storage_options: Options of the storage driver.
+        network_mode: `host`, `none`, `bridge` or `container:<id>`, where it joins no networks.
+        ipc_mode: IPC name space.
+        pid_mode: PID name space.
+        userns_mode: User name space.
+        cgroupns_mode: cgroup name space, `host` or `private`.
+        cgroup_parent: Parent cgroup.
+        tmpfs: Folders in memory, each with its options as one text.
+        host_mounts: Files and folders of the machine.
+        tmpfs_mounts: Folders in memory.
+        anonymous_volumes: Paths that get a volume without a name, which is lost with the container.
+        volumes_from: Ids of containers whose volumes appear here too, behind them `:ro` if wanted.
+    """
+
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    user: str | None = None
+    working_dir: str | None = None
+    domainname: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    healthcheck: Healthcheck | None = None
+    stop_signal: str | None = None
+    stop_timeout: int | None = None
+    max_retries: int = 0
+    init: bool | None = None
+    tty: bool = False
+    stdin_open: bool = False
+    read_only: bool = False
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security_options: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
+    device_cgroup_rules: tuple[str, ...] = ()
+    device_requests: tuple[DeviceRequest, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    group_add: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    log_driver: str | None = None
+    log_options: Mapping[str, str] = field(default_factory=dict)
+    memory_mib: int | None = None
+    memory_reservation_mib: int | None = None
+    memory_swap_mib: int | None = None
+    shm_size_mib: int | None = None
+    cpus: str | None = None
+    cpu_shares: int | None = None
+    cpu_set: str | None = None
+    cpu_period: int | None = None
+    cpu_quota: int | None = None
+    read_bps: tuple[Throttle, ...] = ()
+    read_iops: tuple[Throttle, ...] = ()
+    write_bps: tuple[Throttle, ...] = ()
+    write_iops: tuple[Throttle, ...] = ()
+    runtime: str | None = None
+    platform: str | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+    network_mode: str | None = None
+    ipc_mode: str | None = None
+    pid_mode: str | None = None
+    userns_mode: str | None = None
+    cgroupns_mode: str | None = None
+    cgroup_parent: str | None = None
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    host_mounts: tuple[HostMount, ...] = ()
+    tmpfs_mounts: tuple[TmpfsMount, ...] = ()
+    anonymous_volumes: tuple[str, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+
+
+def provider_arguments(options: ContainerOptions) -> dict[str, Any]:
+    """Spell options as arguments of the provider's `docker_container`.
+
+    Returns:
+        JSON values; what is unset is left out. `volumes`, `mounts` and `lifecycle` are among
+        them, to be joined with those of the container itself.
+    """
+    o = options
+    given = {
+        "command": _list(o.command),
+        "entrypoint": _list(o.entrypoint),
+        "user": o.user,
+        "working_dir": o.working_dir,
+        "domainname": o.domainname,
+        "labels": [{"label": k, "value": v} for k, v in sorted(o.labels.items())],
+        "healthcheck": _healthcheck(o.healthcheck),
+        "stop_signal": o.stop_signal,
+        "stop_timeout": o.stop_timeout,
+        "max_retry_count": o.max_retries or None,
+        "init": o.init,
+        "tty": o.tty or None,
+        "stdin_open": o.stdin_open or None,
+        "read_only": o.read_only or None,
+        "privileged": o.privileged or None,
+        "capabilities": _capabilities(o.cap_add, o.cap_drop),
+        "security_opts": _list(o.security_options),
+        "devices": [
+            {"host_path": d.host, "container_path": d.container, "permissions": d.permissions}
+            for d in o.devices
+        ],
+        "device_cgroup_rules": _list(o.device_cgroup_rules),
+        "device_requests": [_device_request(r) for r in o.device_requests],
+        "ulimit": [{"name": u.name, "soft": u.soft, "hard": u.hard} for u in o.ulimits],
+        "sysctls": dict(o.sysctls),
+        "group_add": _list(o.group_add),
+        "dns": _list(o.dns),
+        "dns_opts": _list(o.dns_options),
+        "dns_search": _list(o.dns_search),
+        "host": [{"host": host, "ip": ip} for host, ip in o.extra_hosts],
+        "log_driver": o.log_driver,
+        "log_opts": dict(o.log_options),
+        "memory": o.memory_mib,
+        "memory_reservation": o.memory_reservation_mib,
+        "memory_swap": _memory_swap(o),
+        "shm_size": o.shm_size_mib,
+        "cpus": o.cpus,
+        "cpu_shares": o.cpu_shares,
+        "cpu_set": o.cpu_set,
+        "cpu_period": o.cpu_period,
+        "cpu_quota": o.cpu_quota,
+        "device_read_bps": _throttles(o.read_bps),
+        "device_read_iops": _throttles(o.read_iops),
+        "device_write_bps": _throttles(o.write_bps),
+        "device_write_iops": _throttles(o.write_iops),
+        "runtime": o.runtime,
+        "platform": o.platform,
+        "storage_opts": dict(o.storage_options),
+        "network_mode": o.network_mode,
+        "ipc_mode": o.ipc_mode,
+        "pid_mode": o.pid_mode,
+        "userns_mode": o.userns_mode,
+        "cgroupns_mode": o.cgroupns_mode,
+        "cgroup_parent": o.cgroup_parent,
+        "tmpfs": dict(o.tmpfs),
+        "volumes": _volumes(o),
+        "mounts": _mounts(o),
+        "lifecycle": _lifecycle(o),
+    }
+    return {name: value for name, value in given.items() if value not in (None, [], {})}
+
+
+def _list(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(values)
+
+
+def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
+    if check is None:
+        return None
+    return {
+        **({"test": list(check.test)} if check.test else {}),
+        "interval": check.interval,
+        "timeout": check.timeout,
+        "start_period": check.start_period,
+        "start_interval": check.start_interval,
+        "retries": check.retries,
+    }
+
+
+def _capabilities(add: Sequence[str], drop: Sequence[str]) -> dict[str, Any] | None:
+    if not add and not drop:
+        return None
+    return {"add": sorted(map(_capability, add)), "drop": sorted(map(_capability, drop))}
+
+
+def _capability(name: str) -> str:
+    """Spell a capability as newer engines report it; older ones leave it as it was given."""
+    upper = name.upper()
+    return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
+
+
+def _device_request(request: DeviceRequest) -> dict[str, Any]:
+    return {
+        # Left out, the provider would say "cdi".
+        "driver": request.driver,
+        "count": request.count,
+        "device_ids": list(request.ids),
+        "capabilities": list(request.capabilities),
+        "options": dict(request.options),
+    }
+
+
+def _throttles(throttles: Sequence[Throttle]) -> list[dict[str, Any]]:
+    return [{"path": t.path, "rate": t.rate} for t in throttles]
+
+
+def _memory_swap(options: ContainerOptions) -> int | None:
+    """Say what the engine would choose by itself, which the provider would show as a change."""
+    if options.memory_swap_mib is None and options.memory_mib:
+        return 2 * options.memory_mib
+    return options.memory_swap_mib
+
+
+def _volumes(options: ContainerOptions) -> list[dict[str, Any]]:
+    return [
+        *(
+            {
+                "host_path": m.source,
+                "container_path": m.path,
+                "read_only": m.read_only,
+                **({"selinux_relabel": m.selinux} if m.selinux else {}),
+            }
+            for m in options.host_mounts
+            if m.create and m.propagation is None
+        ),
+        *({"container_path": path} for path in options.anonymous_volumes),
+        *({"from_container": source} for source in options.volumes_from),
+    ]
+
+
+def _mounts(options: ContainerOptions) -> list[dict[str, Any]]:
+    return [
+        *(
+            {
+                "type": "bind",
+                "source": m.source,
+                "target": m.path,
+                "read_only": m.read_only,
+                **({"bind_options": {"propagation": m.propagation}} if m.propagation else {}),
+            }
+            for m in options.host_mounts
+            if not m.create or m.propagation is not None
+        ),
+        *(
+            {
+                "type": "tmpfs",
+                "target": m.path,
+                "read_only": m.read_only,
+                **(
+                    {"tmpfs_options": {"size_bytes": m.size_bytes, "mode": m.mode}}
+                    if m.size_bytes or m.mode
+                    else {}
+                ),
+            }
+            for m in options.tmpfs_mounts
+        ),
+    ]
+
+
+def _lifecycle(options: ContainerOptions) -> dict[str, Any] | None:
+    """Name the attributes that the provider reads back other than they were written.
+
+    A kernel without swap accounting turns the swap limit into -1, and of a platform the engine
+    tells only the operating system.
+    """
+    ignored = [
+        *(["memory_swap"] if options.memory_mib else []),
+        *(["platform"] if options.platform else []),
+    ]
+    return {"ignore_changes": ignored} if ignored else None

@@ -1,0 +1,356 @@
+"""From Compose's JSON to values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.model import Attachment, Build, Delivery, Dependency, NamedMount, Port
+from constructs_lib.compose.parse import parse, seconds
+from constructs_lib.container_options import (
+    ContainerOptions,
+    Device,
+    DeviceRequest,
+    Healthcheck,
+    HostMount,
+    TmpfsMount,
+    Ulimit,
+    provider_arguments,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from constructs_lib.compose.model import Service
+
+
+def service(**keys: Any) -> Service:  # noqa: ANN401  (JSON)
+    return parse(_document(**keys), file="compose.yaml").services["web"]
+
+
+def _document(**keys: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
+    return {
+        "name": "moor",
+        "services": {"web": {"image": "nginx", "command": None, "entrypoint": None, **keys}},
+    }
+
+
+def problem(**keys: Any) -> str:  # noqa: ANN401  (JSON)
+    with pytest.raises(ComposeError) as caught:
+        service(**keys)
+    assert len(caught.value.problems) == 1, caught.value
+    return caught.value.problems[0]
+
+
+def test_a_plain_service() -> None:
+    found = service()
+    assert (found.image, found.options, found.replicas, found.pull, found.restart) == (
+        "nginx",
+        ContainerOptions(),
+        1,
+        "digest",
+        "no",
+    )
+    assert found.container_names("moor") == ["moor-web-1"]
+
+
+def test_options_are_the_engines() -> None:
+    found = service(
+        command=["a", "b"],
+        user="5:6",
+        init=False,
+        tty=True,
+        cap_add=["NET_ADMIN"],
+        security_opt=["no-new-privileges:true", "label:disable"],
+        devices=[{"source": "/dev/null", "target": "/dev/x", "permissions": "r"}],
+        gpus=[{"count": -1}],
+        ulimits={"nproc": 5, "nofile": {"soft": 1, "hard": 2}},
+        sysctls={"net.core.somaxconn": "1024"},
+        extra_hosts=["a=1.2.3.4", "b=host-gateway"],
+        logging={"driver": "json-file", "options": {"max-file": 3}},
+        mem_limit="67108864",
+        memswap_limit="-1",
+        cpus=0.5,
+        stop_grace_period="1m30s",
+        restart="on-failure:3",
+        tmpfs=["/run:size=1m", "/tmp"],  # noqa: S108  (in a container)
+    )
+    assert found.restart == "on-failure"
+    assert found.options == ContainerOptions(
+        command=("a", "b"),
+        user="5:6",
+        init=False,
+        tty=True,
+        cap_add=("NET_ADMIN",),
+        security_options=("no-new-privileges:true", "label=disable"),
+        devices=(Device(host="/dev/null", container="/dev/x", permissions="r"),),
+        device_requests=(DeviceRequest(count=-1, capabilities=("gpu",)),),
+        ulimits=(Ulimit(name="nofile", soft=1, hard=2), Ulimit(name="nproc", soft=5, hard=5)),
+        sysctls={"net.core.somaxconn": "1024"},
+        extra_hosts=(("a", "1.2.3.4"), ("b", "host-gateway")),
+        log_driver="json-file",
+        log_options={"max-file": "3"},
+        memory_mib=64,
+        memory_swap_mib=-1,
+        cpus="0.5",
+        stop_timeout=90,
+        max_retries=3,
+        tmpfs={"/run": "size=1m", "/tmp": ""},  # noqa: S108  (in a container)
+    )
+
+
+def test_deploy_says_what_the_short_keys_say() -> None:
+    found = service(
+        deploy={
+            "mode": "replicated",
+            "replicas": 2,
+            "resources": {
+                "limits": {"cpus": 1.25, "memory": "104857600"},
+                "reservations": {"memory": "52428800"},
+            },
+            "restart_policy": {"condition": "on-failure", "max_attempts": 4},
+            "placement": {},
+        }
+    )
+    assert (found.replicas, found.restart, found.options) == (
+        2,
+        "on-failure",
+        ContainerOptions(cpus="1.25", memory_mib=100, memory_reservation_mib=50, max_retries=4),
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"disable": True}, Healthcheck(test=("NONE",))),
+        ({"test": ["NONE"]}, Healthcheck(test=("NONE",))),
+        (
+            {"test": ["CMD", "true"], "interval": "1m30s", "retries": 3},
+            Healthcheck(test=("CMD", "true"), interval="1m30s", retries=3),
+        ),
+    ],
+)
+def test_healthcheck(raw: dict[str, Any], expected: Healthcheck) -> None:
+    assert service(healthcheck=raw).options.healthcheck == expected
+
+
+def test_mounts_of_every_kind() -> None:
+    found = service(
+        volumes=[
+            {"type": "volume", "source": "data", "target": "/data", "volume": {"nocopy": True}},
+            {"type": "volume", "target": "/anonymous", "volume": {}},
+            {
+                "type": "bind",
+                "source": "/srv",
+                "target": "/srv",
+                "bind": {"create_host_path": True},
+            },
+            {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "1048576", "mode": 448}},
+        ]
+    )
+    assert found.mounts == (NamedMount(volume="data", path="/data", no_copy=True),)
+    assert found.options == ContainerOptions(
+        anonymous_volumes=("/anonymous",),
+        host_mounts=(HostMount(source="/srv", path="/srv"),),
+        tmpfs_mounts=(TmpfsMount(path="/t", size_bytes=1048576, mode=448),),
+    )
+
+
+def test_a_relative_folder_is_copied_file_by_file(tmp_path: Path) -> None:
+    (tmp_path / "site" / "sub").mkdir(parents=True)
+    (tmp_path / "site" / "sub" / "a.html").write_text("a")
+    (tmp_path / "site" / "run.sh").write_text("b")
+    (tmp_path / "site" / "run.sh").chmod(0o755)
+    mount = {"type": "bind", "source": str(tmp_path / "site"), "target": "/site/"}
+    project = parse(_document(volumes=[mount]), file="compose.yaml", local={("web", "/site/")})
+    assert [(d.path, d.mode) for d in project.services["web"].deliveries] == [
+        ("/site/run.sh", "0755"),
+        ("/site/sub/a.html", "0644"),
+    ]
+    assert project.services["web"].options.host_mounts == ()
+
+
+def test_secrets_and_configs(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("geheim")
+    document = _document(
+        secrets=[{"source": "key", "target": "/run/secrets/key"}, {"source": "token"}],
+        configs=[{"source": "motd", "target": "/etc/motd", "mode": "0440", "uid": "5"}],
+    ) | {
+        "secrets": {"key": {"file": str(key)}, "token": {"environment": "TOKEN"}},
+        "configs": {"motd": {"content": "hello"}},
+    }
+    assert parse(document, file="compose.yaml").services["web"].deliveries == (
+        Delivery(
+            path="/etc/motd",
+            content="hello",
+            mode="0440",
+            uid="5",
+            origin="services.web.configs[0]",
+        ),
+        Delivery(
+            path="/run/secrets/key",
+            source=key,
+            is_secret=True,
+            mode="0444",
+            origin="services.web.secrets[0]",
+        ),
+        Delivery(
+            path="/run/secrets/token",
+            variable="TOKEN",
+            is_secret=True,
+            mode="0444",
+            origin="services.web.secrets[1]",
+        ),
+    )
+
+
+def test_ports_and_networks_and_dependencies() -> None:
+    document = _document(
+        ports=[
+            {"mode": "ingress", "target": 80, "published": "8080-8081", "protocol": "tcp"},
+            {"target": 53, "protocol": "udp", "host_ip": "127.0.0.1"},
+        ],
+        networks={"back": {"aliases": ["w"], "ipv4_address": "10.5.0.3"}, "default": None},
+        depends_on={
+            "db": {"condition": "service_healthy", "required": True, "restart": True},
+            "gone": {"condition": "service_started", "required": False},
+        },
+    )
+    document["services"]["db"] = {"image": "postgres"}
+    found = parse(document, file="compose.yaml").services["web"]
+    assert found.ports == (
+        Port(target=80, published=(8080, 8081), protocol="tcp"),
+        Port(target=53, published=None, protocol="udp", host_ip="127.0.0.1"),
+    )
+    assert found.networks == (
+        Attachment(network="back", aliases=("w",), ipv4_address="10.5.0.3"),
+        Attachment(network="default"),
+    )
+    assert found.depends_on == (
+        Dependency(service="db", condition="service_healthy", restart=True),
+    )
+
+
+def test_build(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile.web").write_text("FROM scratch")
+    raw = {
+        "context": str(tmp_path),
+        "dockerfile": "Dockerfile.web",
+        "args": {"A": "1", "UNSET": None},
+        "extra_hosts": ["a=1.2.3.4"],
+    }
+    assert service(build=raw).build == Build(
+        context=tmp_path,
+        dockerfile="Dockerfile.web",
+        args={"A": "1"},
+        extra_hosts=("a:1.2.3.4",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"links": ["db"]}, ('services.web.links: is not supported, got ["db"]; leave it out, or '
+         "use `networks.NAME.aliases` for another name")),
+        ({"image": "x y"}, ("services.web.image: must be a reference such as "
+         "docker.io/library/nginx:1.27, got 'x y'")),
+        ({"entrypoint": []}, ("services.web.entrypoint: must have a word, got []; the provider "
+         "cannot clear the image's: name the program, or build an image without it")),
+        ({"command": ["a", ""]}, ("services.web.command: must have no empty argument, got "
+         "['a', '']; the provider refuses one: use a script")),
+        ({"mem_limit": "1000000"}, ("services.web.mem_limit: must be whole MiB, got 1000000 bytes; "
+         "write 1m")),
+        ({"pull_policy": "never"}, ("services.web.pull_policy: must be always, missing or build, "
+         "got never; always asks at each plan")),
+        ({"deploy": {"mode": "global"}}, ("services.web.deploy.mode: must be replicated, got "
+         "global; use replicas")),
+        ({"restart": "always:3"}, ("services.web.restart: must be on-failure where tries are "
+         "limited, got always:3")),
+        ({"stop_grace_period": "1.5s"}, ("services.web.stop_grace_period: must be whole seconds, "
+         "got 1.5s")),
+        ({"cpus": 1, "cpu_quota": 5}, ("services.web.cpu_quota: must not stand beside cpus, got 5; "
+         "use cpus")),
+        ({"extra_hosts": ["a=::1"]}, ("services.web.extra_hosts: must be an IPv4 address, got ::1; "
+         "the provider cannot read back IPv6 ones")),
+        ({"ports": [{"target": 80, "published": "70000"}]}, ("services.web.ports[0].published: "
+         "must be in 1..65535, got 70000")),
+        ({"network_mode": "mine"}, ("services.web.network_mode: must be host, none, bridge or "
+         "service:NAME, got 'mine'; use networks for a network")),
+        ({"build": {"context": "/no/such"}}, ("services.web.build.context: must be a folder, got "
+         "no such folder as /no/such")),
+        ({"volumes": [{"type": "npipe", "source": "a", "target": "/a"}]},
+         "services.web.volumes[0].type: must be bind, volume or tmpfs, got npipe"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_honoured_is_told(keys: dict[str, Any], expected: str) -> None:
+    assert problem(**keys) == f"compose.yaml: {expected}"
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(ComposeError) as caught:
+        service(links=["a"], uts="host", image="A B", command=[""])
+    assert len(caught.value.problems) == 4
+
+
+@pytest.mark.parametrize("keys", [{"read_only": True}, {"tmpfs": ["/run"]}])
+def test_a_secret_that_could_not_be_seen_is_refused(keys: dict[str, Any]) -> None:
+    document = _document(secrets=[{"source": "s"}], **keys) | {
+        "secrets": {"s": {"environment": "S"}}
+    }
+    with pytest.raises(ComposeError, match=r"services.web.secrets\[0\]: must not be "):
+        parse(document, file="compose.yaml")
+
+
+def test_an_empty_or_missing_relative_folder_is_refused(tmp_path: Path) -> None:
+    for name, text in (("gone", "got no such thing"), ("empty", "got the empty folder")):
+        if name == "empty":
+            (tmp_path / name).mkdir()
+        mount = {"type": "bind", "source": str(tmp_path / name), "target": "/x"}
+        with pytest.raises(ComposeError, match=text):
+            parse(_document(volumes=[mount]), file="compose.yaml", local={("web", "/x")})
+
+
+def test_the_digest_changes_with_the_container_only() -> None:
+    plain = service().config_hash
+    assert service(environment={"A": "1"}).config_hash != plain
+    assert service(restart="always").config_hash != plain
+    assert service(deploy={"replicas": 3}).config_hash == plain
+    assert service(pull_policy="always").config_hash == plain
+
+
+def test_the_digest_does_not_know_where_the_project_lies(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "a").write_text("a")
+        mount = {"type": "bind", "source": str(folder / "a"), "target": "/a"}
+        project = parse(_document(volumes=[mount]), file="c", folder=folder, local={("web", "/a")})
+        digests.add(project.services["web"].config_hash)
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", 90), ("1m30s", 90), ("1h0m0s", 3600), ("500ms", 0.5), ("0", 0), ("5q", None)],
+)
+def test_seconds(text: str, expected: float | None) -> None:
+    assert seconds(text) == expected
+
+
+def test_nothing_is_said_to_the_provider_of_what_is_unset() -> None:
+    assert provider_arguments(ContainerOptions()) == {}
+
+
+def test_a_memory_limit_says_what_the_engine_makes_of_the_swap_limit() -> None:
+    # The provider would show the engine's own value as a change, for ever.
+    assert provider_arguments(ContainerOptions(memory_mib=64)) == {
+        "memory": 64,
+        "memory_swap": 128,
+        "lifecycle": {"ignore_changes": ["memory_swap"]},
+    }
+    assert replace(ContainerOptions(memory_mib=64), memory_swap_mib=-1).memory_swap_mib == -1

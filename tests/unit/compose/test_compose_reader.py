@@ -1,0 +1,283 @@
+"""Compose reads the files; what it complains of is said in this project's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.reader import load_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from constructs_lib.compose.model import ComposeProject
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(folder: Path, text: str, **variables: str) -> ComposeProject:
+    file = folder / "compose.yaml"
+    file.write_text(text)
+    return load_project([file], name="moor", variables=variables)
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ComposeError) as caught:
+        load(folder, text)
+    return list(caught.value.problems)
+
+
+def test_interpolation_dotenv_env_files_anchors_and_extends(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TAG=1.27\nGIVEN=dotenv\n")
+    (tmp_path / "web.env").write_text("FROM_FILE=yes\n")
+    (tmp_path / "base.yaml").write_text("services: {base: {image: 'nginx:${TAG}', user: '5'}}\n")
+    project = load(
+        tmp_path,
+        """
+        x-labels: &labels {team: a}
+        services:
+          web:
+            extends: {file: base.yaml, service: base}
+            env_file: [web.env]
+            environment: {GIVEN: "${GIVEN}", PRICE: "5$$", NAME: "${COMPOSE_PROJECT_NAME}"}
+            labels: {<<: *labels, tier: front}
+          debug: {image: busybox, profiles: [debug]}
+        """,
+        GIVEN="settings",
+    )
+    assert list(project.services) == ["web"]
+    web = project.services["web"]
+    assert (web.image, web.options.user, web.options.labels) == (
+        "nginx:1.27",
+        "5",
+        {"team": "a", "tier": "front"},
+    )
+    assert web.environment == {
+        "FROM_FILE": "yes",
+        "GIVEN": "settings",
+        "PRICE": "5$",
+        "NAME": "moor",
+    }
+
+
+def test_several_files_are_merged(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text("services: {web: {image: nginx, environment: {A: '1'}}}")
+    two.write_text("services: {web: {image: httpd, environment: {B: '2'}}}")
+    web = load_project([one, two], name="moor").services["web"]
+    assert (web.image, web.environment) == ("httpd", {"A": "1", "B": "2"})
+
+
+def test_profiles_are_chosen_by_the_variable(tmp_path: Path) -> None:
+    text = "services: {debug: {image: busybox, profiles: [debug]}}"
+    assert list(load(tmp_path, text, COMPOSE_PROFILES="debug").services) == ["debug"]
+
+
+def test_a_volume_that_no_service_uses_stays(tmp_path: Path) -> None:
+    project = load(tmp_path, "services: {web: {image: nginx}}\nvolumes: {data: {}}")
+    assert [(v.key, v.name) for v in project.volumes.values()] == [("data", "moor_data")]
+
+
+def test_a_relative_path_is_told_from_the_machines(tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("hello")
+    project = load(
+        tmp_path,
+        f"services: {{web: {{image: nginx, volumes: ['./page:/a', '{tmp_path}/page:/b']}}}}",
+    )
+    web = project.services["web"]
+    assert [d.path for d in web.deliveries] == ["/a"]
+    assert [m.path for m in web.options.host_mounts] == ["/b"]
+
+
+def test_the_content_of_a_secret_is_in_no_value(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("geheim-a")
+    project = load(
+        tmp_path,
+        """
+        services: {web: {image: nginx, secrets: [key, token]}}
+        secrets: {key: {file: ./key}, token: {environment: TOKEN}}
+        """,
+        TOKEN="geheim-b",
+    )
+    assert "geheim" not in repr(project)
+    assert len(project.services["web"].deliveries) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [b", "compose.yaml: is not YAML: line 1: did not find expected ',' or ']'"),
+        (
+            "services: {web: {image: x, imge: y}}",
+            "compose.yaml: services.web.imge: unknown key; see docs/compose.md for the keys",
+        ),
+        (
+            "services: {web: {image: x, labels: 3}}",
+            "compose.yaml: services.web.labels: must be a mapping; see docs/compose.md",
+        ),
+        (
+            "services: {web: {image: x, mem_limit: much}}",
+            "compose.yaml: services.web.mem_limit: invalid size: 'much'",
+        ),
+        (
+            "services: {web: {image: x, depends_on: [db]}, db: {image: x, depends_on: [web]}}",
+            (
+                "compose.yaml: services.db.depends_on: must not lead back to itself, got "
+                "db -> web -> db; remove one of them"
+            ),
+        ),
+        (
+            "services: {web: {image: x, depends_on: [db]}}",
+            (
+                "compose.yaml: services.web.depends_on: must name a service of this file, got db; "
+                "define it"
+            ),
+        ),
+        (
+            "services: {web: {image: x, networks: [n]}}",
+            (
+                "compose.yaml: services.web.networks: must name a network of this file, got n; "
+                "define it"
+            ),
+        ),
+        (
+            "services: {web: {image: x, volumes: ['data:/v']}}",
+            "compose.yaml: services.web.volumes: must name a volume of this file, got data; define it",
+        ),
+        (
+            "services: {web: {command: x}}",
+            "compose.yaml: services.web: has neither an image nor a build context specified",
+        ),
+        (
+            "services: {web: {image: 'x:${TAG:?which}'}}",
+            (
+                "compose.yaml: services.web.image: required variable TAG is missing a value: which; "
+                "set it in .env or the settings' variables"
+            ),
+        ),
+        ("", "compose.yaml: empty compose file"),
+    ],
+)
+def test_what_compose_refuses(tmp_path: Path, text: str, expected: str) -> None:
+    assert problems(tmp_path, text) == [expected]
+
+
+def test_variables_that_are_not_set_are_told_with_their_place(tmp_path: Path) -> None:
+    text = """
+    services:
+      web: {image: x, environment: {A: "${NOPE}", B: "${NOPE2:-fine}", C: "$$NOPE"}}
+      db: {image: "x:$NOPE_TOO", links: [web]}
+    """
+    found = problems(tmp_path, text)
+    assert set(found[:2]) == {
+        (
+            'compose.yaml: services.web.environment.A: variable "NOPE" is not set; set it in .env or '
+            "the settings' variables, or write ${NOPE:-} for nothing"
+        ),
+        (
+            'compose.yaml: services.db.image: variable "NOPE_TOO" is not set; set it in .env or the '
+            "settings' variables, or write ${NOPE_TOO:-} for nothing"
+        ),
+    }
+    assert any(".links: is not supported" in line for line in found)
+
+
+def test_a_missing_environment_file_is_told_with_its_service(tmp_path: Path) -> None:
+    assert problems(tmp_path, "services: {web: {image: x, env_file: [no.env]}}") == [
+        (
+            f"compose.yaml: services.web.env_file[0]: must be a file, got no such file as "
+            f"{tmp_path}/no.env"
+        )
+    ]
+
+
+def test_a_secret_without_its_variable(tmp_path: Path) -> None:
+    text = """
+    services: {web: {image: x, secrets: [s]}}
+    secrets: {s: {environment: MOOR_TEST_NOT_SET}}
+    """
+    assert problems(tmp_path, text) == [
+        (
+            'compose.yaml: services.web: variable "MOOR_TEST_NOT_SET" is not set; a secret or config '
+            "takes its content from it: export it"
+        )
+    ]
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ComposeError, match=r"no.yaml: must be a Compose file, got no such file"):
+        load_project([tmp_path / "no.yaml"], name="moor")
+
+
+_NAMES = st.sampled_from(["web", "db", "job"])
+_SERVICES = st.fixed_dictionaries(
+    {"image": st.sampled_from(["nginx", "a/b:1", "h:5000/x@sha256:" + "0" * 64])},
+    optional={
+        "command": st.one_of(st.text("ab $\"'", max_size=6), st.lists(st.text("a", max_size=2))),
+        "entrypoint": st.sampled_from([[], "", ["a"], "a b"]),
+        "environment": st.dictionaries(
+            st.text("AB_", min_size=1, max_size=3), st.one_of(st.none(), st.integers(), st.text())
+        ),
+        "ports": st.lists(
+            st.sampled_from(["80", "80:80", "127.0.0.1::80", "[::1]:81:81", "8000-8002:80-82/udp"])
+        ),
+        "volumes": st.lists(
+            st.sampled_from(["data:/d", "/x", "./y:/y:ro", "/h:/h:z", "~/n:/n", "data:/e:nocopy"]),
+            unique=True,
+        ),
+        "tmpfs": st.sampled_from(["/run", ["/run:size=1m", "/t"], []]),
+        "depends_on": st.lists(_NAMES, unique=True),
+        "healthcheck": st.sampled_from(
+            [{"disable": True}, {"test": "true", "interval": "5s"}, {"test": ["NONE"]}]
+        ),
+        "restart": st.sampled_from(["no", "always", "on-failure:3", "unless-stopped", "sometimes"]),
+        "deploy": st.sampled_from(
+            [
+                {"replicas": 2},
+                {"replicas": 0},
+                {"mode": "global"},
+                {"resources": {"limits": {"cpus": "0.25", "memory": "5m", "pids": 3}}},
+                {"restart_policy": {"condition": "any", "max_attempts": 2}},
+            ]
+        ),
+        "network_mode": st.sampled_from(["host", "none", "bridge", "service:db"]),
+        "ulimits": st.sampled_from([{"nproc": 5}, {"nofile": {"soft": 1, "hard": 2}}]),
+        "mem_limit": st.sampled_from(["64m", 1000, "1g", 0]),
+        "stop_grace_period": st.sampled_from(["1s", "1.5s", "1m"]),
+        "extra_hosts": st.sampled_from([["a:1.2.3.4"], {"b": "::1"}, ["c=host-gateway"]]),
+        "security_opt": st.sampled_from([["no-new-privileges"], ["seccomp:x.json"], ["a=b"]]),
+        "pull_policy": st.sampled_from(["always", "never", "missing", "daily"]),
+        "links": st.lists(_NAMES),
+        "x-anything": st.recursive(st.none(), lambda inner: st.lists(inner, max_size=2)),
+        "gpus": st.just("all"),
+        "labels": st.one_of(st.just(["a", "b=c"]), st.dictionaries(st.text("a."), st.text())),
+        "pid": st.sampled_from(["host", "service:web"]),
+        "volumes_from": st.sampled_from([["db:ro"], ["container:x"]]),
+    },
+)
+
+
+@given(services=st.dictionaries(_NAMES, _SERVICES, min_size=1))
+@settings(max_examples=15)
+def test_any_file_gives_values_or_a_clear_error(
+    services: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("files") / "compose.yaml"
+    file.write_text(yaml.safe_dump({"services": services, "volumes": {"data": None}}))
+    try:
+        project = load_project([file], name="moor", open_tcp_ports={80})
+    except ComposeError as error:
+        lines = error.problems
+    else:
+        assert set(project.services) == set(services)
+        return
+    assert lines
+    assert all("compose.yaml: " in line for line in lines)

@@ -1,0 +1,49 @@
+"""The table of what is supported, and the page that is written from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.compose.support import BUILD, SERVICE, Key, document, unsupported
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_page_is_what_the_table_says() -> None:
+    written = (ROOT / "docs" / "compose.md").read_text(encoding="utf-8")
+    assert written == document(), "python -m constructs_lib.compose.support > docs/compose.md"
+
+
+def test_finds_what_is_refused_at_any_depth() -> None:
+    found = list(
+        unsupported(
+            {
+                "services": {
+                    "web": {
+                        "links": ["db"],
+                        "build": {"ssh": ["default"]},
+                        "ports": [{"target": 80}, {"target": 81, "no_such_key": 1}],
+                        "networks": {"a": {"interface_name": "eth9"}, "b": None},
+                    }
+                },
+                "x-mine": {"links": 1},
+            }
+        )
+    )
+    assert [(where, value) for where, _, value in found] == [
+        ("services.web.links", ["db"]),
+        ("services.web.build.ssh", ["default"]),
+        ("services.web.ports[1].no_such_key", 1),
+        ("services.web.networks.a.interface_name", "eth9"),
+    ]
+
+
+def test_what_says_nothing_is_not_refused() -> None:
+    assert list(unsupported({"services": {"a": {"links": [], "models": None, "uts": ""}}})) == []
+
+
+@pytest.mark.parametrize("keys", [SERVICE, BUILD], ids=["service", "build"])
+def test_what_is_refused_has_a_remedy(keys: dict[str, Key]) -> None:
+    assert [name for name, key in keys.items() if key.how == "no" and not key.text] == []
