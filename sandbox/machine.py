@@ -197,8 +197,9 @@ class Machines:
 
     def _files(self, spec: MachineSpec) -> Mapping[str, bytes]:
         servers = name_servers() or (gateway(self._subnet),)
-        # The subnet is for the engine's own pulls; BuildKit inside it compares whole names only.
-        registries = (str(self._subnet), self._registry)
+        # The engine's own pulls compare networks; BuildKit inside it compares whole names, and
+        # speaks plain HTTP only where the entry says so.
+        registries = (str(self._subnet), f"http://{self._registry}")
         options = [
             *(f"--insecure-registry={registry}" for registry in registries),
             *(f"--dns={server}" for server in servers),
