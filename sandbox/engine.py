@@ -28,7 +28,13 @@ import docker
 from docker.errors import DockerException
 
 from sandbox.errors import SandboxError
-from sandbox.processes import ProcessIdentity, all_processes, boot_id, command_line
+from sandbox.processes import (
+    ProcessIdentity,
+    all_processes,
+    boot_id,
+    command_line,
+    parent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -354,9 +360,13 @@ class PrivateEngine:
         if missing:
             raise SandboxError(_NO_ENGINE)
         begun = time.monotonic()
-        self._stop_processes()
+        self._stop_daemons()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._make_socket_directory()
+        # A killed engine's containers live on, and the new one takes them over by what is in
+        # this folder. But it refuses to start where its process id is still written down.
+        for name in ("dockerd.pid", "docker.sock", "containerd.sock", "containerd.sock.ttrpc"):
+            (self._sockets / name).unlink(missing_ok=True)
         record = self._record()
         before = record.get("before")
         if not isinstance(before, dict) or before.get("boot") != boot_id():
@@ -380,7 +390,8 @@ class PrivateEngine:
     def stop(self) -> None:
         """Stop the engine and undo what it changed outside its folder. May be repeated."""
         record = self._record()
-        self._stop_processes()
+        self._stop_daemons()
+        self._stop_shims()
         self._unmount()
         before = record.get("before")
         if isinstance(before, dict) and before.get("boot") == boot_id():
@@ -500,20 +511,25 @@ class PrivateEngine:
         temporary.write_text(json.dumps(record, indent=1))
         temporary.replace(file)
 
-    def _stop_processes(self) -> None:
+    def _stop_daemons(self) -> None:
         record = self._record()
         for name in ("dockerd", "containerd"):
             identity = ProcessIdentity.from_json(record.get(name))
             if identity is not None:
                 identity.stop(patience=30)
-        # Shims outlive containerd on purpose; they name our socket in their arguments.
+
+    def _stop_shims(self) -> None:
+        """Stop what outlives containerd on purpose: shims, each with a container beneath it."""
         address = str(self._sockets / "containerd.sock")
         for pid in all_processes():
             arguments = command_line(pid)
+            # They name our socket in their arguments.
             if arguments and "containerd-shim" in arguments[0] and address in arguments:
-                shim = ProcessIdentity.of(pid)
-                if shim is not None:
-                    shim.stop(patience=5)
+                beneath = [child for child in all_processes() if parent(child) == pid]
+                for process in (*beneath, pid):
+                    identity = ProcessIdentity.of(process)
+                    if identity is not None:
+                        identity.stop(patience=0)
 
     def _unmount(self) -> None:
         """Release the mounts that dockerd leaves: its data folder, namespaces, containers."""

@@ -101,6 +101,15 @@ def all_processes() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
+def parent(pid: int) -> int:
+    """Return the id of a process's parent; 0 where there is none to see."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[1])
+
+
 def _reap(pid: int) -> None:
     """Collect a child that ended: as a zombie it would look alive to others."""
     with contextlib.suppress(ChildProcessError):

@@ -1,0 +1,77 @@
+"""The private engine, in a network namespace of its own: nothing here meets other engines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("dockerd") is None,
+    reason="only root can start an engine, and only where one is installed",
+)
+
+SCRIPT = """
+import json, os, signal, subprocess, sys
+from pathlib import Path
+from sandbox.engine import PrivateEngine, connect
+from sandbox.processes import all_processes, command_line
+
+def rules():
+    tools = [(t, k) for t in ("iptables", "ip6tables") for k in ("filter", "nat")]
+    run = lambda t, k: subprocess.run([t, "-w", "-t", k, "-S"], capture_output=True).stdout
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    processes = [p for p in all_processes() if directory in " ".join(command_line(p))]
+    links = sorted(os.listdir("/sys/class/net"))
+    forward = Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    return [run(*tk) for tk in tools], mounts, [p for p in processes if p != os.getpid()], links, forward
+
+directory = sys.argv[1]
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+subprocess.run(["iptables", "-A", "FORWARD", "-s", "203.0.113.1", "-j", "ACCEPT"], check=True)
+before = rules()
+engine = PrivateEngine(Path(directory))
+engine.start(print)
+client = connect(engine.url)
+assert engine.is_running() and engine.is_unused(client)
+client.networks.create("one", driver="bridge")
+assert not engine.is_unused(client)
+assert rules() != before
+record = json.loads((Path(directory) / "engine.json").read_text())
+for name in ("dockerd", "containerd"):
+    os.kill(record[name]["pid"], signal.SIGKILL)
+    os.waitpid(record[name]["pid"], 0)
+assert not engine.is_running() and engine.has_run()
+again = PrivateEngine(Path(directory))
+again.start(print)
+client = connect(again.url)
+client.networks.get("one").remove()
+again.stop()
+assert not again.has_run()
+after = rules()
+assert after == before, (before, after)
+again.stop()
+print("as before")
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("length", [1, 100])
+def test_it_survives_a_kill_and_leaves_nothing_when_it_stops(tmp_path: Path, length: int) -> None:
+    directory = tmp_path / ("x" * length) / "engine"
+    directory.mkdir(parents=True)
+    result = subprocess.run(
+        ["unshare", "--net", "--mount", sys.executable, "-c", SCRIPT, str(directory)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+    )
+    assert result.stdout.endswith("as before\n"), result.stdout + result.stderr
