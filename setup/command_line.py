@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from setup.compose_plugin import ComposePlugin
 from setup.console import complain, say
 from setup.docker_provider import DockerProvider
 from setup.engine import EnginePrerequisites, wants_sandbox
@@ -41,15 +42,16 @@ STEPS: Final[tuple[type[Step], ...]] = (
     Shims,
     Node,
     Warm,
+    ComposePlugin,
     DockerProvider,
 )
 
 PURPOSES: Final[dict[str, tuple[str, ...]]] = {
     "up": tuple(step.name for step in STEPS),
     "test": tuple(step.name for step in STEPS),
-    "synth": ("terraform", "shims", "node", "warm"),
+    "synth": ("terraform", "shims", "node", "warm", "compose"),
     "check": ("packages",),
-    "graph": ("graphviz", "shims", "node", "warm", "docker-provider"),
+    "graph": ("graphviz", "shims", "node", "warm", "compose", "docker-provider"),
 }
 """What each purpose needs, apart from what these steps need themselves."""
 

@@ -27,7 +27,7 @@ def test_what_the_purposes_need() -> None:
     assert {purpose: closure(names) for purpose, names in PURPOSES.items()} == {
         "up": {step.name for step in STEPS},
         "test": {step.name for step in STEPS},
-        "synth": {"terraform", "pipenv", "packages", "shims", "node", "warm"},
+        "synth": {"terraform", "pipenv", "packages", "shims", "node", "warm", "compose"},
         "check": {"pipenv", "packages"},
         "graph": {step.name for step in STEPS} - {"engine"},
     }
