@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import docker
 from docker.errors import DockerException
-from docker.tls import TLSConfig
+from requests.exceptions import RequestException
 from rich.table import Table
 
+from commands import machine_engine
 from commands.failure import CommandError
 from commands.outputs import Outputs, make_command
 
@@ -84,19 +84,14 @@ def show(
 def _services(
     environment: Environment, outputs: Outputs, *, wait: bool, console: Console
 ) -> list[_Service]:
-    folder = environment.certificates
-    tls = TLSConfig(
-        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-        ca_cert=str(folder / "ca.pem"),
-        verify=True,
-    )
     try:
-        client = docker.DockerClient(base_url=outputs.docker_host, tls=tls, timeout=20)
+        client = machine_engine.connect(outputs.docker_host, environment.certificates)
         try:
             running = {c.name: c for c in client.containers.list(all=True)}
+            names = {image.id: image.tags[0] for image in client.images.list() if image.tags}
         finally:
             client.close()
-    except DockerException as error:
+    except (DockerException, RequestException) as error:
         raise CommandError(
             f"{outputs.docker_host}: the Docker API must answer, got: {error}; "
             f"run {make_command(environment, 'up')}"
@@ -106,9 +101,14 @@ def _services(
     for name, container in sorted(running.items()):
         url = outputs.services.get(name, "")
         answer = _answer(url, deadline, console) if url and container.status == "running" else ""
-        image = str(container.attrs.get("Config", {}).get("Image") or container.attrs["Image"])
         services.append(
-            _Service(name=name, state=container.status, image=image, url=url, answer=answer)
+            _Service(
+                name=name,
+                state=container.status,
+                image=names.get(container.attrs["Image"], ""),
+                url=url,
+                answer=answer,
+            )
         )
     silent = [s.name for s in services if s.url and not s.answer]
     if wait and silent:
