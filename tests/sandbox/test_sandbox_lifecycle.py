@@ -170,7 +170,8 @@ def test_starting_fails_when_the_registry_port_is_taken(sandbox: Sandbox) -> Non
         sandbox.start()
     assert str(caught.value) == (
         f"environments/{NAME}.yaml: sandbox.registry_port: must be a free port on "
-        f"{SETTINGS.subnet[1]} and {address}, got {port}, on which another program listens; choose another"
+        f"{SETTINGS.subnet[1]} and {address}, got {port}, on which another program listens; "
+        "choose another"
     )
     assert footprint(sandbox) == before
 

@@ -28,9 +28,10 @@ def rules():
     run = lambda t, k: subprocess.run([t, "-w", "-t", k, "-S"], capture_output=True).stdout
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     processes = [p for p in all_processes() if directory in " ".join(command_line(p))]
+    others = [p for p in processes if p != os.getpid()]
     links = sorted(os.listdir("/sys/class/net"))
     forward = Path("/proc/sys/net/ipv4/ip_forward").read_text()
-    return [run(*tk) for tk in tools], mounts, [p for p in processes if p != os.getpid()], links, forward
+    return [run(*tk) for tk in tools], mounts, others, links, forward
 
 directory = sys.argv[1]
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

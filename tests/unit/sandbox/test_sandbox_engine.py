@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
+from docker.errors import DockerException
 
 from sandbox import engine
 from sandbox.engine import Engine, PrivateEngine, find_engine
@@ -92,7 +93,7 @@ def test_it_fails_when_this_user_may_not_use_the_engine(
 ) -> None:
     def refuse(_url: str) -> None:
         msg = "Error while fetching server API version: Permission denied"
-        raise engine.DockerException(msg)
+        raise DockerException(msg)
 
     monkeypatch.setattr(engine, "connect", refuse)
     with pytest.raises(SandboxError) as caught:
