@@ -7,7 +7,9 @@ export ENVIRONMENT
 SETUP := $(PYTHON) -m setup
 MOOR := .venv/bin/python -m commands
 PYTHON_SOURCES := constructs_lib stacks sandbox setup commands tests main.py
-SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r grep -lIE '^\#!(/usr)?/bin/(env )?(ba|da)?sh' --)
+# Those with a shell in their first line: a name tells nothing, and text further down neither.
+SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
+  'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status graph synth test check fmt shell clean
