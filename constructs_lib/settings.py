@@ -664,12 +664,12 @@ def _lines(item: ErrorDetails) -> list[str]:
 
 def _own_errors(field: str, text: str, value: object) -> list[str]:
     """Errors raised by the validators above: they know the field, or else only the value."""
-    if isinstance(value, dict):
-        prefix = f"{field}." if field else ""
-        return [f"{prefix}{line}" for line in text.splitlines()]
     if text.startswith("must "):
         requirement, semicolon, remedy = text.partition("; ")
         return [f"{field}: {requirement}, got {value!r}{semicolon}{remedy}"]
+    if isinstance(value, dict):
+        prefix = f"{field}." if field else ""
+        return [f"{prefix}{line}" for line in text.splitlines()]
     return [f"{field}: {text}"]
 
 

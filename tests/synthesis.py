@@ -38,7 +38,8 @@ def synth(stack: TerraformStack) -> Json:
         AssertionError: Two resources differ by that hash only.
     """
     stack.prepare_stack()  # or else references between stacks dangle
-    return without_hashes(json.loads(Testing.synth(stack, True)))
+    document: Json = without_hashes(json.loads(Testing.synth(stack, True)))
+    return document
 
 
 def new_app() -> App:
