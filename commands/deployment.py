@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from commands import sandbox_control, terraform_state
+from commands.changes import changes_by_stack
 from commands.failure import CommandError
 from commands.outputs import make_command, outputs_file
 from commands.toolchain import ROOT, Toolchain, with_changes
@@ -37,6 +38,7 @@ def deploy(
     """
     toolchain = Toolchain.load()
     variables = toolchain.variables(environment)
+    unattended = _unattended(environment, settings, "up", approve=approve)
     if settings.sandbox is not None:
         sandbox = sandbox_control.ready(environment, settings.sandbox, console.print)
         variables = with_changes(variables, sandbox.environment_variables())
@@ -44,7 +46,7 @@ def deploy(
         toolchain,
         environment,
         "deploy",
-        unattended=_unattended(environment, settings, "up", approve=approve),
+        unattended=unattended,
         variables=variables,
         console=console,
     )
@@ -155,6 +157,9 @@ def _cdktf(
     log = environment.log / f"{name}.log"
     status = _logged(toolchain.command(arguments, environment), variables, log, console)
     _check(name, status, log)
+    changes = changes_by_stack(log.read_text(encoding="utf-8").splitlines())
+    for stack, change in changes.items():
+        console.print(f"[bold]{stack:8}[/]{change}")
 
 
 def _logged(
