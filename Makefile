@@ -12,7 +12,7 @@ SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
   'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status graph synth test check fmt shell clean
+.PHONY: help setup up down status env ssh graph synth test check fmt shell clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ down: ## Destroy both stacks, and stop the sandbox
 status: ## Tell what is deployed and what runs
 	@$(SETUP) --for synth
 	@$(MOOR) status
+
+env: ## Print the variables that point docker to the machine
+	@$(MOOR) env
+
+ssh: ## Open a shell on the machine
+	@$(MOOR) ssh
 
 graph: ## Draw Terraform's graph of each stack as SVG and PNG
 	@$(SETUP) --for graph
