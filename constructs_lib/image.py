@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from cdktf import AssetType, TerraformAsset
+from cdktf import AssetType, TerraformAsset, TerraformResourceLifecycle
+from cdktf_cdktf_provider_docker.data_docker_registry_image import DataDockerRegistryImage
 from cdktf_cdktf_provider_docker.image import Image as ImageResource
 from cdktf_cdktf_provider_docker.image import ImageBuild
 from constructs import Construct
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """How an image is built.
+
+    Attributes:
+        target: The stage to build.
+        labels: Labels of the image.
+        cache_from: Images to take layers from.
+        extra_hosts: `NAME:ADDRESS` pairs.
+        network: The network of `RUN`.
+        no_cache: Whether to build each layer anew.
+        pull: Whether to pull a newer base image.
+        shm_size: Size of /dev/shm in bytes.
+    """
+
+    target: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cache_from: Sequence[str] = ()
+    extra_hosts: Sequence[str] = ()
+    network: str | None = None
+    no_cache: bool = False
+    pull: bool = False
+    shm_size: int | None = None
 
 
 class Image(Construct):
@@ -35,16 +62,43 @@ class Image(Construct):
 class PulledImage(Image):
     """An image that the machine pulls from a registry."""
 
-    def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        follow_tag: bool = False,
+        keep: bool = False,
+        platform: str | None = None,
+    ) -> None:
         """Define the pull.
 
         Args:
             scope: The construct that this one belongs to.
             id_: The construct's id; changing it pulls again.
             name: The image's reference, with a tag or digest.
+            follow_tag: Whether a plan asks the registry what the tag stands for, and shows
+                when it stands for another image than before.
+            keep: Whether the image stays on the machine when it is not needed any more. Where
+                another container may use it, removing it would fail. Such an image is also
+                pulled before the containers of the former one are removed.
+            platform: Such as `linux/arm64`; the machine's own by default.
         """
         super().__init__(scope, id_)
-        self.image_id = ImageResource(self, "Resource", name=name).image_id
+        if follow_tag and "@" not in name:
+            # By its digest: a tag that the machine has already would not be pulled again.
+            tag = DataDockerRegistryImage(self, "Tag", name=name)
+            name = f"{_without_tag(name)}@{tag.sha256_digest}"
+        resource = ImageResource(
+            self,
+            "Resource",
+            name=name,
+            keep_locally=True if keep else None,
+            lifecycle=_BEFORE if keep else None,
+            platform=platform,
+        )
+        self.image_id = resource.image_id
 
 
 class BuiltImage(Image):
@@ -63,6 +117,10 @@ class BuiltImage(Image):
         name: str,
         context: Path,
         build_args: Mapping[str, str] | None = None,
+        dockerfile: str = "Dockerfile",
+        options: BuildOptions | None = None,
+        keep: bool = False,
+        platform: str | None = None,
     ) -> None:
         """Define the build.
 
@@ -72,12 +130,17 @@ class BuiltImage(Image):
             name: The image's name, without a tag: the tag is the context's hash.
             context: The folder that holds the `Dockerfile`; a changed file builds again.
             build_args: The build arguments.
+            dockerfile: The path of the `Dockerfile` in that folder.
+            options: Further options of the build.
+            keep: Whether former images stay on the machine, as in `PulledImage`.
+            platform: Such as `linux/arm64`; the machine's own by default.
 
         Raises:
             ValueError: The folder has no `Dockerfile`, or `name` has a tag.
         """
-        if not (context / "Dockerfile").is_file():
-            msg = f"image {name}: context: must hold a Dockerfile, got {context}"
+        if not (context / dockerfile).is_file():
+            kind = "a Dockerfile" if dockerfile == "Dockerfile" else dockerfile
+            msg = f"image {name}: context: must hold {kind}, got {context}"
             raise ValueError(msg)
         if ":" in name.rpartition("/")[2]:
             msg = f"image {name}: name: must have no tag, which is the context's hash"
@@ -86,12 +149,36 @@ class BuiltImage(Image):
         # An asset is copied beside the configuration: its path in the state is then the
         # same from every checkout, and its hash tells when to build again.
         asset = TerraformAsset(self, "Context", path=str(context), type=AssetType.DIRECTORY)
+        given = options or BuildOptions()
         resource = ImageResource(
             self,
             "Resource",
             name=f"{name}:{asset.asset_hash[:12].lower()}",
-            build_attribute=ImageBuild(context=asset.path, build_args=build_args),
+            build_attribute=ImageBuild(
+                context=asset.path,
+                build_args=build_args,
+                dockerfile=None if dockerfile == "Dockerfile" else dockerfile,
+                target=given.target,
+                labels=given.labels or None,
+                cache_from=list(given.cache_from) or None,
+                extra_hosts=list(given.extra_hosts) or None,
+                network_mode=given.network,
+                no_cache=given.no_cache or None,
+                pull_parent=given.pull or None,
+                shm_size=given.shm_size,
+            ),
             triggers={"context": asset.asset_hash},
+            keep_locally=True if keep else None,
+            lifecycle=_BEFORE if keep else None,
+            platform=platform,
         )
         resource.add_override("build.use_legacy_builder", True)
         self.image_id = resource.image_id
+
+
+_BEFORE: Final = TerraformResourceLifecycle(create_before_destroy=True)
+
+
+def _without_tag(name: str) -> str:
+    repository, _, rest = name.rpartition(":")
+    return repository if repository and "/" not in rest else name

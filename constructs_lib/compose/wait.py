@@ -1,0 +1,187 @@
+"""Waits for containers during a deployment, and shows why one never gets there.
+
+Terraform runs it (`python -m constructs_lib.compose.wait`) after the containers of a service
+have started, and before those start that depend on it. The provider could wait too, but it
+tells nothing of the reason, and throws away a container that is only slow.
+
+Source: Docker Engine API 1.41, "Inspect a container" and "Get container logs".
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import ssl
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_POLL_SECONDS: Final = 0.25
+_LOG_LINES: Final = 20
+_HEADER_BYTES: Final = 8
+
+
+class NotReadyError(Exception):
+    """A container is not what it was waited for to become, and never will be."""
+
+
+def wait(
+    ask: Callable[[str], tuple[int, bytes]],
+    name: str,
+    *,
+    until: str,
+    timeout_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """Wait for one container.
+
+    Args:
+        ask: Gets a path of the Docker API: the status, and the body.
+        name: The container's name or id.
+        until: `healthy` or `completed`.
+        timeout_seconds: How long to wait at most.
+        clock: Tells the time in seconds.
+        sleep: Waits some seconds.
+
+    Returns:
+        One line that says what has become of it.
+
+    Raises:
+        NotReadyError: It became unhealthy, ended, or took too long; with its log.
+    """
+    begin = clock()
+    while True:
+        status, body = ask(f"/containers/{name}/json")
+        if status != http.HTTPStatus.OK:
+            raise NotReadyError(f"{name}: must be on the machine, got {_text(body)}")
+        container = json.loads(body)
+        state = container["State"]
+        name = container["Name"].lstrip("/")
+        done, problem = _verdict(state, until)
+        if done:
+            return f"{name} is {until} after {clock() - begin:.1f} s"
+        if not problem and clock() - begin > timeout_seconds:
+            problem = f"must be {until} within {timeout_seconds:.0f} s, got {_described(state)}"
+        if problem:
+            raise NotReadyError(_explained(ask, container, f"{name}: {problem}"))
+        sleep(_POLL_SECONDS)
+
+
+def _verdict(state: dict[str, Any], until: str) -> tuple[bool, str]:
+    ended = state["Status"] in ("exited", "dead") and not state.get("Restarting")
+    if until == "completed":
+        if ended and state["ExitCode"] == 0:
+            return True, ""
+        return False, f"must end without an error, got {_described(state)}" if ended else ""
+    health = state.get("Health")
+    if health is None:
+        return False, (
+            "must have a healthcheck, since another service waits until it is healthy, got none "
+            "in the file and in the image; give it one"
+        )
+    if health["Status"] == "healthy":
+        return True, ""
+    if health["Status"] == "unhealthy":
+        return False, "must be healthy, got unhealthy"
+    return False, f"must be healthy, got {_described(state)}" if ended else ""
+
+
+def _described(state: dict[str, Any]) -> str:
+    health = state.get("Health")
+    if state["Status"] == "running" and health:
+        return str(health["Status"])
+    if state["Status"] in ("exited", "dead"):
+        return f"{state['Status']} with code {state['ExitCode']}"
+    return str(state["Status"])
+
+
+def _explained(
+    ask: Callable[[str], tuple[int, bytes]], container: dict[str, Any], problem: str
+) -> str:
+    lines = [problem]
+    checks = (container["State"].get("Health") or {}).get("Log") or []
+    if checks:
+        lines.append("its last health checks:")
+        lines += [
+            f"  {check['Start'][:19]} code {check['ExitCode']}: {check['Output'].strip()}"
+            for check in checks[-5:]
+        ]
+    status, body = ask(f"/containers/{container['Id']}/logs?stdout=1&stderr=1&tail={_LOG_LINES}")
+    output = _text(body) if container["Config"]["Tty"] else plain_log(body)
+    if status == http.HTTPStatus.OK and output.strip():
+        lines.append("the end of its output:")
+        lines += [f"  {line}" for line in output.rstrip().splitlines()]
+    return "\n".join(lines)
+
+
+def plain_log(stream: bytes) -> str:
+    """Take the frames off a log: each has a header of eight bytes with its length at the end."""
+    parts = []
+    while len(stream) >= _HEADER_BYTES:
+        length = int.from_bytes(stream[4:_HEADER_BYTES], "big")
+        parts.append(stream[_HEADER_BYTES : _HEADER_BYTES + length])
+        stream = stream[_HEADER_BYTES + length :]
+    return _text(b"".join(parts))
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace").strip()
+
+
+def docker_api(host: str, port: int, certificates: Path) -> Callable[[str], tuple[int, bytes]]:
+    """Give a function that gets paths of a machine's Docker API.
+
+    Args:
+        host: The machine's address.
+        port: TCP port of the API.
+        certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
+    """
+    context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+
+    def ask(path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    return ask
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Wait for containers, all at once.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog="python -m constructs_lib.compose.wait")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--certificates", type=Path, required=True)
+    parser.add_argument("--until", choices=["healthy", "completed"], required=True)
+    parser.add_argument("--timeout", type=float, required=True)
+    parser.add_argument("names", nargs="+")
+    options = parser.parse_args(arguments)
+    ask = docker_api(options.host, options.port, options.certificates)
+    deadline = time.monotonic() + options.timeout
+    try:
+        for name in options.names:
+            left = max(1.0, deadline - time.monotonic())
+            print(wait(ask, name, until=options.until, timeout_seconds=left))  # noqa: T201
+    except (NotReadyError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  (Terraform shows it)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
