@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from commands.failure import CommandError
+from constructs_lib.environment import DEFAULT_NAME, VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,5 +69,9 @@ def outputs_file(environment: Environment) -> Path:
 
 def make_command(environment: Environment, target: str) -> str:
     """Spell the `make` command of a target, as one types it for this environment."""
-    prefix = "" if environment.name == "sandbox" else f"ENVIRONMENT={environment.name} "
-    return f"{prefix}make {target}"
+    usual = environment.root / "environments" / f"{environment.name}.yaml"
+    if environment.settings_file != usual:
+        return f"{VARIABLE}={shlex.quote(str(environment.settings_file))} make {target}"
+    if environment.name == DEFAULT_NAME:
+        return f"make {target}"
+    return f"{VARIABLE}={environment.name} make {target}"

@@ -87,7 +87,7 @@ def _services(
     try:
         client = machine_engine.connect(outputs.docker_host, environment.certificates)
         try:
-            running = {c.name: c for c in client.containers.list(all=True)}
+            running = {c.name or "": c for c in client.containers.list(all=True)}
             names = {image.id: image.tags[0] for image in client.images.list() if image.tags}
         finally:
             client.close()

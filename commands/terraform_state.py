@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commands.failure import CommandError
 
@@ -34,7 +34,12 @@ def set_aside(environment: Environment) -> Path:
     For a sandbox whose emulated AWS is gone: the resources of the state exist no more.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = environment.directory / f"state-of-lost-sandbox-{stamp}"
+    name = f"state-of-lost-sandbox-{stamp}"
+    folder = environment.directory / name
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = environment.directory / f"{name}-{number}"
     environment.state.rename(folder)
     return folder
 
@@ -43,7 +48,7 @@ def _files(environment: Environment) -> list[Path]:
     return sorted(environment.state.glob("*.tfstate"))
 
 
-def _document(file: Path) -> dict[str, object]:
+def _document(file: Path) -> dict[str, Any]:
     text = file.read_text(encoding="utf-8")
     if not text.strip():
         return {}

