@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from setup import go
 from setup.compose_plugin import ComposePlugin
 from setup.console import complain, say
 from setup.docker_provider import DockerProvider
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             redo = REDECIDED if options.refresh else ()
             perform_all(_steps(context, names), redo=redo)
             shutil.rmtree(project.temporary, ignore_errors=True)
+            go.forget(project)  # after all of the builds, which share the caches
             say("ready", f"{time.monotonic() - begin:.2f} s")
     except SetupError as error:
         complain(str(error))

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from setup import debian
-from setup.errors import SetupError
+from setup import go
 from setup.providers import DOCKER, REGISTRIES, must_build_docker, platform_name
 from setup.step import Step, digest_of
-from setup.variables import go_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 VERSION: Final = "4.6.0"
 """The release that the pinned revision in `setup/provider/go.mod` is."""
 
 _PACKAGE: Final = "github.com/terraform-providers/terraform-provider-docker"
 """The name that the module has for itself."""
-
-_USUAL_GO: Final = Path("/usr/local/go/bin/go")
 
 
 class DockerProvider(Step):
@@ -67,27 +63,19 @@ class DockerProvider(Step):
         """Build it into a new file, and put that into its place."""
         if not must_build_docker(self.project):
             return "need not be built"
-        go = debian.find_program("go", self.context.variables.get("PATH"))
-        if go is None and os.access(_USUAL_GO, os.X_OK):
-            go = str(_USUAL_GO)
-        if go is None:
-            msg = (
-                "docker provider: go: must be there to build the provider where the provider "
-                "registry does not answer, got no such command; install Go (its version is in "
-                f"{self._source / 'go.mod'})"
-            )
-            raise SetupError(msg)
         first, *others = self._binaries
-        first.parent.mkdir(parents=True, exist_ok=True)
-        new = first.parent.parent / "building"
         self.say(f"building the Docker provider {VERSION} (some minutes)")
-        self.command(
-            *(go, "build", "-mod=readonly", "-modcacherw", "-buildvcs=false", "-trimpath"),
-            *("-tags", "no_compose", "-ldflags", "-s -w", "-o", new, _PACKAGE),
-            cwd=self._source,
-            variables=go_variables(self.project, self.context.variables),
+        go.build(
+            self,
+            source=self._source,
+            package=_PACKAGE,
+            target=first,
+            flags=("-tags", "no_compose", "-ldflags", "-s -w"),
+            remedy=(
+                "allow access to the provider registry, or install Go (its version is in "
+                f"{self._source / 'go.mod'})"
+            ),
         )
-        new.replace(first)
         for other in others:
             other.parent.mkdir(parents=True, exist_ok=True)
             other.unlink(missing_ok=True)
@@ -95,7 +83,4 @@ class DockerProvider(Step):
                 other.hardlink_to(first)
             except OSError:
                 shutil.copy2(first, other)
-        # Two gigabytes that only a new version of the provider would need, and only in part.
-        for name in ("go", "go-build"):
-            shutil.rmtree(self.project.cache / name, ignore_errors=True)
         return f"the Docker provider {VERSION} is built"
