@@ -1,0 +1,222 @@
+"""The AWS stack: how many of what, open to whom, and where its state is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from project_stacks import (
+    SETTINGS,
+    environment_of,
+    fixed_identity,
+    settings_of,
+    synthesize,
+    synthesized,
+)
+from synthesis import Json, counts, only
+
+from constructs_lib.settings import Settings
+
+
+def changed(**aws: object) -> Json:
+    """Synthesize production with other keys under `aws`, and no S3 state."""
+    document = settings_of("production").model_dump(mode="json")
+    document["state"] = {}
+    document["aws"].update(aws)
+    environment, settings = environment_of("production"), Settings.model_validate(document)
+    return synthesize(environment, settings, fixed_identity(environment, settings))["aws"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_it_is_exactly_these_resources(name: str) -> None:
+    assert counts(synthesized(name)["aws"]) == {
+        "aws_eip": 1,
+        "aws_instance": 1,
+        "aws_key_pair": 1,
+        "aws_security_group": 3,
+        "aws_vpc_security_group_egress_rule": 6,
+        "aws_vpc_security_group_ingress_rule": 7,
+        "data.aws_ami": 1,
+        "terraform_data": 1,
+    }
+
+
+def openings(document: Json) -> list[tuple[str, int, int, str, str | None, str | None]]:
+    """Give what is open: group, ports, protocol, IPv4 network, IPv6 network."""
+    rules = document["resource"]["aws_vpc_security_group_ingress_rule"].values()
+    found = [
+        (
+            rule["security_group_id"].removeprefix("${aws_security_group.").removesuffix(".id}"),
+            rule["from_port"],
+            rule["to_port"],
+            rule["ip_protocol"],
+            rule.get("cidr_ipv4"),
+            rule.get("cidr_ipv6"),
+        )
+        for rule in rules
+    ]
+    return sorted(found, key=str)
+
+
+WEB = [
+    ("AllowAllHttpHttps", 80, 80, "tcp", None, "::/0"),
+    ("AllowAllHttpHttps", 80, 80, "tcp", "0.0.0.0/0", None),
+    ("AllowAllHttpHttps", 443, 443, "tcp", None, "::/0"),
+    ("AllowAllHttpHttps", 443, 443, "tcp", "0.0.0.0/0", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "ssh_port"),
+    [("sandbox", "127.0.0.0/8", 2222), ("production", "203.0.113.0/24", 22)],
+)
+def test_these_ports_are_open_to_these_networks_and_to_nobody_else(
+    name: str, network: str, ssh_port: int
+) -> None:
+    assert openings(synthesized(name)["aws"]) == sorted(
+        [
+            *WEB,
+            ("AllowDocker", 2376, 2376, "tcp", network, None),
+            ("AllowDocker", 9200, 9200, "tcp", network, None),
+            ("AllowSsh", ssh_port, ssh_port, "tcp", network, None),
+        ],
+        key=str,
+    )
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_group_lets_everything_out_and_every_rule_says_why(name: str) -> None:
+    resources = synthesized(name)["aws"]["resource"]
+    outward = resources["aws_vpc_security_group_egress_rule"].values()
+    groups = [f"${{aws_security_group.{g}.id}}" for g in resources["aws_security_group"]]
+    assert sorted((r["security_group_id"], r["ip_protocol"]) for r in outward) == sorted(
+        (group, "-1") for group in groups for _ in ("IPv4", "IPv6")
+    )
+    inward = resources["aws_vpc_security_group_ingress_rule"].values()
+    assert all(rule["description"] for rule in (*inward, *outward))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_machine_is_in_the_three_groups(name: str) -> None:
+    document = synthesized(name)["aws"]
+    assert only(document, "aws_instance")["vpc_security_group_ids"] == [
+        "${aws_security_group.AllowSsh.id}",
+        "${aws_security_group.AllowDocker.id}",
+        "${aws_security_group.AllowAllHttpHttps.id}",
+    ]
+    assert [g["tags"]["Name"] for g in document["resource"]["aws_security_group"].values()] == [
+        "allow-all-http-https",
+        "allow-docker",
+        "allow-ssh",
+    ]
+
+
+def test_the_sandbox_talks_to_the_emulator_only() -> None:
+    (provider,) = synthesized("sandbox")["aws"]["provider"]["aws"]
+    url = "http://127.0.0.1:4599"
+    assert provider == {
+        "region": "eu-central-1",
+        "default_tags": [
+            {"tags": {"project": "moor", "environment": "sandbox", "managed-by": "moor"}}
+        ],
+        "endpoints": [{"ec2": url, "iam": url, "s3": url, "sts": url}],
+        "skip_credentials_validation": True,
+        "skip_metadata_api_check": "true",
+        "skip_region_validation": True,
+    }
+
+
+def test_production_talks_to_aws_with_every_check() -> None:
+    (provider,) = synthesized("production")["aws"]["provider"]["aws"]
+    assert provider == {
+        "region": "eu-central-1",
+        "default_tags": [
+            {"tags": {"project": "moor", "environment": "production", "managed-by": "moor"}}
+        ],
+    }
+
+
+def test_a_profile_and_a_role() -> None:
+    role = "arn:aws:iam::123456789012:role/deploy"
+    (provider,) = changed(profile="work", role_arn=role)["provider"]["aws"]
+    assert provider["profile"] == "work"
+    assert provider["assume_role"] == [{"role_arn": role}]
+
+
+def test_a_vpc_of_your_own_holds_the_groups_and_the_machine() -> None:
+    vpc, subnet = "vpc-0123456789abcdef0", "subnet-0123456789abcdef0"
+    document = changed(network={"vpc_id": vpc, "subnet_id": subnet})
+    groups = document["resource"]["aws_security_group"].values()
+    assert [g["vpc_id"] for g in groups] == [vpc] * 3
+    assert only(document, "aws_instance")["subnet_id"] == subnet
+
+
+def test_ports_of_your_own_reach_the_groups_the_user_data_and_the_steps() -> None:
+    networks = {"cidrs": ["203.0.113.0/24"]}
+    document = changed(
+        ssh={**networks, "port": 2022},
+        docker_api={**networks, "port": 4243, "service_ports": [9200]},
+    )
+    ports = {(group, port) for group, port, *_ in openings(document)}
+    assert {("AllowSsh", 2022), ("AllowDocker", 4243)} <= ports
+    assert not {("AllowSsh", 22), ("AllowDocker", 2376)} & ports
+    user_data = only(document, "aws_instance")["user_data"]
+    assert re.findall(r"ListenStream=(\d+)", user_data) == ["4243", "2022"]
+    assert document["output"]["docker_host"]["value"] == "tcp://${aws_eip.Address.public_ip}:4243"
+    assert document["output"]["ssh"]["value"].startswith("ssh -p 2022 ")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_user_data_is_a_cloud_config_with_the_ca_and_no_key(name: str) -> None:
+    user_data = only(synthesized(name)["aws"], "aws_instance")["user_data"]
+    assert user_data.startswith("#cloud-config\n")
+    assert "PRIVATE KEY" not in user_data
+    loaded: Any = yaml.safe_load(user_data)
+    files = {file["path"]: file["content"] for file in loaded["write_files"]}
+    environment = environment_of(name)
+    ca = fixed_identity(environment, settings_of(name)).ca_certificate
+    assert files["/etc/docker/ca.pem"] == ca
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_outputs(name: str) -> None:
+    document, ssh_port = synthesized(name)["aws"], settings_of(name).aws.ssh.port
+    outputs = {
+        key: output["value"]
+        for key, output in document["output"].items()
+        if not key.startswith("cross-stack-output")
+    }
+    key = f"/project/.moor/{name}/ssh/id_ed25519"
+    address = "${aws_eip.Address.public_ip}"
+    assert outputs == {
+        "public_ip": address,
+        "docker_host": f"tcp://{address}:2376",
+        "ssh": f"ssh -p {ssh_port} -i {key} core@{address}",
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_provider_may_be_of_any_version_that_is_known_to_work(name: str) -> None:
+    assert synthesized(name)["aws"]["terraform"]["required_providers"] == {
+        "aws": {"source": "aws", "version": ">= 5.100.0, < 7.0.0"}
+    }
+
+
+def test_the_sandboxs_state_is_an_explicit_path() -> None:
+    assert synthesized("sandbox")["aws"]["terraform"]["backend"] == {
+        "local": {"path": "/project/.moor/sandbox/state/aws.tfstate"}
+    }
+
+
+def test_productions_state_is_in_s3() -> None:
+    assert synthesized("production")["aws"]["terraform"]["backend"] == {
+        "s3": {
+            "bucket": "my-terraform-state",
+            "key": "moor/production/aws.tfstate",
+            "region": "eu-central-1",
+            "encrypt": True,
+            "use_lockfile": True,
+        }
+    }

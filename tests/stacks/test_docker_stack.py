@@ -1,0 +1,125 @@
+"""The Docker stack: on the other stack's machine, and only over TLS."""
+
+from __future__ import annotations
+
+import pytest
+from project_stacks import SETTINGS, synthesized
+from synthesis import Json, counts
+
+STATE = "data.terraform_remote_state.cross-stack-reference-input-aws"
+
+
+def cross_stack_output(document: Json) -> str:
+    """Give the name of the one output that is for other stacks."""
+    (name,) = (n for n in document["output"] if n.startswith("cross-stack-output"))
+    return str(name)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_address_comes_from_the_other_stack(name: str) -> None:
+    aws, docker = synthesized(name)["aws"], synthesized(name)["docker"]
+    output = cross_stack_output(aws)
+    assert aws["output"][output]["value"] == "${aws_eip.Address.public_ip}"
+    assert docker["provider"]["docker"] == [
+        {
+            "host": f"tcp://${{{STATE}.outputs.{output}}}:2376",
+            "cert_path": f"/project/.moor/{name}/certificates",
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_other_stacks_state_is_read_where_it_is_written(name: str) -> None:
+    aws, docker = synthesized(name)["aws"], synthesized(name)["docker"]
+    ((kind, written),) = aws["terraform"]["backend"].items()
+    read = docker["data"]["terraform_remote_state"]["cross-stack-reference-input-aws"]
+    assert read["backend"] == kind
+    where = ("path",) if kind == "local" else ("bucket", "key", "region")
+    assert [read["config"][key] for key in where] == [written[key] for key in where]
+    assert counts(docker)["data.terraform_remote_state"] == 1
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_provider_may_be_of_any_version_that_is_known_to_work(name: str) -> None:
+    assert synthesized(name)["docker"]["terraform"]["required_providers"] == {
+        "docker": {"source": "kreuzwerker/docker", "version": ">= 4.0.0, < 5.0.0"}
+    }
+
+
+def test_the_sandboxs_state_is_an_explicit_path() -> None:
+    assert synthesized("sandbox")["docker"]["terraform"]["backend"] == {
+        "local": {"path": "/project/.moor/sandbox/state/docker.tfstate"}
+    }
+
+
+def test_productions_state_is_in_s3() -> None:
+    backend = synthesized("production")["docker"]["terraform"]["backend"]
+    assert backend["s3"]["key"] == "moor/production/docker.tfstate"
+    assert backend["s3"]["use_lockfile"] is True
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_image_that_is_built_is_built_on_the_machine(name: str) -> None:
+    images = synthesized(name)["docker"]["resource"]["docker_image"].values()
+    built = [image for image in images if "build" in image]
+    assert len(built) == 1
+    assert all(image["build"]["use_legacy_builder"] is True for image in built)
+
+
+# The example's services
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_it_is_exactly_these_resources(name: str) -> None:
+    assert counts(synthesized(name)["docker"]) == {
+        "docker_container": 2,
+        "docker_image": 2,
+        "docker_network": 1,
+        "docker_volume": 1,
+        "data.terraform_remote_state": 1,
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_elastic_is_the_recipes(name: str) -> None:
+    resources = synthesized(name)["docker"]["resource"]
+    elastic = resources["docker_container"]["Elastic"]
+    told = {"SERVICE=elastic", "PROJECT=moor", f"ENVIRONMENT={name}"}
+    assert told <= set(elastic["env"])
+    assert {
+        key: elastic[key] for key in ("name", "hostname", "image", "restart", "must_run", "ports")
+    } == {
+        "name": "elastic",
+        "hostname": "elastic",
+        "image": "${docker_image.ElasticImage.image_id}",
+        "restart": "no",
+        "must_run": True,
+        "ports": [{"internal": 9200, "external": 9200, "protocol": "tcp"}],
+    }
+    assert elastic["networks_advanced"] == [{"name": "${docker_network.Network.name}"}]
+    assert elastic["volumes"] == [
+        {
+            "volume_name": "${docker_volume.ElasticData.name}",
+            "container_path": "/usr/share/elasticsearch/data",
+            "read_only": False,
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_web_page_is_provisioned_into_an_image_that_is_built(name: str) -> None:
+    resources = synthesized(name)["docker"]["resource"]
+    web = resources["docker_container"]["Web"]
+    assert web["image"] == "${docker_image.WebImage.image_id}"
+    assert web["networks_advanced"] == [{"name": "${docker_network.Network.name}"}]
+    assert [upload["file"] for upload in web["upload"]] == ["/www/index.html"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_outputs(name: str) -> None:
+    aws, docker = synthesized(name)["aws"], synthesized(name)["docker"]
+    address = f"${{{STATE}.outputs.{cross_stack_output(aws)}}}"
+    assert {key: output["value"] for key, output in docker["output"].items()} == {
+        "elastic_url": f"http://{address}:9200/",
+        "web_url": f"http://{address}:80/",
+    }
