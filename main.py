@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import constructs_lib  # noqa: F401 - before cdktf, whose import starts Node: see fast_bindings
+
+# isort: split
 from cdktf import App
 
 from constructs_lib.docker_api import CertificateStore, SshAccess
