@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import constructs_lib  # noqa: F401 - before cdktf, whose import starts Node: see fast_bindings
+from constructs_lib import early_imports  # noqa: F401 - before cdktf, whose import starts Node
 
 # isort: split
 from cdktf import App
