@@ -25,6 +25,7 @@ from commands.outputs import Outputs
 from constructs_lib.docker_api_probe import DockerApiProbe, ProbeError
 from constructs_lib.environment import Environment
 from constructs_lib.settings import load_settings
+from sandbox.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,14 +136,29 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     made = Deployment(environment=environment, variables={**variables, "ENVIRONMENT": str(file)})
     made.run("down")
     shutil.rmtree(environment.directory, ignore_errors=True)
-    before = footprint(made.sandbox())
+    assert left_of(made) == []
     made.up()
+    assert left_of(made) != []
     yield made
     done = made.run("down")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert footprint(made.sandbox()) == before
+    assert left_of(made) == []
     shutil.rmtree(environment.directory)
     shutil.rmtree(environment.output)
+
+
+def left_of(made: Deployment) -> list[str]:
+    """List what is there of the deployment; what others do meanwhile is not looked at."""
+    mark = f"moor-{made.environment.name}"
+    found = footprint(made.sandbox())
+    lines = [line for kind in found.values() for line in kind]
+    engine_url = made.sandbox().status().engine_url
+    if engine_url:
+        engine = connect(engine_url)
+        lines += [str(c.name) for c in engine.containers.list(all=True)]
+        engine.close()
+    folder = str(made.environment.directory)
+    return [line for line in lines if mark in line or folder in line or "172.30.21." in line]
 
 
 def get(url: str) -> tuple[int, bytes]:
