@@ -65,5 +65,7 @@ shell: ## A shell in which cdktf, python and the other tools are the project's
 	@PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 .tools/pipenv/bin/pipenv shell
 
 clean: ## Delete what is made again; keeps .moor, which holds keys and states
+	@if [ -e .tools/engine/engine.json ] && pgrep -f '$(CURDIR)/[.]tools/engine' >/dev/null; then \
+		echo 'error: the sandbox runs, and its engine is in .tools; run make down first' >&2; exit 1; fi
 	rm -rf .venv .tools cdktf.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -not -path './.moor/*' -prune -exec rm -rf {} +
