@@ -17,10 +17,12 @@ from constructs_lib import early_imports  # noqa: F401 - before cdktf, whose imp
 # isort: split
 from cdktf import App
 
+from constructs_lib.compose.delivery import Vault
 from constructs_lib.docker_api import CertificateStore, SshAccess
 from constructs_lib.docker_host import docker_host_cloud_config
 from constructs_lib.environment import Environment
 from constructs_lib.pki import Pki
+from constructs_lib.services import content_of, load_services
 from constructs_lib.settings import Settings, load_settings
 from constructs_lib.ssh_key import ensure_key_pair
 from constructs_lib.state_backend import LocalState, S3State
@@ -29,6 +31,8 @@ from stacks.docker import DockerStack
 
 if TYPE_CHECKING:
     from constructs import Construct
+
+    from constructs_lib.compose.model import ComposeProject
 
 SSH_USER = "core"
 
@@ -57,6 +61,8 @@ def main() -> None:
     try:
         environment = Environment.from_variable(root, os.environ)
         settings = load_settings(environment.settings_file)
+        # Before anything is made: what is wrong with the services is told first.
+        services = load_services(environment, settings)
         identity = ensure_identity(environment, settings)
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")
@@ -65,7 +71,9 @@ def main() -> None:
     # cdktf makes the last folder of the path only.
     output.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(output))
-    add_stacks(app, environment=environment, settings=settings, identity=identity)
+    add_stacks(
+        app, environment=environment, settings=settings, identity=identity, services=services
+    )
     app.synth()
 
 
@@ -102,7 +110,12 @@ def ensure_identity(environment: Environment, settings: Settings) -> Identity:
 
 
 def add_stacks(
-    scope: Construct, *, environment: Environment, settings: Settings, identity: Identity
+    scope: Construct,
+    *,
+    environment: Environment,
+    settings: Settings,
+    identity: Identity,
+    services: ComposeProject,
 ) -> tuple[AwsStack, DockerStack]:
     """Add both stacks; the second reads the first one's address.
 
@@ -138,18 +151,19 @@ def add_stacks(
         public_key=identity.public_key,
         endpoint_url=settings.sandbox.endpoint_url if settings.sandbox else None,
     )
-    services = DockerStack(
+    docker = DockerStack(
         scope,
         "docker",
-        project=settings.project,
-        environment=environment.name,
-        settings=settings.docker,
+        services=services,
         state=state,
         address=machine.public_ip,
         port=aws.docker_api.port,
         certificates=environment.certificates,
+        vault=Vault(environment.directory / "secrets"),
+        value_of=lambda variable: content_of(variable, environment, settings),
+        plain_registries=[settings.sandbox.registry] if settings.sandbox else [],
     )
-    return machine, services
+    return machine, docker
 
 
 if __name__ == "__main__":

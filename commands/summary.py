@@ -17,10 +17,14 @@ from commands.failure import CommandError
 from commands.outputs import Outputs, make_command
 
 if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.images import Image
     from rich.console import Console
 
     from constructs_lib.environment import Environment
     from constructs_lib.settings import Settings
+
+_DIGEST_SHOWN: Final = 12
 
 ANSWER_DEADLINE_SECONDS: Final = 120.0
 """How long a service may take after its container has started: real ones need a minute."""
@@ -88,7 +92,7 @@ def _services(
         client = machine_engine.connect(outputs.docker_host, environment.certificates)
         try:
             running = {c.name or "": c for c in client.containers.list(all=True)}
-            names = {image.id: image.tags[0] for image in client.images.list() if image.tags}
+            names = {image.id: _image_name(image) for image in client.images.list()}
         finally:
             client.close()
     except (DockerException, RequestException) as error:
@@ -99,12 +103,12 @@ def _services(
     deadline = time.monotonic() + (ANSWER_DEADLINE_SECONDS if wait else 0)
     services = []
     for name, container in sorted(running.items()):
-        url = outputs.services.get(name, "")
+        url = _urls(outputs, name, container.labels)
         answer = _answer(url, deadline, console) if url and container.status == "running" else ""
         services.append(
             _Service(
                 name=name,
-                state=container.status,
+                state=_state(container),
                 image=names.get(container.attrs["Image"], ""),
                 url=url,
                 answer=answer,
@@ -117,6 +121,28 @@ def _services(
             f"silence; look with: docker logs {silent[0]}"
         )
     return services
+
+
+def _urls(outputs: Outputs, name: str, labels: dict[str, str]) -> str:
+    """Give the address of a container's service; of several replicas the first has it."""
+    service = labels.get("com.docker.compose.service", name)
+    number = labels.get("com.docker.compose.container-number", "1")
+    return outputs.services.get(service, "") if number == "1" else ""
+
+
+def _image_name(image: Image) -> str:
+    """Give the name of an image, or where it was pulled by its digest the repository and that."""
+    if image.tags:
+        return str(image.tags[0])
+    digests = image.attrs.get("RepoDigests") or [""]
+    repository, _, digest = str(digests[0]).partition("@sha256:")
+    return f"{repository}@{digest[:_DIGEST_SHOWN]}" if digest else ""
+
+
+def _state(container: Container) -> str:
+    """Give the state of a container, with its health where it has a healthcheck."""
+    health = (container.attrs.get("State") or {}).get("Health")
+    return f"{container.status} ({health['Status']})" if health else str(container.status)
 
 
 def _answer(url: str, deadline: float, console: Console) -> str:

@@ -160,6 +160,7 @@ class ContainerSpec:
         name: Its name on the engine.
         hostname: Its host name inside; the container's id where unset.
         environment: Its environment variables. They end up in Terraform's state: no secrets.
+            None takes away one that the image has.
         networks: The networks that it joins; the engine's default bridge where empty.
         aliases: Further names on each of these networks.
         attachments: Networks that it joins with options of its own.
@@ -173,7 +174,7 @@ class ContainerSpec:
 
     name: str
     hostname: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
     networks: Sequence[Network] = ()
     aliases: Sequence[str] = ()
     attachments: Sequence[NetworkAttachment] = ()
@@ -230,7 +231,11 @@ class Container(Construct):
             name=spec.name,
             image=image.image_id,
             hostname=spec.hostname,
-            env=[f"{name}={value}" for name, value in sorted(spec.environment.items())] or None,
+            env=[
+                name if value is None else f"{name}={value}"
+                for name, value in sorted(spec.environment.items())
+            ]
+            or None,
             networks_advanced=[
                 ContainerNetworksAdvanced(name=network.name, aliases=list(spec.aliases) or None)
                 for network in spec.networks
@@ -306,7 +311,11 @@ def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) 
     if replaced_with:
         arguments["lifecycle"] = {
             **arguments.get("lifecycle", {}),
-            "replace_triggered_by": [other.resource.fqn for other in replaced_with],
+            # Spelled out: for an object cdktf writes ${…}, which Terraform refuses here.
+            "replace_triggered_by": [
+                f"{ContainerResource.TF_RESOURCE_TYPE}.{other.resource.friendly_unique_id}.id"
+                for other in replaced_with
+            ],
         }
     return {name: value for name, value in arguments.items() if value != []}
 

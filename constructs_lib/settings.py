@@ -37,6 +37,9 @@ FLATCAR_OWNER: Final = "075585003325"
 Source: Flatcar's documentation, "Running Flatcar Container Linux on AWS EC2".
 """
 
+SERVICES: Final = Path(__file__).parents[1] / "services" / "compose.yaml"
+"""The Compose file of an environment that names none."""
+
 
 class SettingsError(ValueError):
     """A settings file cannot be used.
@@ -94,13 +97,6 @@ Ports = Annotated[tuple[Port, ...], AfterValidator(_each_once)]
 Cidr = Annotated[IPv4Network | IPv6Network, BeforeValidator(_written_as_text)]
 Cidrs = Annotated[tuple[Cidr, ...], Field(min_length=1), AfterValidator(_each_once)]
 PlainIPv4Network = Annotated[IPv4Network, BeforeValidator(_written_as_text)]
-ImageReference = Annotated[
-    str,
-    _matching(
-        r"[a-z0-9][a-z0-9._:/-]*(@sha256:[0-9a-f]{64})?",
-        "an image reference such as docker.io/library/nginx:1.27",
-    ),
-]
 
 
 class _Model(BaseModel):
@@ -372,42 +368,6 @@ class AwsSettings(_Model):
         return self
 
 
-class ElasticSettings(_Model):
-    """The example's search service.
-
-    Attributes:
-        image: The image to run, by name.
-        port: The machine's TCP port that reaches the service's 9200.
-    """
-
-    image: ImageReference = "docker.io/library/elasticsearch:8.15.3"
-    port: Port = 9200
-
-
-class WebSettings(_Model):
-    """The example's web page, in an image that is built on the machine.
-
-    Attributes:
-        base_image: The image that its Dockerfile starts from; it needs BusyBox's `httpd`.
-        port: The machine's TCP port that reaches the page.
-    """
-
-    base_image: ImageReference = "docker.io/library/busybox:1.36"
-    port: Port = 80
-
-
-class DockerSettings(_Model):
-    """The services on the machine.
-
-    Attributes:
-        elastic: The search service.
-        web: The web page.
-    """
-
-    elastic: ElasticSettings = ElasticSettings()
-    web: WebSettings = WebSettings()
-
-
 class S3StateSettings(_Model):
     """Terraform state in an S3 bucket, locked natively by S3.
 
@@ -491,7 +451,9 @@ class Settings(_Model):
         project: The project's name: 1 to 31 lower-case letters, digits and hyphens. A tag
             of every AWS resource and a variable of the services.
         aws: The machine.
-        docker: The services.
+        services: The Compose files of the services, relative to the settings file; later ones
+            are merged into the first.
+        variables: What the Compose files may use as `${NAME}`.
         state: Where Terraform's state is kept.
         sandbox: Deploy to an emulated AWS on this computer instead of to AWS.
     """
@@ -504,29 +466,31 @@ class Settings(_Model):
         ),
     ] = "moor"
     aws: AwsSettings
-    docker: DockerSettings = DockerSettings()
+    services: Annotated[tuple[Path, ...], Field(min_length=1)] = (SERVICES,)
+    variables: dict[
+        Annotated[
+            str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores")
+        ],
+        str,
+    ] = Field(default_factory=dict)
     state: StateSettings = StateSettings()
     sandbox: SandboxSettings | None = None
 
-    @model_validator(mode="after")
-    def _ports_reach_services(self) -> Self:
-        problems: list[str] = []
-        taken = {self.aws.ssh.port: "aws.ssh.port", self.aws.docker_api.port: "aws.docker_api.port"}
-        for field, port in (
-            ("docker.elastic.port", self.docker.elastic.port),
-            ("docker.web.port", self.docker.web.port),
-        ):
-            if port in taken:
-                problems.append(f"{field}: must differ from {taken[port]}, got {port} for both")
-            elif port not in self.aws.open_tcp_ports:
-                problems.append(
-                    f"{field}: no security group opens port {port}; add it to "
-                    "aws.docker_api.service_ports or aws.http.ports"
-                )
-            taken[port] = field
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+    @field_validator("services", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("services")
+    @classmethod
+    def _there(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        base: Path = (info.context or {}).get("directory", Path.cwd())
+        files = tuple(base / file.expanduser() for file in value)
+        missing = [str(file) for file in files if not file.is_file()]
+        if missing:
+            msg = f"must be Compose files that exist; there is no {', '.join(missing)}"
+            raise ValueError(msg)
+        return files
 
 
 def load_settings(path: Path) -> Settings:

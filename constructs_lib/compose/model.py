@@ -171,7 +171,7 @@ class Service:
         replicas: How many containers, 0 or more.
         container_name: The container's name, instead of `project-service-1`.
         hostname: Its host name.
-        environment: Its variables.
+        environment: Its variables; None takes away one that the image has.
         ports: Its published ports.
         mounts: Its named volumes.
         deliveries: The files copied into it.
@@ -193,7 +193,7 @@ class Service:
     replicas: int = 1
     container_name: str | None = None
     hostname: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     mounts: tuple[NamedMount, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
@@ -305,3 +305,18 @@ class ComposeProject:
     services: Mapping[str, Service]
     networks: Mapping[str, NetworkDefinition]
     volumes: Mapping[str, VolumeDefinition]
+
+    @property
+    def published_tcp_ports(self) -> dict[str, int]:
+        """The first TCP port that each service publishes to other computers, by its name."""
+        found: dict[str, int] = {}
+        for service in self.services.values():
+            for port in service.ports:
+                if (
+                    port.protocol == "tcp"
+                    and port.published is not None
+                    and port.is_reachable
+                    and service.replicas
+                ):
+                    found.setdefault(service.name, port.published[0])
+        return found

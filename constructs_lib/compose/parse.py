@@ -92,7 +92,7 @@ class _Reader:
             container_name=raw.get("container_name"),
             hostname=raw.get("hostname"),
             environment={
-                k: str(v) for k, v in (raw.get("environment") or {}).items() if v is not None
+                k: None if v is None else str(v) for k, v in (raw.get("environment") or {}).items()
             },
             ports=tuple(self._ports(raw, where)),
             mounts=tuple(mounts),

@@ -171,7 +171,7 @@ MOUNT: Final[Mapping[str, Key]] = {
     "volume": _yes(
         inside={
             "labels": _no("put the labels on the volume itself"),
-            "nocopy": _yes(),
+            "nocopy": _yes("needs Docker 26 on the machine"),
             "subpath": _yes("needs Docker 26 on the machine"),
         }
     ),
@@ -400,7 +400,8 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "Config.Labels": "the labels with paths of this computer (`working_dir`, `config_files`) and "
     "`image` and `depends_on` are left out; `config-hash` is Moor's own digest, so that a "
     "`docker compose up` by hand would make the containers anew",
-    "Config.AttachStdout": "Compose attaches to a container's output while it starts it",
+    "Config.AttachStdout": "and `AttachStderr`: Compose attaches to the output of what it starts",
+    "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
     "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
     "its networks before it starts",
     "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "
@@ -408,7 +409,13 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "HostConfig.Binds": "files of relative paths, secrets and configs are copied into the "
     "container, since they are on this computer: what the container writes there is not written "
     "back, and the folder of the image stays visible below a copied one",
+    "HostConfig.Mounts": "a volume without a name is in `Config.Volumes`; for secrets and configs "
+    "see `HostConfig.Binds`",
     "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too",
+    "HostConfig.RestartPolicy": "`no` is written out; Compose leaves it empty, which is the same",
+    "HostConfig.VolumesFrom": "`:ro` counts; Compose 2.40 forgets it",
+    "a port of a range": "of `8000-8001:80` the first replica gets 8000; Compose hands the range "
+    "to the engine, which picks",
     "anonymous volumes": "a replaced container gets new ones; Compose hands the old ones on",
     "services that ended": "`docker compose up` runs a service again that has ended by itself; "
     "here one that others wait for with `service_completed_successfully` runs once, until "

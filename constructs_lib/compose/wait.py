@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.25
 _LOG_LINES: Final = 20
 _HEADER_BYTES: Final = 8
+_OUTPUT_LIMIT: Final = 300
 
 
 class NotReadyError(Exception):
@@ -109,8 +110,8 @@ def _explained(
     if checks:
         lines.append("its last health checks:")
         lines += [
-            f"  {check['Start'][:19]} code {check['ExitCode']}: {check['Output'].strip()}"
-            for check in checks[-5:]
+            f"  {check['Start'][:19]} code {check['ExitCode']}: {_short(check['Output'])}"
+            for check in checks[-3:]
         ]
     status, body = ask(f"/containers/{container['Id']}/logs?stdout=1&stderr=1&tail={_LOG_LINES}")
     output = _text(body) if container["Config"]["Tty"] else plain_log(body)
@@ -118,6 +119,11 @@ def _explained(
         lines.append("the end of its output:")
         lines += [f"  {line}" for line in output.rstrip().splitlines()]
     return "\n".join(lines)
+
+
+def _short(output: str) -> str:
+    text = " ".join(output.split())
+    return text if len(text) <= _OUTPUT_LIMIT else f"{text[:_OUTPUT_LIMIT]}..."
 
 
 def plain_log(stream: bytes) -> str:

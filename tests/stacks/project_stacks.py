@@ -12,6 +12,7 @@ from synthesis import ROOT, Json, new_app, synth
 from constructs_lib.docker_api import CertificateStore, SshAccess
 from constructs_lib.environment import Environment
 from constructs_lib.pki import Pki
+from constructs_lib.services import load_services
 from constructs_lib.settings import Settings, load_settings
 from main import SSH_USER, Identity, add_stacks
 
@@ -64,7 +65,13 @@ def fixed_identity(environment: Environment, settings: Settings) -> Identity:
 
 def synthesize(environment: Environment, settings: Settings, identity: Identity) -> dict[str, Json]:
     """Synthesize both stacks; give `aws` and `docker`."""
-    stacks = add_stacks(new_app(), environment=environment, settings=settings, identity=identity)
+    stacks = add_stacks(
+        new_app(),
+        environment=environment,
+        settings=settings,
+        identity=identity,
+        services=load_services(environment, settings),
+    )
     for stack in stacks:
         stack.prepare_stack()  # Each may still ask something of the other.
     return dict(zip(("aws", "docker"), map(synth, stacks), strict=True))

@@ -6,6 +6,9 @@ import pytest
 from project_stacks import SETTINGS, synthesized
 from synthesis import Json, counts
 
+PLAIN = {"address": "http://172.30.18.1:5000", "auth_disabled": True}
+"""The sandbox's registry speaks HTTP; elsewhere none does."""
+
 STATE = "data.terraform_remote_state.cross-stack-reference-input-aws"
 
 
@@ -24,6 +27,7 @@ def test_the_address_comes_from_the_other_stack(name: str) -> None:
         {
             "host": f"tcp://${{{STATE}.outputs.{output}}}:2376",
             "cert_path": f"/project/.moor/{name}/certificates",
+            **({"registry_auth": [PLAIN]} if name == "sandbox" else {}),
         }
     ]
 
@@ -66,7 +70,10 @@ def test_every_image_that_is_built_is_built_on_the_machine(name: str) -> None:
     assert all(image["build"]["use_legacy_builder"] is True for image in built)
 
 
-# The example's services
+# The services of services/compose.yaml
+
+ELASTIC, WEB = "Compose_Services_elastic_1", "Compose_Services_web_1"
+NETWORK, VOLUME = "Compose_Networks_default", "Compose_Volumes_elastic-data"
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -76,6 +83,7 @@ def test_it_is_exactly_these_resources(name: str) -> None:
         "docker_image": 2,
         "docker_network": 1,
         "docker_volume": 1,
+        "data.docker_registry_image": 1,
         "data.terraform_remote_state": 1,
     }
 
@@ -83,23 +91,25 @@ def test_it_is_exactly_these_resources(name: str) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_elastic_is_the_recipes(name: str) -> None:
     resources = synthesized(name)["docker"]["resource"]
-    elastic = resources["docker_container"]["Elastic"]
+    elastic = resources["docker_container"][ELASTIC]
     told = {"SERVICE=elastic", "PROJECT=moor", f"ENVIRONMENT={name}"}
     assert told <= set(elastic["env"])
     assert {
         key: elastic[key] for key in ("name", "hostname", "image", "restart", "must_run", "ports")
     } == {
-        "name": "elastic",
+        "name": "moor-elastic-1",
         "hostname": "elastic",
-        "image": "${docker_image.ElasticImage.image_id}",
+        "image": "${docker_image.Compose_Services_elastic_Image.image_id}",
         "restart": "no",
         "must_run": True,
         "ports": [{"internal": 9200, "external": 9200, "protocol": "tcp"}],
     }
-    assert elastic["networks_advanced"] == [{"name": "${docker_network.Network.name}"}]
+    assert elastic["networks_advanced"] == [
+        {"name": f"${{docker_network.{NETWORK}.id}}", "aliases": ["moor-elastic-1", "elastic"]}
+    ]
     assert elastic["volumes"] == [
         {
-            "volume_name": "${docker_volume.ElasticData.name}",
+            "volume_name": f"${{docker_volume.{VOLUME}.id}}",
             "container_path": "/usr/share/elasticsearch/data",
             "read_only": False,
         }
@@ -107,11 +117,26 @@ def test_elastic_is_the_recipes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+def test_an_image_is_pulled_by_the_digest_that_its_tag_stands_for(name: str) -> None:
+    document = synthesized(name)["docker"]
+    registry = "172.30.18.1:5000" if name == "sandbox" else "docker.io/library"
+    assert document["data"]["docker_registry_image"] == {
+        "Compose_Services_elastic_Image_Tag": {"name": f"{registry}/elasticsearch:8.15.3"}
+    }
+    image = document["resource"]["docker_image"]["Compose_Services_elastic_Image"]
+    tag = "data.docker_registry_image.Compose_Services_elastic_Image_Tag"
+    assert image == {
+        "name": f"{registry}/elasticsearch@${{{tag}.sha256_digest}}",
+        "keep_locally": True,
+        "lifecycle": {"create_before_destroy": True},
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
 def test_the_web_page_is_provisioned_into_an_image_that_is_built(name: str) -> None:
     resources = synthesized(name)["docker"]["resource"]
-    web = resources["docker_container"]["Web"]
-    assert web["image"] == "${docker_image.WebImage.image_id}"
-    assert web["networks_advanced"] == [{"name": "${docker_network.Network.name}"}]
+    web = resources["docker_container"][WEB]
+    assert web["image"] == "${docker_image.Compose_Services_web_Image.image_id}"
     assert [upload["file"] for upload in web["upload"]] == ["/www/index.html"]
 
 

@@ -14,7 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from synthesis import ROOT
 
-from constructs_lib.settings import Settings, SettingsError, covers_internet, load_settings
+from constructs_lib.settings import (
+    SERVICES,
+    Settings,
+    SettingsError,
+    covers_internet,
+    load_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +130,8 @@ def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
     key.write_bytes(private_key())
     key.chmod(0o600)
     text = (ROOT / "environments" / "production.example.yaml").read_text(encoding="utf-8")
+    # It is loaded from another folder here.
+    text = text.replace("../services", str(ROOT / "services"))
     written = load(text)
     body = text[text.index("\nproject: ") :].replace("~/.ssh/my-key", str(key))
     opened = re.sub(r"^( *)# ", r"\1", body, flags=re.MULTILINE)
@@ -793,7 +801,7 @@ def test_every_problem_is_reported_at_once(problems: Problems) -> None:
 
 
 KEYS = sorted(
-    {"project", "aws", "docker", "state", "sandbox", "s3", "bucket"}
+    {"project", "aws", "services", "variables", "state", "sandbox", "s3", "bucket"}
     | set(Settings.model_fields["aws"].annotation.model_fields)  # type: ignore[union-attr]
     | {"port", "ports", "cidrs", "service_ports", "name", "id", "private_key_file", "subnet"}
     | {"open_to_the_whole_internet", "window_start", "size_gib", "ipv4network", ""}
@@ -868,7 +876,7 @@ def test_broken_yaml_gives_a_settings_error_and_nothing_else(folder: Path, text:
 def test_wrong_shapes_give_a_settings_error_and_nothing_else(
     folder: Path, aws: dict[str, object], other: object
 ) -> None:
-    content = yaml.safe_dump({**document(**aws), "docker": other, "state": {"s3": other}})
+    content = yaml.safe_dump({**document(**aws), "services": other, "state": {"s3": other}})
     only_settings_errors(folder, content.encode("utf-8"))
 
 
@@ -918,7 +926,6 @@ def test_what_is_dumped_loads_as_the_same(  # noqa: PLR0917
             if window
             else {},
         },
-        "docker": services(elastic=service, web=web),
         "sandbox": {"api_port": api},
     }
     first = folder / "first.yaml"
@@ -935,56 +942,44 @@ def test_what_is_dumped_loads_as_the_same(  # noqa: PLR0917
     assert load_settings(second) == settings
 
 
-# The services. Everything about `docker.elastic` and `docker.web` is below this line.
-
-
-def services(*, elastic: int, web: int) -> dict[str, object]:
-    return {"elastic": {"port": elastic}, "web": {"port": web}}
+# The services
 
 
 def test_the_services_defaults(load: Load) -> None:
-    assert load(document()).docker.model_dump() == {
-        "elastic": {"image": "docker.io/library/elasticsearch:8.15.3", "port": 9200},
-        "web": {"base_image": "docker.io/library/busybox:1.36", "port": 80},
-    }
+    settings = load(document())
+    assert settings.services == (SERVICES,)
+    assert SERVICES.is_file()
+    assert settings.variables == {}
+
+
+@pytest.mark.parametrize("written", ["one.yaml", ["one.yaml"], ["one.yaml", "two.yaml"]])
+def test_compose_files_are_relative_to_the_settings(
+    load: Load, tmp_path: Path, written: str | list[str]
+) -> None:
+    for name in ("one.yaml", "two.yaml"):
+        (tmp_path / name).write_text("services: {}", encoding="utf-8")
+    names = [written] if isinstance(written, str) else written
+    settings = load({**document(), "services": written, "variables": {"A_1": "b"}})
+    assert settings.services == tuple(tmp_path / name for name in names)
+    assert settings.variables == {"A_1": "b"}
+
+
+def test_it_fails_when_a_compose_file_is_not_there(problems: Problems, tmp_path: Path) -> None:
+    (found,) = problems({**document(), "services": "no.yaml"})
+    assert found.startswith("services: must be Compose files that exist, got ")
+    assert found.endswith(f"; there is no {tmp_path / 'no.yaml'}")
 
 
 @pytest.mark.parametrize(
-    ("docker", "expected"),
+    ("keys", "expected"),
     [
-        (
-            {"elastic": {"image": "Not An Image"}},
-            [
-                (
-                    "docker.elastic.image: must be an image reference such as "
-                    "docker.io/library/nginx:1.27, got 'Not An Image'"
-                )
-            ],
-        ),
-        ({"web": {"port": 0}}, ["docker.web.port: must be in 1..65535, got 0"]),
-        (
-            services(elastic=22, web=2376),
-            [
-                "docker.elastic.port: must differ from aws.ssh.port, got 22 for both",
-                "docker.web.port: must differ from aws.docker_api.port, got 2376 for both",
-            ],
-        ),
-        (
-            services(elastic=9200, web=9200),
-            ["docker.web.port: must differ from docker.elastic.port, got 9200 for both"],
-        ),
-        (
-            services(elastic=9200, web=81),
-            [
-                (
-                    "docker.web.port: no security group opens port 81; add it to "
-                    "aws.docker_api.service_ports or aws.http.ports"
-                )
-            ],
-        ),
+        ({"services": []}, "services: must hold at least 1 item, got []"),
+        ({"variables": {"A": 1}}, "variables.A: must be text, got 1"),
+        ({"docker": {}}, "docker: unknown key; the keys here are: aws, project, sandbox, "),
     ],
 )
-def test_it_fails_when_a_service_cannot_be_reached(
-    problems: Problems, docker: dict[str, object], expected: list[str]
+def test_it_fails_when_the_services_are_not_named_well(
+    problems: Problems, keys: dict[str, object], expected: str
 ) -> None:
-    assert problems({**document(), "docker": docker}) == expected
+    (found,) = problems({**document(), **keys})
+    assert found.startswith(expected)

@@ -85,7 +85,9 @@ class FakeEngine:
     def images(self) -> SimpleNamespace:
         """One image with a name for each container, and one with none."""
         named = [SimpleNamespace(id=f"sha256:{n}", tags=[f"{n}:1"]) for n, _ in self.found]
-        return SimpleNamespace(list=lambda: [*named, SimpleNamespace(id="sha256:x", tags=[])])
+        return SimpleNamespace(
+            list=lambda: [*named, SimpleNamespace(id="sha256:x", tags=[], attrs={})]
+        )
 
     def close(self) -> None:
         """Close."""
@@ -96,7 +98,8 @@ class FakeEngine:
         if self.failure:
             raise self.failure
         return [
-            SimpleNamespace(name=n, status=s, attrs={"Image": f"sha256:{n}"}) for n, s in self.found
+            SimpleNamespace(name=n, status=s, labels={}, attrs={"Image": f"sha256:{n}"})
+            for n, s in self.found
         ]
 
 

@@ -60,7 +60,8 @@ def test_replicas_need_a_port_each() -> None:
     one = {"deploy": {"replicas": 2}, "ports": [_port("80")]}
     assert problems({"a": one}) == [
         (
-            "c.yaml: services.a.ports: must have a port for each of the 2 replicas, got 80 for port "
+            "c.yaml: services.a.ports: must have a port for each of the 2 replicas, got 80 for "
+            "port "
             "80; publish a range, or put a proxy in front"
         )
     ]
@@ -100,7 +101,8 @@ def test_waiting_for_health_that_is_switched_off() -> None:
     }
     assert problems(services) == [
         (
-            "c.yaml: services.a.depends_on.b.condition: must not be service_healthy, since b switches "
+            "c.yaml: services.a.depends_on.b.condition: must not be service_healthy, since b "
+            "switches "
             "its healthcheck off; give it one"
         )
     ]
@@ -113,7 +115,8 @@ def test_waiting_for_the_end_of_what_is_restarted() -> None:
     }
     assert problems(services) == [
         (
-            "c.yaml: services.a.depends_on.b.condition: must not be service_completed_successfully, "
+            "c.yaml: services.a.depends_on.b.condition: must not be "
+            "service_completed_successfully, "
             "since b is restarted for ever, got restart: always"
         )
     ]
@@ -135,7 +138,8 @@ def test_sharing_a_network_with_replicas() -> None:
     services = {"a": {"network_mode": "service:b"}, "b": {"scale": 2}}
     assert problems(services) == [
         (
-            "c.yaml: services.a.network_mode: must name a service with one container, got 2 of them "
+            "c.yaml: services.a.network_mode: must name a service with one container, got 2 of "
+            "them "
             "of b"
         )
     ]
@@ -158,8 +162,8 @@ def test_sharing_a_network_with_replicas() -> None:
         (
             _port(""),
             (
-                "must name the machine's port, got none for port 80; no security group opens a port "
-                "that the engine chooses"
+                "must name the machine's port, got none for port 80; no security group opens "
+                "a port that the engine chooses"
             ),
         ),
     ],

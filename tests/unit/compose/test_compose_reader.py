@@ -150,7 +150,10 @@ def test_the_content_of_a_secret_is_in_no_value(tmp_path: Path) -> None:
         ),
         (
             "services: {web: {image: x, volumes: ['data:/v']}}",
-            "compose.yaml: services.web.volumes: must name a volume of this file, got data; define it",
+            (
+                "compose.yaml: services.web.volumes: must name a volume of this file, got data; "
+                "define it"
+            ),
         ),
         (
             "services: {web: {command: x}}",
@@ -159,8 +162,8 @@ def test_the_content_of_a_secret_is_in_no_value(tmp_path: Path) -> None:
         (
             "services: {web: {image: 'x:${TAG:?which}'}}",
             (
-                "compose.yaml: services.web.image: required variable TAG is missing a value: which; "
-                "set it in .env or the settings' variables"
+                "compose.yaml: services.web.image: required variable TAG is missing a value: "
+                "which; set it in .env or the settings' variables"
             ),
         ),
         ("", "compose.yaml: empty compose file"),
@@ -179,11 +182,13 @@ def test_variables_that_are_not_set_are_told_with_their_place(tmp_path: Path) ->
     found = problems(tmp_path, text)
     assert set(found[:2]) == {
         (
-            'compose.yaml: services.web.environment.A: variable "NOPE" is not set; set it in .env or '
+            'compose.yaml: services.web.environment.A: variable "NOPE" is not set; set it in '
+            ".env or "
             "the settings' variables, or write ${NOPE:-} for nothing"
         ),
         (
-            'compose.yaml: services.db.image: variable "NOPE_TOO" is not set; set it in .env or the '
+            'compose.yaml: services.db.image: variable "NOPE_TOO" is not set; set it in .env or '
+            "the "
             "settings' variables, or write ${NOPE_TOO:-} for nothing"
         ),
     }
@@ -206,7 +211,8 @@ def test_a_secret_without_its_variable(tmp_path: Path) -> None:
     """
     assert problems(tmp_path, text) == [
         (
-            'compose.yaml: services.web: variable "MOOR_TEST_NOT_SET" is not set; a secret or config '
+            'compose.yaml: services.web: variable "MOOR_TEST_NOT_SET" is not set; a secret or '
+            "config "
             "takes its content from it: export it"
         )
     ]

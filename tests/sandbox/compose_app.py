@@ -1,0 +1,65 @@
+"""Writes the Terraform configuration of one Compose file: `compose_app.py FILE PROJECT OUT VAULT`.
+
+A program of its own, since an app of cdktf writes when it ends and remembers what it has seen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from cdktf import App, LocalBackend, TerraformStack
+from cdktf_cdktf_provider_docker.provider import (
+    DockerProvider,
+    DockerProviderRegistryAuth,
+)
+
+from constructs_lib.compose.delivery import Vault
+from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.reader import load_project
+from constructs_lib.compose_project import ComposeServices, DockerEndpoint
+
+
+def main(file: str, project: str, out: str, vault: str) -> None:
+    """Write it."""
+    host = os.environ["DOCKER_HOST"]
+    certificates = os.environ["DOCKER_CERT_PATH"]
+    try:
+        services = load_project([Path(file)], name=project)
+    except ComposeError as error:
+        sys.exit(str(error))
+    app = App(outdir=out)
+    stack = TerraformStack(app, "docker")
+    LocalBackend(stack, path=str(Path(out).parent / f"{project}.tfstate"))
+    DockerProvider(
+        stack,
+        "Provider",
+        host=host,
+        cert_path=certificates,
+        registry_auth=[
+            DockerProviderRegistryAuth(
+                address=f"http://{os.environ['REGISTRY']}", auth_disabled=True
+            )
+        ],
+    )
+    stack.add_override("terraform.required_providers.docker.version", ">= 4.0.0, < 5.0.0")
+    parts = urlsplit(host)
+    ComposeServices(
+        stack,
+        "Compose",
+        project=services,
+        endpoint=DockerEndpoint(
+            host=str(parts.hostname), port=int(parts.port or 0), certificates=Path(certificates)
+        ),
+        vault=Vault(Path(vault)),
+        value_of=lambda name: os.environ[name],
+    )
+    app.synth()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

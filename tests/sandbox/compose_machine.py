@@ -1,0 +1,275 @@
+"""Compose files on one machine, deployed by this project and by Compose, and looked at."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands.toolchain import Toolchain
+from constructs_lib.compose.plugin import find_compose
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+    from constructs_lib.environment import Environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SYNTH = Path(__file__).with_name("compose_app.py")
+PATIENCE_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposeMachine:
+    """A machine, and a folder that Terraform works in.
+
+    Attributes:
+        environment: Whose machine it is.
+        docker_host: Its Docker API.
+        registry: The sandbox's registry.
+        client: Its engine.
+        folder: A folder of the test's own.
+    """
+
+    environment: Environment
+    docker_host: str
+    registry: str
+    client: DockerClient
+    folder: Path
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of every command."""
+        return {
+            **{k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
+            "DOCKER_HOST": self.docker_host,
+            "DOCKER_TLS_VERIFY": "1",
+            "DOCKER_CERT_PATH": str(self.environment.certificates),
+            "REGISTRY": self.registry,
+            "SESSION_KEY": "the session's key",
+            "DB_PASSWORD": "the database's password",
+        }
+
+    def synth(self, file: Path, project: str) -> Path:
+        """Write the Terraform configuration of a Compose file. Returns its folder."""
+        out = self.folder / "out"
+        self._run(
+            [sys.executable, str(SYNTH), str(file), project, str(out), str(self.folder / "vault")],
+            cwd=ROOT,
+        )
+        return out / "stacks" / "docker"
+
+    def terraform(self, *words: str, expect: int = 0) -> str:
+        """Run Terraform where `synth` has written."""
+        stack = self.folder / "out" / "stacks" / "docker"
+        toolchain = Toolchain.load()
+        return self._run(
+            [str(toolchain.terraform), *words], cwd=stack, expect=expect, terraform=toolchain
+        )
+
+    def apply(self, file: Path, project: str) -> str:
+        """Deploy a Compose file with this project's constructs."""
+        self.synth(file, project)
+        self.terraform("init", "-input=false", "-no-color")
+        return self.terraform("apply", "-auto-approve", "-input=false", "-no-color")
+
+    def plan(self, file: Path, project: str) -> dict[str, list[str]]:
+        """Return what would be done, by resource; nothing where nothing would."""
+        self.synth(file, project)
+        self.terraform("plan", "-input=false", "-no-color", "-out=plan")
+        document = json.loads(self.terraform("show", "-json", "plan"))
+        return {
+            change["address"]: change["change"]["actions"]
+            for change in document.get("resource_changes", [])
+            if change["change"]["actions"] not in (["no-op"], ["read"])
+        }
+
+    def compose(self, file: Path, project: str, *words: str) -> str:
+        """Run `docker compose` on the machine."""
+        return self._run(
+            [*find_compose(), "--project-name", project, "--file", str(file), *words],
+            cwd=file.parent,
+        )
+
+    def _run(
+        self,
+        command: list[str],
+        *,
+        cwd: Path,
+        expect: int = 0,
+        terraform: Toolchain | None = None,
+    ) -> str:
+        variables = self.variables
+        if terraform is not None:
+            variables = {**variables, **terraform.variables(self.environment)}
+            variables |= {k: self.variables[k] for k in self.variables if k.startswith("DOCKER_")}
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout if expect == 0 else done.stdout + done.stderr
+
+    def put(self, folder: Path, ssh: list[str]) -> None:
+        """Copy a folder of this computer to the same path of the machine."""
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as archive:
+            archive.add(folder, str(folder).lstrip("/"))
+        subprocess.run(
+            [*ssh, "sudo tar -x -C /"], input=data.getvalue(), check=True, capture_output=True
+        )
+
+    def snapshot(self, project: str) -> dict[str, Any]:
+        """Return what the engine says of a project's containers, networks and volumes."""
+        mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
+        return {
+            "containers": {
+                str(c.name): plain_container(c)
+                for c in self.client.containers.list(all=True, filters=mine)
+            },
+            "networks": {
+                str(n.name): plain_network(self.client.api.inspect_network(str(n.id)))
+                for n in self.client.networks.list(filters=mine)
+            },
+            "volumes": {
+                str(v.name): plain_volume(v.attrs) for v in self.client.volumes.list(filters=mine)
+            },
+        }
+
+    def contents(self, paths: list[tuple[str, str]]) -> dict[str, tuple[str, str, int]]:
+        """Return content, permissions and owner of files in containers."""
+        found = {}
+        for name, path in paths:
+            chunks, _ = self.client.containers.get(name).get_archive(path)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+                member = archive.getmembers()[0]
+                file = archive.extractfile(member)
+                text = "" if file is None else file.read().decode()
+            found[f"{name}:{path}"] = (text, f"{member.mode & 0o7777:04o}", member.uid)
+        return found
+
+    def remove(self, project: str) -> None:
+        """Remove all that is left of a project, in whatever way it came."""
+        mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
+        for container in self.client.containers.list(all=True, filters=mine):
+            container.remove(force=True, v=True)
+        for network in self.client.networks.list(filters=mine):
+            network.remove()
+        for volume in self.client.volumes.list(filters=mine):
+            volume.remove(force=True)
+        shutil.rmtree(self.folder / "out", ignore_errors=True)
+        for state in self.folder.glob("*.tfstate*"):
+            state.unlink()
+
+
+_ANY = "com.docker.compose."
+
+
+def plain_container(container: Container) -> dict[str, Any]:
+    """Keep of a container what somebody has chosen."""
+    attrs = container.attrs
+    config, host = dict(attrs["Config"]), dict(attrs["HostConfig"])
+    short = attrs["Id"][:12]
+    networks = attrs["NetworkSettings"]["Networks"] or {}
+    if config["Hostname"] == short:
+        config["Hostname"] = ""
+    config["Env"] = sorted(config["Env"] or [])
+    config["Labels"] = _labels(config["Labels"])
+    for key in ("CapAdd", "CapDrop"):
+        # Engines differ in whether they write the prefix.
+        host[key] = sorted(
+            c if c == "ALL" else "CAP_" + c.upper().removeprefix("CAP_") for c in host[key] or []
+        )
+    for key in ("GroupAdd", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "SecurityOpt"):
+        host[key] = sorted(host[key] or [])
+    host["Ulimits"] = sorted(host["Ulimits"] or [], key=lambda u: u["Name"])
+    return {
+        "Image": attrs["Image"],
+        "Platform": attrs["Platform"],
+        "RestartCount": attrs["RestartCount"],
+        "Running": attrs["State"]["Running"],
+        "ExitCode": attrs["State"]["ExitCode"],
+        "Path": attrs["Path"],
+        "Args": attrs["Args"],
+        "Config": config,
+        "HostConfig": host,
+        "Mounts": sorted(
+            (
+                m["Type"],
+                m["Destination"],
+                "anonymous" if re.fullmatch("[0-9a-f]{64}", m.get("Name", "")) else m.get("Name"),
+                m.get("Driver"),
+                m["RW"],
+                m.get("Propagation"),
+            )
+            for m in attrs["Mounts"]
+        ),
+        "Networks": {
+            name: {
+                "Aliases": sorted(set(n["Aliases"] or []) - {short}),
+                "IPAMConfig": {k: v for k, v in (n["IPAMConfig"] or {}).items() if v},
+                "DriverOpts": n["DriverOpts"] or {},
+                "Links": n["Links"],
+            }
+            for name, n in networks.items()
+        },
+    }
+
+
+def plain_network(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Keep of a network what somebody has chosen."""
+    kept = ("Driver", "Internal", "Attachable", "EnableIPv6", "Options", "Ingress", "Scope")
+    chosen = {k: attrs[k] for k in kept}
+    ipam = dict(attrs["IPAM"])
+    if not _has_addresses(attrs):
+        ipam.pop("Config")
+    return {**chosen, "IPAM": ipam, "Labels": _labels(attrs["Labels"])}
+
+
+def _has_addresses(attrs: dict[str, Any]) -> bool:
+    """Tell addresses that a file gives from those of the engine."""
+    return any(c["Subnet"].startswith("10.77.") for c in attrs["IPAM"]["Config"] or [])
+
+
+def plain_volume(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Keep of a volume what somebody has chosen."""
+    return {
+        "Driver": attrs["Driver"],
+        "Options": attrs["Options"] or {},
+        "Labels": _labels(attrs["Labels"]),
+    }
+
+
+def _labels(labels: dict[str, str] | None) -> dict[str, str]:
+    """Keep the user's labels and those that tell Compose what is what."""
+    kept = re.compile(
+        r"com\.docker\.compose\.(project|service|container-number|oneoff|network|volume|version)$"
+    )
+    return {k: v for k, v in (labels or {}).items() if not k.startswith(_ANY) or kept.match(k)}
+
+
+def differences(ours: Any, theirs: Any, where: str = "") -> dict[str, tuple[Any, Any]]:  # noqa: ANN401
+    """Return where two JSON values differ, with both sides. Nothing and empty are the same."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in sorted({*ours, *theirs}):
+            place = f"{where}|{key}" if where else str(key)
+            found |= differences(ours.get(key), theirs.get(key), place)
+        return found
+    if ours == theirs or (ours in (None, [], {}, "", 0) and theirs in (None, [], {}, "", 0)):
+        return {}
+    return {where: (ours, theirs)}

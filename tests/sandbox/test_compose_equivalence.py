@@ -1,0 +1,346 @@
+"""Compose files become what `docker compose up` makes of them, and change as plans say.
+
+Each file of the corpus is deployed to one machine by this project and by Compose, and all that
+the engine says of the two is compared. What differs is fixed, or listed in `DIFFERENCES`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from compose_machine import PATIENCE_SECONDS, ROOT, ComposeMachine, differences
+from trial_sandbox import footprint, make_sandbox
+
+from commands import machine_engine
+from commands.outputs import Outputs
+from constructs_lib.environment import Environment
+from constructs_lib.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CORPUS = ROOT / "tests" / "compose_corpus"
+FILES = sorted(file.parent.name for file in CORPUS.glob("*/compose.yaml"))
+PROJECT = "corpus"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeMachine]:
+    """Deploy an environment of the tests' own, for its machine."""
+    text = (ROOT / "environments" / "sandbox.yaml").read_text(encoding="utf-8")
+    for ours, others in (
+        ("api_port: 4599", "api_port: 4696"),
+        ("127.18.0.0/24", "127.23.0.0/24"),
+        ("172.30.18", "172.30.23"),
+    ):
+        assert ours in text
+        text = text.replace(ours, others)
+    folder = tmp_path_factory.mktemp("compose")
+    services = ROOT / "services" / "compose.yaml"
+    file = folder / "compose-test.yaml"
+    file.write_text(text.replace("../services/compose.yaml", str(services)), encoding="utf-8")
+    environment = Environment(name=file.stem, settings_file=file, root=ROOT)
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    variables["ENVIRONMENT"] = str(file)
+    _command(variables, "down")
+    shutil.rmtree(environment.directory, ignore_errors=True)
+    settings = load_settings(file).sandbox
+    assert settings is not None
+    sandbox = make_sandbox(environment.name, settings)
+    before = footprint(sandbox)
+    _command(variables, "up")
+    outputs = Outputs.load(environment)
+    client = machine_engine.connect(outputs.docker_host, environment.certificates)
+    yield ComposeMachine(
+        environment=environment,
+        docker_host=outputs.docker_host,
+        registry=settings.registry,
+        client=client,
+        folder=folder,
+    )
+    client.close()
+    _command(variables, "down")
+    assert footprint(sandbox) == before
+    shutil.rmtree(environment.directory)
+    shutil.rmtree(environment.output)
+
+
+def _command(variables: dict[str, str], word: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "commands", word],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(machine: ComposeMachine) -> Iterator[str]:
+    """Give the name of a project of which nothing is there, before and after."""
+    machine.remove(PROJECT)
+    yield PROJECT
+    machine.remove(PROJECT)
+
+
+def _ssh(machine: ComposeMachine) -> list[str]:
+    key = machine.environment.ssh / "id_ed25519"
+    address = Outputs.load(machine.environment).public_ip
+    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+    words = [word for option in options for word in ("-o", option)]
+    return ["ssh", "-i", str(key), "-p", "2222", *words, f"core@{address}"]
+
+
+def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Take out what `DIFFERENCES` lists, and nothing else."""
+    plain = copy.deepcopy(snapshot)
+    for name, container in plain["containers"].items():
+        config, host = container["Config"], container["HostConfig"]
+        for key in ("Image", "Volumes", "AttachStdout", "AttachStderr", "ExposedPorts"):
+            config.pop(key, None)
+        if name.endswith("-proxy-1"):  # It is built anew, and has another time in it.
+            container.pop("Image")
+        own_network = re.fullmatch(r"bridge|corpus_.*|the-edge", host["NetworkMode"])
+        host["NetworkMode"] = "its own" if own_network else host["NetworkMode"]
+        host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
+        host["Binds"] = sorted(b for b in host["Binds"] or [] if str(CORPUS) not in b)
+        host["Mounts"] = [
+            mount
+            for mount in host.get("Mounts") or []
+            if mount["Type"] != "volume" and not _is_delivered(mount.get("Source", ""))
+        ]
+        for bindings in (host["PortBindings"] or {}).values():
+            for binding in bindings:
+                binding["HostIp"] = binding["HostIp"] or "0.0.0.0"  # noqa: S104
+                if re.fullmatch("18010-18011|1801[01]", binding["HostPort"]):
+                    binding["HostPort"] = "one of 18010-18011"
+        # Compose forgets the `:ro` here.
+        inherits = host["VolumesFrom"] = [v.removesuffix(":ro") for v in host["VolumesFrom"] or []]
+        container["Mounts"] = [
+            [*mount[:4], None if inherits else mount[4], mount[5]]
+            for mount in container["Mounts"]
+            if mount[0] != "bind" or mount[1].startswith("/host/")
+        ]
+    return plain
+
+
+def _is_delivered(source: str) -> bool:
+    return source.startswith(str(CORPUS))
+
+
+def _same_ids(snapshot: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    text = json.dumps(snapshot)
+    for identity, name in names.items():
+        text = text.replace(identity, f"<{name}>").replace(f'"{identity[:12]}"', f'"<{name}>"')
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
+def _names(machine: ComposeMachine, project: str) -> dict[str, str]:
+    mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
+    return {str(c.id): str(c.name) for c in machine.client.containers.list(all=True, filters=mine)}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_engine_is_told_what_compose_would_tell_it(
+    machine: ComposeMachine, project: str, name: str
+) -> None:
+    file = CORPUS / name / "compose.yaml"
+    machine.apply(file, project)
+    ours = _same_ids(machine.snapshot(project), _names(machine, project))
+    assert machine.plan(file, project) == {}
+    listed = machine.compose(file, project, "ps", "--all", "--format", "{{.Name}}").split()
+    assert sorted(listed) == sorted(ours["containers"])
+    machine.terraform("destroy", "-auto-approve", "-input=false")
+    assert machine.snapshot(project) == {"containers": {}, "networks": {}, "volumes": {}}
+    machine.put(file.parent, _ssh(machine))
+    machine.compose(file, project, "up", "--detach", "--quiet-pull")
+    theirs = _same_ids(machine.snapshot(project), _names(machine, project))
+    found = differences(_without_listed_differences(ours), _without_listed_differences(theirs))
+    assert found == {}
+
+
+def test_files_secrets_and_configs_arrive_and_stay_out_of_the_state(
+    machine: ComposeMachine, project: str
+) -> None:
+    file = CORPUS / "web_application" / "compose.yaml"
+    machine.apply(file, project)
+    web, db = f"{project}-web-1", f"{project}-db-1"
+    assert machine.contents(
+        [
+            (web, "/usr/share/nginx/html/css/style.css"),
+            (web, "/etc/banner.txt"),
+            (web, "/etc/motd"),
+            (web, "/run/secrets/api_key"),
+            (web, "/run/secrets/session_key"),
+            (db, "/run/secrets/db_password"),
+        ]
+    ) == {
+        f"{web}:/usr/share/nginx/html/css/style.css": ("h1 { color: teal }\n", "0644", 0),
+        f"{web}:/etc/banner.txt": ("open all day\n", "0644", 0),
+        f"{web}:/etc/motd": (f"welcome to {project}, ${{user}}\n", "0440", 0),
+        f"{web}:/run/secrets/api_key": ("not-a-real-key\n", "0444", 0),
+        f"{web}:/run/secrets/session_key": ("the session's key", "0400", 33),
+        f"{db}:/run/secrets/db_password": ("the database's password", "0444", 0),
+    }
+    written = [
+        path
+        for path in machine.folder.rglob("*")
+        if path.is_file() and machine.folder / "vault" not in path.parents
+    ]
+    assert any(path.suffix == ".tfstate" for path in written)
+    secrets = (b"not-a-real-key", b"the session's key", b"the database's password", b"welcome to")
+    leaks = [(str(p), s) for p in written for s in secrets if s in p.read_bytes()]
+    assert leaks == []
+    for path in (machine.folder / "vault").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def _own_copy(machine: ComposeMachine, text: str) -> Path:
+    file = machine.folder / "own" / "compose.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+THREE = """
+services:
+  a:
+    image: ${REGISTRY}/busybox:1.36
+    command: sleep 100000
+    stop_signal: SIGKILL
+    volumes: ["data:/data"]
+  b:
+    image: ${REGISTRY}/busybox:1.36
+    command: sleep 100000
+    stop_signal: SIGKILL
+    depends_on: [a]
+volumes: {data: }
+"""
+
+
+def _short(plan: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {re.sub(r"_[0-9A-F]{8}$", "", k): v for k, v in plan.items()}
+
+
+REPLACED = ["delete", "create"]
+
+
+def test_a_plan_tells_exactly_what_a_change_does(machine: ComposeMachine, project: str) -> None:
+    file = _own_copy(machine, THREE)
+    machine.apply(file, project)
+    container = "docker_container.Compose_Services"
+    changed = THREE.replace("    depends_on: [a]", "    depends_on: [a]\n    labels: {x: y}")
+    assert _short(machine.plan(_own_copy(machine, changed), project)) == {
+        f"{container}_b_1": REPLACED
+    }
+    changed = THREE.replace("    volumes:", "    environment: {A: b}\n    volumes:")
+    assert _short(machine.plan(_own_copy(machine, changed), project)) == {
+        f"{container}_a_1": REPLACED
+    }
+    # What the provider itself would change in vain, or not see at all.
+    changed = THREE.replace("    volumes:", "    tmpfs: /x\n    init: true\n    volumes:")
+    assert _short(machine.plan(_own_copy(machine, changed), project)) == {
+        f"{container}_a_1": REPLACED
+    }
+    renamed = THREE.replace("  a:\n", "  z:\n").replace("[a]", "[z]")
+    assert _short(machine.plan(_own_copy(machine, renamed), project)) == {
+        f"{container}_a_1": ["delete"],
+        f"{container}_z_1": ["create"],
+        "docker_image.Compose_Services_a_Image": ["delete"],
+        "docker_image.Compose_Services_z_Image": ["create"],
+    }
+    removed = "services: {b: {image: '${REGISTRY}/busybox:1.36', command: sleep 100000, "
+    removed += "stop_signal: SIGKILL}}\nvolumes: {data: }"
+    assert _short(machine.plan(_own_copy(machine, removed), project)) == {
+        f"{container}_a_1": ["delete"],
+        "docker_image.Compose_Services_a_Image": ["delete"],
+    }
+    undeclared = removed.replace("volumes: {data: }", "")
+    assert "docker_volume.Compose_Volumes_data" in _short(
+        machine.plan(_own_copy(machine, undeclared), project)
+    )
+
+
+def test_a_volume_keeps_its_data_when_its_service_is_renamed(
+    machine: ComposeMachine, project: str
+) -> None:
+    machine.apply(_own_copy(machine, THREE), project)
+    writer = machine.client.containers.get(f"{project}-a-1")
+    assert writer.exec_run(["sh", "-c", "echo kept > /data/x"]).exit_code == 0
+    renamed = THREE.replace("  a:\n", "  z:\n").replace("[a]", "[z]")
+    machine.apply(_own_copy(machine, renamed), project)
+    reader = machine.client.containers.get(f"{project}-z-1")
+    assert reader.exec_run(["cat", "/data/x"]).output == b"kept\n"
+
+
+def _retag(machine: ComposeMachine, tag: str, suffix: bytes) -> None:
+    """Let a tag stand for a manifest that is the same but for white space at its end."""
+    base = f"http://{machine.registry}/v2/busybox/manifests"
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    asked = urllib.request.Request(f"{base}/1.36", headers={"Accept": kind})  # noqa: S310
+    with opener.open(asked, timeout=10) as answer:
+        manifest = answer.read()
+    put = urllib.request.Request(  # noqa: S310  (it is HTTP, as above)
+        f"{base}/{tag}", manifest + suffix, {"Content-Type": kind}, method="PUT"
+    )
+    with opener.open(put, timeout=10) as answer:
+        assert answer.status == 201
+
+
+def test_a_tag_that_moved_shows_unless_it_is_not_to(machine: ComposeMachine, project: str) -> None:
+    text = THREE.replace("busybox:1.36", "busybox:moving", 1)
+    still = text.replace("    command", "    pull_policy: missing\n    command", 1)
+    _retag(machine, "moving", b" ")
+    machine.apply(_own_copy(machine, text), project)
+    _retag(machine, "moving", b"  ")
+    assert "docker_image.Compose_Services_a_Image" in _short(
+        machine.plan(_own_copy(machine, text), project)
+    )
+    machine.apply(_own_copy(machine, still), project)
+    _retag(machine, "moving", b"   ")
+    assert machine.plan(_own_copy(machine, still), project) == {}
+
+
+def test_a_service_that_becomes_unhealthy_fails_the_deployment_with_its_log(
+    machine: ComposeMachine, project: str
+) -> None:
+    text = THREE.replace(
+        "    volumes:",
+        "    healthcheck: {test: 'echo no luck today; false', interval: 1s, retries: 2}\n"
+        "    volumes:",
+    ).replace("depends_on: [a]", "depends_on: {a: {condition: service_healthy}}")
+    file = _own_copy(machine, text)
+    machine.synth(file, project)
+    machine.terraform("init", "-input=false")
+    said = machine.terraform("apply", "-auto-approve", "-input=false", "-no-color", expect=1)
+    assert f"{project}-a-1: must be healthy, got unhealthy" in " ".join(said.split())
+    assert "no luck today" in said
+    assert [c.name for c in machine.client.containers.list(filters={"name": project})] == [
+        f"{project}-a-1"
+    ]
+
+
+def test_an_image_that_does_not_exist_is_told_with_its_service(
+    machine: ComposeMachine, project: str
+) -> None:
+    file = _own_copy(machine, THREE.replace("busybox:1.36", "no-such-image:1", 1))
+    machine.synth(file, project)
+    machine.terraform("init", "-input=false")
+    said = machine.terraform("plan", "-input=false", "-no-color", expect=1)
+    assert "Compose_Services_a_Image_Tag" in said
+    assert "no-such-image:1" in said
