@@ -1,0 +1,1 @@
+"""How fast synthesis and deployment are, against what they are compared with: `make bench`."""
