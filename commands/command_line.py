@@ -16,6 +16,7 @@ from commands.failure import CommandError
 from commands.outputs import Outputs
 from commands.toolchain import ROOT, Toolchain
 from constructs_lib.environment import Environment
+from constructs_lib.services import load_services
 from constructs_lib.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def up(*, approve: Approve = False) -> None:
     """Deploy both stacks, and wait until the services answer."""
 
     def run(environment: Environment, settings: Settings) -> None:
+        load_services(environment, settings)  # Before a machine is made for services that fail.
         with deployment_lock.held(environment):
             deployment.deploy(environment, settings, approve=approve, console=_console)
             summary.show(environment, settings, Outputs.load(environment), _console, wait=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from cdktf import App, DataResource, LocalExecProvisioner, TerraformStack
+from cdktf import App, LocalExecProvisioner, TerraformResource, TerraformStack
 from constructs import Construct
 
 from constructs_lib.compose.parse import seconds
@@ -173,7 +173,7 @@ class ComposeServices(Construct):
 
     def _wait(
         self, scope: Construct, id_: str, service: Service, until: str, timeout: float
-    ) -> DataResource:
+    ) -> TerraformResource:
         containers = self._containers[service.name]
         words = [
             *(shlex.quote(sys.executable), "-m", "constructs_lib.compose.wait"),
@@ -183,12 +183,11 @@ class ComposeServices(Construct):
             *("--until", until, "--timeout", str(int(timeout))),
             *service.container_names(self._project.name),
         ]
-        return DataResource(
+        # `DataResource` would run `terraform version` for each of them, to be sure of 1.4.
+        resource = TerraformResource(
             scope,
             id_,
-            triggers_replace={
-                str(number + 1): container.id for number, container in enumerate(containers)
-            },
+            terraform_resource_type="terraform_data",
             provisioners=[
                 LocalExecProvisioner(
                     type="local-exec",
@@ -197,6 +196,11 @@ class ComposeServices(Construct):
                 )
             ],
         )
+        resource.add_override(
+            "triggers_replace",
+            {str(number + 1): container.id for number, container in enumerate(containers)},
+        )
+        return resource
 
     def _image(self, service: Service) -> Image:
         scope = self._scopes[service.name]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cdktf import AssetType, TerraformAsset
 from cdktf_cdktf_provider_docker.container import Container as ContainerResource
 from cdktf_cdktf_provider_docker.container import (
+    ContainerLabels,
     ContainerNetworksAdvanced,
     ContainerPorts,
     ContainerUpload,
@@ -186,6 +187,13 @@ class ContainerSpec:
     options: ContainerOptions = field(default_factory=ContainerOptions)
 
 
+_KNOWN: Final = (
+    *("labels", "command", "entrypoint", "user", "working_dir", "memory", "memory_swap"),
+    *("shm_size", "cpu_shares", "read_only", "privileged", "stop_signal", "stop_timeout"),
+)
+"""What the bindings know as the provider does: an override is a question to Node each."""
+
+
 class Container(Construct):
     """A container of an image.
 
@@ -225,6 +233,7 @@ class Container(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         further = _further_arguments(spec, replaced_with)
+        known = {name: further.pop(name) for name in _KNOWN if name in further}
         self.resource = ContainerResource(
             self,
             "Resource",
@@ -262,12 +271,22 @@ class Container(Construct):
             restart=spec.restart,
             must_run=spec.must_run,
             depends_on=list(depends_on) or None,
+            labels=[ContainerLabels(**label) for label in known.pop("labels", ())] or None,
+            **known,
         )
         # The bindings are older than the provider, and do not know some of these.
         for name, value in further.items():
             self.resource.add_override(name, value)
-        self.id = self.resource.id
-        self.name = self.resource.name
+
+    @property
+    def id(self) -> str:
+        """The container's id."""
+        return self.resource.id
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.resource.name
 
     def _uploads(self, files: Sequence[FileUpload]) -> list[ContainerUpload]:
         if not files:
