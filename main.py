@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib import early_imports  # noqa: F401 - before cdktf, whose import starts Node
+from constructs_lib import head_start  # before cdktf, whose import starts Node and waits
 
 # isort: split
 from cdktf import App
@@ -22,8 +22,7 @@ from constructs_lib.docker_api import CertificateStore, SshAccess
 from constructs_lib.docker_host import docker_host_cloud_config
 from constructs_lib.environment import Environment
 from constructs_lib.pki import Pki
-from constructs_lib.services import content_of, load_services
-from constructs_lib.settings import Settings, load_settings
+from constructs_lib.services import content_of
 from constructs_lib.ssh_key import ensure_key_pair
 from constructs_lib.state_backend import LocalState, S3State
 from stacks.aws import AwsStack
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from constructs_lib.compose.model import ComposeProject
+    from constructs_lib.settings import Settings
 
 SSH_USER = "core"
 
@@ -60,9 +60,8 @@ def main() -> None:
     root = Path(__file__).resolve().parent
     try:
         environment = Environment.from_variable(root, os.environ)
-        settings = load_settings(environment.settings_file)
         # Before anything is made: what is wrong with the services is told first.
-        services = load_services(environment, settings)
+        settings, services = head_start.settings_and_services(environment)
         identity = ensure_identity(environment, settings)
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")

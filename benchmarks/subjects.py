@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
 STACKS: Final = ("aws", "docker")
 
-# The app, in a folder of its own: with keys, certificates and output that are nobody else's.
-_APP: Final = "import main, sys; main.__file__ = sys.argv[1] + '/main.py'; main.main()"
+_APP: Final = "main.py"
 
-_LEAST: Final = """
-import sys
+_LEAST: Final = """\
 from cdktf import App, TerraformOutput, TerraformStack
-app = App(outdir=sys.argv[1] + "/least")
+app = App(outdir="least")
 for name in ("aws", "docker"):
     TerraformOutput(TerraformStack(app, name), "name", value=name)
 app.synth()
@@ -51,22 +49,28 @@ class Synthesis:
 
     def fast(self) -> Sample:
         """Synthesize, as `cdktf synth` starts the app."""
-        return self._python(_APP)
+        return self._python((_APP,))
 
     def plain(self) -> Sample:
         """Do the same with the bindings as they come."""
-        return self._python(_APP, {OFF: "1"})
+        return self._python((_APP,), {OFF: "1"})
 
     def least(self) -> Sample:
         """Synthesize two stacks that use no bindings at all."""
-        return self._python(_LEAST)
+        return self._python(("-c", _LEAST))
 
-    def _python(self, code: str, changes: dict[str, str | None] | None = None) -> Sample:
+    def _python(
+        self, words: tuple[str, ...], changes: dict[str, str | None] | None = None
+    ) -> Sample:
+        # The app takes its own folder for the project's. A copy of it in a folder of its own
+        # makes keys, certificates and output that are nobody else's.
+        (self.folder / _APP).write_bytes((ROOT / _APP).read_bytes())
         environment = Environment.from_variable(self.folder, {"ENVIRONMENT": str(self.settings)})
         variables = with_changes(
             Toolchain.load().variables(environment),
             {
                 "ENVIRONMENT": str(self.settings),
+                "CDKTF_OUTDIR": None,
                 "PYTHONPATH": str(ROOT),
                 # Every run but the first finds our modules compiled, as a user's does.
                 "PYTHONDONTWRITEBYTECODE": None,
@@ -74,9 +78,7 @@ class Synthesis:
                 **(changes or {}),
             },
         )
-        return run(
-            [sys.executable, "-c", code, str(self.folder)], folder=self.folder, variables=variables
-        )
+        return run([sys.executable, *words], folder=self.folder, variables=variables)
 
 
 def growth_settings(folder: Path, containers: int) -> Path:

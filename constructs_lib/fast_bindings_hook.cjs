@@ -36,16 +36,30 @@ for (const [name, file] of Object.entries(${JSON.stringify(files)})) {
 `;
 }
 
+const ARCHIVES = /[/\\]cdktf[/\\]lib[/\\]private[/\\]fs\.js$/;
+const ARCHIVER = 'const archiver = require("archiver");\n';
+
+/** The same for cdktf's library for archives, which only assets that are archives need. */
+function withoutArchiver(source) {
+  const [before, after, ...more] = source.split(ARCHIVER);
+  // It may be called, and nothing else.
+  if (after === undefined || more.length || /\barchiver\b(?!\()/.test(before + after)) {
+    return undefined;
+  }
+  return `${before}const archiver = (...options) => require("archiver")(...options);\n${after}`;
+}
+
 const { registerHooks } = require("node:module");
 if (typeof registerHooks === "function") {
   // Node 22.15 and later.
   registerHooks({
     load(url, context, nextLoad) {
       const result = nextLoad(url, context);
-      if (!url.endsWith("/lib/index.js") || !INDEX.test(url) || result.format === "module") {
+      const change = INDEX.test(url) ? lazily : ARCHIVES.test(url) ? withoutArchiver : undefined;
+      if (change === undefined || result.format === "module") {
         return result;
       }
-      const source = lazily(String(result.source ?? ""));
+      const source = change(String(result.source ?? ""));
       return source === undefined ? result : { ...result, source };
     },
   });

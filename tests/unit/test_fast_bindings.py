@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from constructs_lib import early_imports, fast_bindings
+from constructs_lib import fast_bindings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = Path(sysconfig.get_path("purelib"))
@@ -57,7 +57,10 @@ def python(code: str, **variables: str) -> str:
 
 
 def node(code: str, *options: str) -> str:
-    done = subprocess.run([NODE, *options, "-e", code], capture_output=True, text=True, check=False)
+    # Without the options of this process, which may have the hook by now.
+    done = subprocess.run(
+        [NODE, *options, "-e", code], env={}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -195,28 +198,6 @@ def test_node_finds_a_hook_in_any_folder(tmp_path: Path, folder: str) -> None:
     assert done.stdout == "hooked\n"
 
 
-# The early imports
-
-
-def test_the_early_imports_need_no_node() -> None:
-    code = (
-        "import sys, importlib\n"
-        "from constructs_lib.early_imports import MODULES\n"
-        "for name in MODULES: importlib.import_module(name)\n"
-        "print(sorted({'jsii', 'cdktf', 'constructs'} & sys.modules.keys()))"
-    )
-    assert python(code) == "[]"
-    assert set(early_imports.MODULES) <= set(python_modules_of_main())
-
-
-def python_modules_of_main() -> list[str]:
-    return [
-        line.split()[1]
-        for line in (ROOT / "main.py").read_text(encoding="utf-8").splitlines()
-        if line.startswith("from constructs_lib.")
-    ]
-
-
 # The JavaScript side
 
 INDEX: Final = """\
@@ -296,3 +277,36 @@ def test_a_node_without_hooks_loads_everything(tmp_path: Path) -> None:
     old.write_text("delete require('node:module').registerHooks;", encoding="utf-8")
     lines = used(javascript(tmp_path, INDEX), "--require", str(old), *HOOKED)
     assert lines[:2] == AT_ONCE
+
+
+# cdktf's library for archives
+
+ARCHIVING: Final = """\
+"use strict";
+const archiver = require("archiver");
+console.log("loaded");
+exports.archive = () => archiver("zip", { level: 9 });
+"""
+
+
+def archiving(folder: Path, source: str) -> list[str]:
+    own = folder / "node_modules" / "cdktf" / "lib" / "private"
+    library = folder / "node_modules" / "archiver"
+    for path in (own, library):
+        path.mkdir(parents=True)
+    (own / "fs.js").write_text(source, encoding="utf-8")
+    (library / "index.js").write_text(
+        "console.log('archiver'); module.exports = (...a) => JSON.stringify(a);", encoding="utf-8"
+    )
+    code = f"console.log(require({json.dumps(str(own / 'fs.js'))}).archive())"
+    return node(code, *HOOKED).splitlines()
+
+
+def test_the_library_for_archives_waits_for_the_first_archive(tmp_path: Path) -> None:
+    assert archiving(tmp_path, ARCHIVING) == ["loaded", "archiver", '["zip",{"level":9}]']
+
+
+@pytest.mark.parametrize("line", ["exports.other = archiver;", "archiver.register;"])
+def test_another_use_of_it_is_left_alone(tmp_path: Path, line: str) -> None:
+    lines = archiving(tmp_path, ARCHIVING + line)
+    assert lines == ["archiver", "loaded", '["zip",{"level":9}]']
