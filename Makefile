@@ -6,13 +6,13 @@ export ENVIRONMENT
 
 SETUP := $(PYTHON) -m setup
 MOOR := .venv/bin/python -m commands
-PYTHON_SOURCES := constructs_lib stacks sandbox setup commands tests main.py
+PYTHON_SOURCES := constructs_lib stacks sandbox setup commands benchmarks tests main.py
 # Those with a shell in their first line: a name tells nothing, and text further down neither.
 SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
   'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status env ssh graph synth test check fmt shell clean
+.PHONY: help setup up down status env ssh graph synth test bench check fmt shell clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ synth: ## Write the Terraform configuration of both stacks; needs no Docker and 
 test: ## Run all tests; the last ones deploy to the sandbox
 	@$(SETUP) --for test
 	@.venv/bin/python -m pytest tests/unit tests/stacks tests/sandbox
+
+bench: ## Measure synthesis and deployment; writes docs/performance.md (ten minutes)
+	@$(SETUP) --for synth
+	@.venv/bin/python -m benchmarks
 
 check: ## Lint, formatting, types, shell scripts; changes nothing
 	@$(SETUP) --for check

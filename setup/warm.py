@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 PACKAGES: Final = ("cdktf", "cdktf_cdktf_provider_aws", "cdktf_cdktf_provider_docker")
 """The packages with JavaScript inside."""
 
+OURS: Final = ("main.py", "constructs_lib", "stacks", "commands", "sandbox")
+"""What a synthesis and a deployment run, compiled once even where the caller has
+PYTHONDONTWRITEBYTECODE. A file that changes later is compiled by whoever runs it."""
+
 
 class Warm(Step):
-    """jsii's cache."""
+    """jsii's cache, and our own modules compiled."""
 
     name = "warm"
     after = ("packages",)
@@ -33,4 +37,5 @@ class Warm(Step):
         shutil.rmtree(self.project.jsii_cache, ignore_errors=True)
         self.project.jsii_cache.mkdir(mode=0o700, parents=True)
         self.command(self.project.python, "-m", "setup.unpack_bindings", *PACKAGES)
+        self.command(self.project.python, "-m", "compileall", "-q", *OURS)
         return "the bindings are unpacked"
