@@ -54,6 +54,8 @@ class ComposeMachine:
             "DOCKER_HOST": self.docker_host,
             "DOCKER_TLS_VERIFY": "1",
             "DOCKER_CERT_PATH": str(self.environment.certificates),
+            # Compose's builds would otherwise leave their state in the home folder.
+            "BUILDX_CONFIG": str(self.environment.directory / "buildx"),
             "REGISTRY": self.registry,
             "SESSION_KEY": "the session's key",
             "DB_PASSWORD": "the database's password",
