@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _WITH_PROVIDER_LOCK: Final = frozenset({"deploy", "apply", "destroy", "diff", "plan", "output"})
 _WITH_OUTPUTS_FILE: Final = frozenset({"deploy", "apply"})
 
+_CDKTF_HOOK: Final = Path(__file__).resolve().with_name("cdktf_hook.cjs")
 _TERRAFORM_WRAPPER: Final = Path(__file__).resolve().with_name("terraform")
 _PLAIN_PATH: Final = re.compile(r"[\w/.+-]+", re.ASCII)
 _VERSION_NAMES: Final = {"terraform": "Terraform", "tofu": "OpenTofu"}
@@ -88,7 +89,7 @@ class Toolchain:
             a.startswith("--outputs-file") for a in arguments
         ):
             extra += ["--outputs-file", str(environment.directory / "outputs.json")]
-        return [str(self.node), str(self.cdktf), *arguments, *extra]
+        return [str(self.node), "--require", str(_CDKTF_HOOK), str(self.cdktf), *arguments, *extra]
 
     def variables(self, environment: Environment) -> dict[str, str]:
         """Give the environment variables for cdktf, jsii and Terraform.

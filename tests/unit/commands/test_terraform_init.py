@@ -244,6 +244,8 @@ def test_the_version_is_the_one_that_set_up_recorded(stack: Stack, word: str) ->
     stack.variables["MOOR_TERRAFORM_VERSION"] = "Terraform v1.11.4"
     assert stack.run(word) == "Terraform v1.11.4\n"
     assert stack.ran() == []
+    assert json.loads(stack.run("version", "-json")) == {"terraform_version": "1.11.4"}
+    assert stack.ran() == []
     # In an initialized folder it also lists the providers.
     stack.run("init")
     stack.run(word)

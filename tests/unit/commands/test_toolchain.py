@@ -34,7 +34,8 @@ def tools(*, mirror: bool) -> Toolchain:
     )
 
 
-START = ["/tools/node/bin/node", "/tools/cdktf"]
+HOOK = str(Path(toolchain.__file__).with_name("cdktf_hook.cjs"))
+START = ["/tools/node/bin/node", "--require", HOOK, "/tools/cdktf"]
 
 
 @pytest.mark.parametrize("name", ["deploy", "apply"])
