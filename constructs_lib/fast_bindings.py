@@ -23,13 +23,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+# Nothing more: every module of ours waits for this one, those that Terraform starts, too.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
@@ -37,23 +35,20 @@ if TYPE_CHECKING:
 OFF: Final = "MOOR_PLAIN_BINDINGS"
 """The variable that turns this off."""
 
-HOOK: Final = Path(__file__).resolve().with_name("fast_bindings_hook.cjs")
+HOOK: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fast_bindings_hook.cjs")  # noqa: PTH100, PTH118, PTH120
 
-_PROVIDER: Final = re.compile(r"cdktf_cdktf_provider_[a-z0-9_]+")
+_PROVIDER: Final = "cdktf_cdktf_provider_"
 _RUNTIME: Final = "jsii"
 """The package that starts Node, later, with the variables of this process."""
 
-_BODY: Final = re.compile(
-    r"""
+_BODY: Final = r"""
     \n__all__\ =\ \[\n (?P<names>(?:\ {4}"[a-z0-9_]+",\n)*) \]\n
     \n publication\.publish\(\)\n
     \n \#[^\n]*\n  # "Loading modules to ensure their types are registered [...]"
     (?P<imports>(?:from\ \.\ import\ [a-z0-9_]+\n)*) \Z
-    """,
-    re.VERBOSE,
-)
+    """
 """The end of a generated `__init__`: all that it publishes are its submodules."""
-_DEFINITION: Final = re.compile(r"^(?:class |@)", re.MULTILINE)
+_DEFINITION: Final = r"^(?:class |@)"
 
 
 def install() -> None:
@@ -75,8 +70,10 @@ def submodules(source: str) -> tuple[str, ...] | None:
     Returns:
         Their names; None where the file does anything else that counts, and so must be run.
     """
-    body = _BODY.search(source)
-    if body is None or _DEFINITION.search(source, 0, body.start()):
+    import re  # noqa: PLC0415  (see the imports above)
+
+    body = re.search(_BODY, source, re.VERBOSE)
+    if body is None or re.search(_DEFINITION, source[: body.start()], re.MULTILINE):
         return None
     # Split at the quotes, resp. blanks: every second, resp. fourth, word is a name.
     published = body["names"].split('"')[1::2]
@@ -84,20 +81,20 @@ def submodules(source: str) -> tuple[str, ...] | None:
     return tuple(imported) if sorted(published) == sorted(imported) else None
 
 
-def node_options(existing: str, hook: Path = HOOK) -> str:
+def node_options(existing: str, hook: str = HOOK) -> str:
     """Add the hook to Node's options.
 
     Args:
         existing: The value of `NODE_OPTIONS`.
         hook: The hook's file.
     """
-    path = str(hook).replace("\\", "\\\\").replace('"', '\\"')
+    path = hook.replace("\\", "\\\\").replace('"', '\\"')
     # `--require`, for `--import` would start Node's loader of ES modules in each process.
     option = f'--require "{path}"'
     return existing if option in existing else f"{existing} {option}".strip()
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds provider packages, and sees jsii come."""
 
     def find_spec(
@@ -107,9 +104,9 @@ class _Finder(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Find a provider package; leave everything else to the usual finders."""
-        if fullname == _RUNTIME and HOOK.is_file():
+        if fullname == _RUNTIME and os.path.isfile(HOOK):  # noqa: PTH113
             os.environ["NODE_OPTIONS"] = node_options(os.environ.get("NODE_OPTIONS", ""))
-        if path is not None or not _PROVIDER.fullmatch(fullname):
+        if path is not None or not fullname.startswith(_PROVIDER):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader:
@@ -153,7 +150,7 @@ def _register(package: str, names: tuple[str, ...]) -> None:
 
     It looks there when JavaScript hands over an object of a type that is not loaded yet.
     """
-    provider = package.removeprefix("cdktf_cdktf_provider_").replace("_", "-")
+    provider = package.removeprefix(_PROVIDER).replace("_", "-")
     try:
         table = importlib.import_module("jsii._reference_map").__dict__["_submodule_fqn_map"]
         for name in names:

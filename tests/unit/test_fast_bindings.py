@@ -186,8 +186,8 @@ def test_node_finds_a_hook_in_any_folder(tmp_path: Path, folder: str) -> None:
     hook = tmp_path / folder / "hook.cjs"
     hook.parent.mkdir()
     hook.write_text("console.log('hooked')", encoding="utf-8")
-    options = fast_bindings.node_options("", hook)
-    assert fast_bindings.node_options(options, hook) == options
+    options = fast_bindings.node_options("", str(hook))
+    assert fast_bindings.node_options(options, str(hook)) == options
     done = subprocess.run(
         [NODE, "-e", "0"],
         env={"NODE_OPTIONS": options},
@@ -235,7 +235,7 @@ def used(library: Path, *options: str) -> list[str]:
     return node(USE.format(json.dumps(str(library))), *options).splitlines()
 
 
-HOOKED: Final = ("--require", str(fast_bindings.HOOK))
+HOOKED: Final = ("--require", fast_bindings.HOOK)
 ON_DEMAND: Final = ["beta runs", "beta true true"]
 AT_ONCE: Final = ["alpha runs", "beta runs"]
 
