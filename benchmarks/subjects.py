@@ -49,7 +49,7 @@ class Synthesis:
 
     def fast(self) -> Sample:
         """Synthesize, as `cdktf synth` starts the app."""
-        return self._python((_APP,))
+        return self._python(("-O", _APP))
 
     def plain(self) -> Sample:
         """Do the same with the bindings as they come."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from cdktf import App, LocalExecProvisioner, TerraformResource, TerraformStack
+from cdktf import App, LocalExecProvisioner, TerraformStack
 from constructs import Construct
 
 from constructs_lib.compose.parse import seconds
@@ -23,12 +23,13 @@ from constructs_lib.container import (
 )
 from constructs_lib.image import BuildOptions, BuiltImage, Image, PulledImage
 from constructs_lib.network import AddressRange, ExternalNetwork, Network
+from constructs_lib.terraform_data import terraform_data
 from constructs_lib.volume import ExternalVolume, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cdktf import ITerraformDependable
+    from cdktf import ITerraformDependable, TerraformResource
 
     from constructs_lib.compose.delivery import Vault
     from constructs_lib.compose.model import (
@@ -183,11 +184,10 @@ class ComposeServices(Construct):
             *("--until", until, "--timeout", str(int(timeout))),
             *service.container_names(self._project.name),
         ]
-        # `DataResource` would run `terraform version` for each of them, to be sure of 1.4.
-        resource = TerraformResource(
+        return terraform_data(
             scope,
             id_,
-            terraform_resource_type="terraform_data",
+            triggers={str(number + 1): container.id for number, container in enumerate(containers)},
             provisioners=[
                 LocalExecProvisioner(
                     type="local-exec",
@@ -196,11 +196,6 @@ class ComposeServices(Construct):
                 )
             ],
         )
-        resource.add_override(
-            "triggers_replace",
-            {str(number + 1): container.id for number, container in enumerate(containers)},
-        )
-        return resource
 
     def _image(self, service: Service) -> Image:
         scope = self._scopes[service.name]

@@ -192,6 +192,8 @@ _KNOWN: Final = (
     *("shm_size", "cpu_shares", "read_only", "privileged", "stop_signal", "stop_timeout"),
 )
 """What the bindings know as the provider does: an override is a question to Node each."""
+_NETWORK_KNOWN: Final = frozenset({"name", "aliases", "ipv4_address", "ipv6_address"})
+"""The same for a network that it is attached to."""
 
 
 class Container(Construct):
@@ -245,11 +247,7 @@ class Container(Construct):
                 for name, value in sorted(spec.environment.items())
             ]
             or None,
-            networks_advanced=[
-                ContainerNetworksAdvanced(name=network.name, aliases=list(spec.aliases) or None)
-                for network in spec.networks
-            ]
-            or None,
+            networks_advanced=_networks(spec, further),
             ports=[
                 ContainerPorts(
                     internal=p.container, external=p.host, protocol=p.protocol, ip=p.address
@@ -358,6 +356,22 @@ def _mount(mount: VolumeMount) -> dict[str, Any]:
             **({"subpath": mount.subpath} if mount.subpath else {}),
         },
     }
+
+
+def _networks(
+    spec: ContainerSpec, further: dict[str, Any]
+) -> list[ContainerNetworksAdvanced] | None:
+    """Take the networks out of the further arguments, unless the bindings lack one of them."""
+    attachments = further.get("networks_advanced")
+    if attachments is None:
+        return [
+            ContainerNetworksAdvanced(name=network.name, aliases=list(spec.aliases) or None)
+            for network in spec.networks
+        ] or None
+    if any(attachment.keys() - _NETWORK_KNOWN for attachment in attachments):
+        return None
+    del further["networks_advanced"]
+    return [ContainerNetworksAdvanced(**attachment) for attachment in attachments]
 
 
 def _attachment(attachment: NetworkAttachment) -> dict[str, Any]:

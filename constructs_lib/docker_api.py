@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cdktf import (
-    DataResource,
     FileProvisioner,
     Fn,
     LocalExecProvisioner,
@@ -18,6 +17,8 @@ from cdktf import (
     SSHProvisionerConnection,
 )
 from constructs import Construct
+
+from constructs_lib.terraform_data import terraform_data
 
 if TYPE_CHECKING:
     from constructs_lib.elastic_ip import ElasticIp
@@ -123,10 +124,10 @@ class DockerApi(Construct):
             timeout=f"{connect_timeout_seconds}s",
         )
         scripts = {name: SCRIPTS / name for name in ("init.sh", "open-docker-api.sh")}
-        self.resource = DataResource(
+        self.resource = terraform_data(
             self,
             "Resource",
-            triggers_replace={
+            triggers={
                 "machine": machine.id,
                 "address": ip,
                 "certificate": store.request,

@@ -1,9 +1,8 @@
 // Loaded by Node before a program, see fast_bindings.py: makes the index file of a cdktf
-// provider, which requires every file of the package, require each of them when it is used.
-// What is not exactly as expected is left as it is.
+// provider, which requires every file of the package, require each of them when it is used;
+// and spares cdktf itself some work. What is not exactly as expected is left as it is.
 "use strict";
 
-const INDEX = /[/\\]@cdktf[/\\]provider-[^/\\]+[/\\]lib[/\\]index\.js$/;
 const EXPORT = /^exports\.(\w+) = require\("(\.\/[\w./-]+)"\);$/;
 const WITHOUT_EFFECT = [
   /^$/,
@@ -36,18 +35,46 @@ for (const [name, file] of Object.entries(${JSON.stringify(files)})) {
 `;
 }
 
-const ARCHIVES = /[/\\]cdktf[/\\]lib[/\\]private[/\\]fs\.js$/;
-const ARCHIVER = 'const archiver = require("archiver");\n';
-
-/** The same for cdktf's library for archives, which only assets that are archives need. */
-function withoutArchiver(source) {
-  const [before, after, ...more] = source.split(ARCHIVER);
-  // It may be called, and nothing else.
-  if (after === undefined || more.length || /\barchiver\b(?!\()/.test(before + after)) {
-    return undefined;
-  }
-  return `${before}const archiver = (...options) => require("archiver")(...options);\n${after}`;
+/** Write one line of a file anew; undefined where it is not there, or more depends on it. */
+function changed(line, instead, other) {
+  return (source) => {
+    const [before, after, ...more] = source.split(line);
+    if (after === undefined || more.length || other?.test(before + after)) {
+      return undefined;
+    }
+    return before + instead + after;
+  };
 }
+
+const CHANGES = [
+  [/[/\\]@cdktf[/\\]provider-[^/\\]+[/\\]lib[/\\]index\.js$/, lazily],
+  // Libraries of cdktf's own: one for assets that are archives, one to compare versions.
+  [
+    /[/\\]cdktf[/\\]lib[/\\]private[/\\]fs\.js$/,
+    changed(
+      'const archiver = require("archiver");\n',
+      'const archiver = (...options) => require("archiver")(...options);\n',
+      /\barchiver\b(?!\()/,
+    ),
+  ],
+  [
+    /[/\\]cdktf[/\\]lib[/\\]validations[/\\]validate-binary-version\.js$/,
+    changed(
+      'const semver = require("semver");\n',
+      'const semver = { satisfies: (...them) => require("semver").satisfies(...them) };\n',
+      /\bsemver\b(?!\.satisfies\()/,
+    ),
+  ],
+  // Where each value was made, for error texts: a fifth of the time of a large app, and from
+  // Python it is always the same place inside jsii.
+  [
+    /[/\\]cdktf[/\\]lib[/\\]tokens[/\\]private[/\\]stack-trace\.js$/,
+    changed(
+      '    const object = { stack: "" };\n',
+      '    return [];\n    const object = { stack: "" };\n',
+    ),
+  ],
+];
 
 const { registerHooks } = require("node:module");
 if (typeof registerHooks === "function") {
@@ -55,7 +82,7 @@ if (typeof registerHooks === "function") {
   registerHooks({
     load(url, context, nextLoad) {
       const result = nextLoad(url, context);
-      const change = INDEX.test(url) ? lazily : ARCHIVES.test(url) ? withoutArchiver : undefined;
+      const change = CHANGES.find(([pattern]) => pattern.test(url))?.[1];
       if (change === undefined || result.format === "module") {
         return result;
       }

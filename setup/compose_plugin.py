@@ -60,12 +60,13 @@ class ComposePlugin(Step):
         }
 
     def is_intact(self) -> bool:
-        """Return whether the binary is there where it is needed."""
-        return not self._is_needed or os.access(self._binary, os.X_OK)
+        """Return whether the binary is there where it is needed, and only there."""
+        return os.access(self._binary, os.X_OK) == self._is_needed
 
     def run(self) -> str:
         """Build it into a new file, and put that into its place."""
         if not self._is_needed:
+            self._binary.unlink(missing_ok=True)  # The app takes it without asking Docker.
             return "Docker's own Compose plugin is used"
         self.say(f"building Docker's Compose plugin {VERSION} (some minutes)")
         version = f"github.com/docker/compose/v2/internal.Version=v{VERSION}"

@@ -19,14 +19,18 @@ PYTHONDONTWRITEBYTECODE. A file that changes later is compiled by whoever runs i
 
 
 class Warm(Step):
-    """jsii's cache, and our own modules compiled."""
+    """jsii's cache, and Python's."""
 
     name = "warm"
     after = ("packages",)
 
     def inputs(self) -> Mapping[str, object]:
-        """Return the packages."""
-        return {"lock": digest_of(self.project.root / "Pipfile.lock"), "packages": PACKAGES}
+        """Return the packages, and how the app is started."""
+        return {
+            "lock": digest_of(self.project.root / "Pipfile.lock"),
+            "packages": PACKAGES,
+            "app": digest_of(self.project.root / "cdktf.json"),
+        }
 
     def is_intact(self) -> bool:
         """Return whether there is a cache."""
@@ -38,4 +42,9 @@ class Warm(Step):
         self.project.jsii_cache.mkdir(mode=0o700, parents=True)
         self.command(self.project.python, "-m", "setup.unpack_bindings", *PACKAGES)
         self.command(self.project.python, "-m", "compileall", "-q", *OURS)
+        # The app runs with -O, whose compiled files are others: all that it imports is compiled.
+        self.command(
+            *(self.project.python, "-O", "-c", "import main, constructs_lib.settings"),
+            variables={"PYTHONDONTWRITEBYTECODE": ""},
+        )
         return "the bindings are unpacked"

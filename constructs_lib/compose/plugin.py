@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Final
 
-from constructs_lib.compose.errors import ComposeError
-
 BUILT: Final = Path(__file__).parents[2] / ".tools" / "compose" / "docker-compose"
-"""What set-up builds where Docker has no Compose plugin."""
+"""What set-up builds where Docker has no plugin that will do, and removes where it has one."""
 
 OLDEST: Final = (2, 30)
 """Since then `--all-resources` keeps volumes that no service uses."""
 
+MISSING: Final = (
+    f"docker compose: must be {'.'.join(map(str, OLDEST))} or newer, got no such plugin; "
+    "run `make setup`"
+)
+"""What to say where there is neither."""
 
-@functools.cache
+_NO_PLUGIN: Final = re.compile(
+    r"unknown flag: --all-resources|'compose' is not a docker command|"
+    r"unknown command: docker compose|unknown docker command|unrecognized command"
+)
+
+
 def find_compose() -> tuple[str, ...]:
     """Find the command that stands for `docker compose`.
 
+    It is not tried here: set-up has done that, and asking for its version would start it once
+    more in every synthesis. `is_missing` tells from its answer whether there is none.
+
     Returns:
-        Its words: the user's plugin, or else the one that set-up has built.
-
-    Raises:
-        ComposeError: There is neither.
+        Its words.
     """
-    if _is_recent(("docker", "compose")):
-        return ("docker", "compose")
-    if os.access(BUILT, os.X_OK):
-        return (str(BUILT),)
-    oldest = ".".join(map(str, OLDEST))
-    raise ComposeError(
-        [f"docker compose: must be {oldest} or newer, got no such plugin; run `make setup`"]
-    )
+    return (str(BUILT),) if os.access(BUILT, os.X_OK) else ("docker", "compose")
 
 
-def _is_recent(command: tuple[str, ...]) -> bool:
-    try:
-        result = subprocess.run(
-            [*command, "version", "--short"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    found = re.match(r"v?(\d+)\.(\d+)", result.stdout.strip())
-    return result.returncode == 0 and found is not None and _version(found) >= OLDEST
-
-
-def _version(found: re.Match[str]) -> tuple[int, int]:
-    return int(found[1]), int(found[2])
+def is_missing(stderr: str) -> bool:
+    """Tell from what a command says whether it is no Compose, or too old a one."""
+    return _NO_PLUGIN.search(stderr) is not None

@@ -14,7 +14,7 @@ import yaml
 from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.parse import parse
-from constructs_lib.compose.plugin import find_compose
+from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,6 +134,10 @@ def _config(
         raise ComposeError(
             [f"{_shown(files[0])}: must be read within {_TIMEOUT_SECONDS} s, got no answer"]
         ) from None
+    except FileNotFoundError:
+        raise ComposeError([MISSING]) from None
+    if result.returncode != 0 and is_missing(result.stderr):
+        raise ComposeError([MISSING])
     unset = list(dict.fromkeys(_UNSET.findall(result.stderr)))
     problems = [line for name_ in unset for line in _unset(name_, files)]
     if result.returncode != 0:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from pathlib import Path
 from typing import Final
 
@@ -279,34 +280,81 @@ def test_a_node_without_hooks_loads_everything(tmp_path: Path) -> None:
     assert lines[:2] == AT_ONCE
 
 
-# cdktf's library for archives
+# cdktf's own files
 
 ARCHIVING: Final = """\
 "use strict";
 const archiver = require("archiver");
 console.log("loaded");
-exports.archive = () => archiver("zip", { level: 9 });
+exports.used = () => archiver("zip", { level: 9 });
 """
+COMPARING: Final = """\
+"use strict";
+const semver = require("semver");
+console.log("loaded");
+exports.used = () => { const semverRegex = /1/; return semver.satisfies("1.9.8", ">=1.2"); };
+"""
+TRACING: Final = """\
+"use strict";
+exports.used = () => {
+    const object = { stack: "" };
+    return [`${object.stack}traced`];
+};
+"""
+FILES: Final = {
+    "archiver": ("private/fs.js", ARCHIVING),
+    "semver": ("validations/validate-binary-version.js", COMPARING),
+    "trace": ("tokens/private/stack-trace.js", TRACING),
+}
 
 
-def archiving(folder: Path, source: str) -> list[str]:
-    own = folder / "node_modules" / "cdktf" / "lib" / "private"
-    library = folder / "node_modules" / "archiver"
-    for path in (own, library):
-        path.mkdir(parents=True)
-    (own / "fs.js").write_text(source, encoding="utf-8")
+def using(folder: Path, what: str, more: str = "", *options: str) -> list[str]:
+    name, source = FILES[what]
+    file = folder / "node_modules" / "cdktf" / "lib" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(source + more, encoding="utf-8")
+    library = folder / "node_modules" / what
+    library.mkdir(exist_ok=True)
     (library / "index.js").write_text(
-        "console.log('archiver'); module.exports = (...a) => JSON.stringify(a);", encoding="utf-8"
+        "console.log('library'); module.exports = (...a) => JSON.stringify(a);"
+        "module.exports.satisfies = module.exports;",
+        encoding="utf-8",
     )
-    code = f"console.log(require({json.dumps(str(own / 'fs.js'))}).archive())"
-    return node(code, *HOOKED).splitlines()
+    return node(f"console.log(require({json.dumps(str(file))}).used())", *options).splitlines()
 
 
-def test_the_library_for_archives_waits_for_the_first_archive(tmp_path: Path) -> None:
-    assert archiving(tmp_path, ARCHIVING) == ["loaded", "archiver", '["zip",{"level":9}]']
+@pytest.mark.parametrize(
+    ("what", "result"), [("archiver", '["zip",{"level":9}]'), ("semver", '["1.9.8",">=1.2"]')]
+)
+def test_a_library_waits_for_its_first_use(tmp_path: Path, what: str, result: str) -> None:
+    assert using(tmp_path, what) == ["library", "loaded", result]
+    assert using(tmp_path, what, "", *HOOKED) == ["loaded", "library", result]
 
 
-@pytest.mark.parametrize("line", ["exports.other = archiver;", "archiver.register;"])
-def test_another_use_of_it_is_left_alone(tmp_path: Path, line: str) -> None:
-    lines = archiving(tmp_path, ARCHIVING + line)
-    assert lines == ["archiver", "loaded", '["zip",{"level":9}]']
+def test_no_traces_are_taken(tmp_path: Path) -> None:
+    assert using(tmp_path, "trace") == ["[ 'traced' ]"]
+    assert using(tmp_path, "trace", "", *HOOKED) == ["[]"]
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("archiver", "exports.other = archiver;"),
+        ("archiver", "archiver.register;"),
+        ("semver", "semver.gt;"),
+        ("semver", "exports.other = semver;"),
+        ("trace", '\n    const object = { stack: "" };\n'),
+    ],
+)
+def test_another_use_of_it_is_left_alone(tmp_path: Path, what: str, line: str) -> None:
+    assert using(tmp_path, what, line, *HOOKED) == using(tmp_path, what, line)
+
+
+@pytest.mark.parametrize("what", sorted(FILES))
+def test_the_installed_cdktf_is_as_expected(what: str) -> None:
+    name, source = FILES[what]
+    expected = source.splitlines(keepends=True)[1 if what != "trace" else 2]
+    with tarfile.open(next(PACKAGES.glob("cdktf/_jsii/cdktf@*.jsii.tgz"))) as archive:
+        member = archive.extractfile(f"package/lib/{name}")
+        assert member is not None
+        assert member.read().decode().count(expected) == 1

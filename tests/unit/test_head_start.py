@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from constructs_lib.environment import Environment
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
-# Stands for the app: says which environments were begun for it, and what that has imported.
+# Stands for the app: says which environments were begun for it, what that has imported, and
+# whether garbage is collected.
 APP: Final = """
 import sys
 from constructs_lib import head_start
@@ -22,7 +24,12 @@ print(sorted(e.name for e in head_start._begun))
 for future in head_start._begun.values():
     future.exception()
 print(sorted({"jsii", "cdktf", "constructs"} & sys.modules.keys()))
+import gc
+print(gc.isenabled())
 """
+
+FAST: Final = ["['constructs', 'jsii']", "False"]
+PLAIN: Final = ["[]", "True"]
 
 
 def environment(root: Path, name: str) -> Environment:
@@ -61,25 +68,25 @@ def test_another_environment_is_loaded_afresh(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "variables", "begun"),
+    ("name", "variables", "says"),
     [
-        ("main.py", {"ENVIRONMENT": "some"}, "['some']"),
-        ("main.py", {}, "['sandbox']"),
-        ("main.py", {"ENVIRONMENT": "Not usable"}, "[]"),
-        ("main.py", {"MOOR_PLAIN_BINDINGS": "1"}, "[]"),
-        ("other.py", {}, "[]"),
+        ("main.py", {"ENVIRONMENT": "some"}, ["['some']", *FAST]),
+        ("main.py", {}, ["['sandbox']", *FAST]),
+        ("main.py", {"ENVIRONMENT": "Not usable"}, ["[]", *FAST]),
+        ("main.py", {"MOOR_PLAIN_BINDINGS": "1"}, ["[]", *PLAIN]),
+        ("other.py", {}, ["[]", *PLAIN]),
     ],
 )
 def test_it_begins_for_the_app_only(
-    tmp_path: Path, name: str, variables: dict[str, str], begun: str
+    tmp_path: Path, name: str, variables: dict[str, str], says: list[str]
 ) -> None:
     app = tmp_path / name
     app.write_text(APP, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, str(app)],
-        env={"PYTHONPATH": str(ROOT), **variables},
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == [begun, "[]"]
+    assert done.stdout.splitlines() == says

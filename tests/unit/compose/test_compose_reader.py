@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from constructs_lib.compose import plugin
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
 
@@ -287,3 +288,37 @@ def test_any_file_gives_values_or_a_clear_error(
         return
     assert lines
     assert all("compose.yaml: " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "docker",
+    [
+        None,  # no Docker at all
+        "echo 'unknown flag: --all-resources' >&2; exit 125",  # an old plugin, or an old Docker
+        "echo \"docker: 'compose' is not a docker command.\" >&2; exit 1",
+        "printf 'docker: unknown command: docker compose\\n\\nRun docker --help\\n' >&2; exit 1",
+    ],
+)
+def test_no_compose_is_told_apart_from_a_wrong_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: str | None
+) -> None:
+    monkeypatch.setattr(plugin, "BUILT", tmp_path / "missing")
+    if docker is not None:
+        (tmp_path / "docker").write_text(f"#!/bin/sh\n{docker}\n")
+        (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert problems(tmp_path, "services: {web: {image: nginx}}") == [
+        "docker compose: must be 2.30 or newer, got no such plugin; run `make setup`"
+    ]
+
+
+def test_the_users_docker_reads_where_set_up_has_built_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = plugin.BUILT
+    monkeypatch.setattr(plugin, "BUILT", tmp_path / "missing")
+    (tmp_path / "docker").write_text(f'#!/bin/sh\nshift; echo "$@" >words; exec {built} "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert list(load(tmp_path, "services: {web: {image: nginx}}").services) == ["web"]
+    assert (tmp_path / "words").read_text().startswith("--all-resources --project-name moor")

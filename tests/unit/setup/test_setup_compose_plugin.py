@@ -34,6 +34,20 @@ def test_the_users_plugin_is_preferred(
     assert step.run() == "Docker's own Compose plugin is used"
 
 
+def test_the_users_plugin_takes_the_place_of_one_that_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = _step(tmp_path, "echo 2.40.3")
+    monkeypatch.setenv("PATH", step.context.variables["PATH"])
+    step._binary.parent.mkdir(parents=True)
+    step._binary.write_text("#!/bin/sh\n")
+    step._binary.chmod(0o755)
+    assert not step.is_intact()
+    step.run()
+    assert not step._binary.exists()
+    assert step.is_intact()
+
+
 @pytest.mark.parametrize("says", ["echo 2.29.7", "echo 1.29.2", "exit 1", "echo 2.40.3; exit 1"])
 def test_one_is_built_where_the_users_will_not_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
