@@ -7,8 +7,8 @@ slow. `install`, called where `constructs_lib` begins, does two things about it:
 
 - The provider package gets an empty body and imports a submodule when something asks for it.
   Import lines, type checkers and editors see nothing unusual.
-- `fast_bindings_hook.cjs`, loaded by the Node processes that jsii starts, does the same to
-  the index file of the provider's JavaScript.
+- `fast_bindings_hook.cjs`, loaded by the Node process that jsii starts, does the same to the
+  index file of the provider's JavaScript, and spares jsii's runtime its second process.
 
 Both look at what they replace, and leave alone what is not exactly as expected: the bindings
 then load as usual, slower and with the same result. The variable `MOOR_PLAIN_BINDINGS`, set to
@@ -90,7 +90,8 @@ def node_options(existing: str, hook: str = HOOK) -> str:
     """
     path = hook.replace("\\", "\\\\").replace('"', '\\"')
     # `--require`, for `--import` would start Node's loader of ES modules in each process.
-    option = f'--require "{path}"'
+    # The other one is what jsii's second process would be started with.
+    option = f'--require "{path}" --preserve-symlinks'
     return existing if option in existing else f"{existing} {option}".strip()
 
 

@@ -1,7 +1,10 @@
 // Loaded by Node before a program, see fast_bindings.py: makes the index file of a cdktf
 // provider, which requires every file of the package, require each of them when it is used;
-// and spares cdktf itself some work. What is not exactly as expected is left as it is.
+// and spares jsii a process and cdktf some work. What is not exactly as expected is left as it is.
 "use strict";
+
+const { existsSync, readFileSync } = require("node:fs");
+const { registerHooks } = require("node:module");
 
 const EXPORT = /^exports\.(\w+) = require\("(\.\/[\w./-]+)"\);$/;
 const WITHOUT_EFFECT = [
@@ -46,7 +49,49 @@ function changed(line, instead, other) {
   };
 }
 
+const CHANNEL = "readFD:3,writeFD:3";
+const SPAWN = /stdio:\["ignore","pipe","pipe","pipe"\]/;
+const PRESERVED = /(^| )--preserve-symlinks( |$)/;
+let isOneProcess = false;
+
+/**
+ * jsii's runtime is a process that starts another and hands every line on, so that what is
+ * printed does not get among the answers. In one process it goes to standard error at once, in
+ * the form in which the first one would have sent it there.
+ */
+function inOneProcess(source, url) {
+  const program = new URL("../lib/program.js", url);
+  isOneProcess =
+    SPAWN.test(source) &&
+    PRESERVED.test(process.env.NODE_OPTIONS) &&
+    existsSync(program) &&
+    readFileSync(program, "utf8").split(CHANNEL).length === 2;
+  if (!isOneProcess) {
+    return undefined;
+  }
+  return `"use strict";
+const { writeSync } = require("node:fs");
+const { Writable } = require("node:stream");
+for (const [name, fd] of [["stdout", 1], ["stderr", 2]]) {
+  const write = (chunk, encoding, done) => {
+    writeSync(2, JSON.stringify({ [name]: chunk.toString("base64") }) + "\\n");
+    done();
+  };
+  const stream = Object.assign(new Writable({ write }), { fd });
+  Object.defineProperty(process, name, { get: () => stream });
+}
+process.execArgv.push("--preserve-symlinks"); // The runtime looks there for what NODE_OPTIONS says.
+require("../lib/program.js");
+`;
+}
+
+function throughStandardPipes(source) {
+  return isOneProcess ? source.replace(CHANNEL, "readFD:0,writeFD:1") : undefined;
+}
+
 const CHANGES = [
+  [/[/\\]bin[/\\]jsii-runtime\.js$/, inOneProcess],
+  [/[/\\]lib[/\\]program\.js$/, throughStandardPipes],
   [/[/\\]@cdktf[/\\]provider-[^/\\]+[/\\]lib[/\\]index\.js$/, lazily],
   // Libraries of cdktf's own: one for assets that are archives, one to compare versions.
   [
@@ -76,7 +121,6 @@ const CHANGES = [
   ],
 ];
 
-const { registerHooks } = require("node:module");
 if (typeof registerHooks === "function") {
   // Node 22.15 and later.
   registerHooks({
@@ -86,7 +130,7 @@ if (typeof registerHooks === "function") {
       if (change === undefined || result.format === "module") {
         return result;
       }
-      const source = change(String(result.source ?? ""));
+      const source = change(String(result.source ?? ""), url);
       return source === undefined ? result : { ...result, source };
     },
   });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import os
@@ -169,7 +170,7 @@ OPTIONS: Final = "import os, {}; print(os.environ.get('NODE_OPTIONS'))"
 
 
 def test_node_is_told_before_jsii_starts_it() -> None:
-    hook = f'--require "{fast_bindings.HOOK}"'
+    hook = f'--require "{fast_bindings.HOOK}" --preserve-symlinks'
     assert python(OPTIONS.format("constructs_lib")) == "None"
     assert python(OPTIONS.format("constructs_lib, jsii")) == hook
     assert python(OPTIONS.format("constructs_lib, jsii"), NODE_OPTIONS="--x") == f"--x {hook}"
@@ -278,6 +279,81 @@ def test_a_node_without_hooks_loads_everything(tmp_path: Path) -> None:
     old.write_text("delete require('node:module').registerHooks;", encoding="utf-8")
     lines = used(javascript(tmp_path, INDEX), "--require", str(old), *HOOKED)
     assert lines[:2] == AT_ONCE
+
+
+# jsii's runtime
+
+RUNTIME: Final = """\
+const words = {stdio:["ignore","pipe","pipe","pipe"]};
+console.log("two processes");
+"""
+PROGRAM: Final = """\
+console.log(JSON.stringify(process.execArgv), [1]);
+console.error("wrong");
+const channel = {readFD:3,writeFD:3};
+const question = Buffer.alloc(8);
+require("node:fs").readSync(channel.readFD, question);
+require("node:fs").writeSync(channel.writeFD, "answer to " + question);
+"""
+
+
+def runtime(
+    folder: Path, start: str, program: str | None, options: str = "--preserve-symlinks"
+) -> subprocess.CompletedProcess[str]:
+    for name, text in (("bin/jsii-runtime.js", start), ("lib/program.js", program)):
+        if text is not None:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+    return subprocess.run(
+        [NODE, *HOOKED, folder / "bin" / "jsii-runtime.js"],
+        env={"NODE_OPTIONS": options},
+        input="question",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_jsii_runs_in_one_process_and_what_it_prints_is_no_answer(tmp_path: Path) -> None:
+    done = runtime(tmp_path, RUNTIME, PROGRAM)
+    assert done.stdout == "answer to question"
+    printed = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [{k: base64.b64decode(v).decode() for k, v in line.items()} for line in printed] == [
+        {"stdout": f'["--require","{fast_bindings.HOOK}","--preserve-symlinks"] [ 1 ]\n'},
+        {"stderr": "wrong\n"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "program", "options"),
+    [
+        (RUNTIME.replace("ignore", "pipe"), PROGRAM, "--preserve-symlinks"),
+        (RUNTIME, PROGRAM.replace("readFD:3", "readFD:4"), "--preserve-symlinks"),
+        (RUNTIME, PROGRAM + PROGRAM.replace("const ", "var "), "--preserve-symlinks"),
+        (RUNTIME, None, "--preserve-symlinks"),
+        (RUNTIME, PROGRAM, "--preserve-symlinks-main"),
+        (RUNTIME, PROGRAM, ""),
+    ],
+)
+def test_another_runtime_starts_its_own_process(
+    tmp_path: Path, start: str, program: str | None, options: str
+) -> None:
+    assert runtime(tmp_path, start, program, options).stdout == "two processes\n"
+
+
+def test_the_installed_jsii_runs_in_one_process() -> None:
+    code = """
+import os, pathlib
+from constructs_lib import fast_bindings
+import jsii, constructs
+tasks = pathlib.Path("/proc/self/task").glob("*/children")
+children = [pid for file in tasks for pid in file.read_text().split()]
+below = [pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text() for pid in children]
+print(len(children), below)
+"""
+    variables = {"PATH": f"{NODE.parent}:{os.environ['PATH']}"}
+    assert python(code, **variables) == "1 ['']"
+    assert python(code, **variables, MOOR_PLAIN_BINDINGS="1") != "1 ['']"
 
 
 # cdktf's own files
