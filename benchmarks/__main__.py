@@ -15,6 +15,7 @@ from rich.table import Table
 from benchmarks import picture, report
 from benchmarks.measure import Sample, alternate
 from benchmarks.subjects import (
+    OFTEN,
     Deployment,
     Synthesis,
     growth_settings,
@@ -83,7 +84,10 @@ def main(
 def _synthesis(folder: Path, settings: Path, rounds: int) -> dict[str, Sample]:
     folder.mkdir()
     return alternate(
-        subjects_of(Synthesis(folder=folder, settings=settings)), rounds=rounds, report=_say
+        subjects_of(Synthesis(folder=folder, settings=settings)),
+        rounds=rounds,
+        report=_say,
+        often=OFTEN,
     )
 
 
@@ -94,7 +98,12 @@ def _growth(scratch: Path, sizes: Sequence[int], rounds: int) -> dict[int, Sampl
         folder.mkdir()
         settings = growth_settings(folder, size)
         subjects[str(size)] = Synthesis(folder=folder, settings=settings).fast
-    found = alternate(subjects, rounds=rounds, report=lambda line: _say(f"containers {line}"))
+    found = alternate(
+        subjects,
+        rounds=rounds,
+        report=lambda line: _say(f"containers {line}"),
+        often=[str(size) for size in sizes[:-1]],
+    )
     return {int(name): sample for name, sample in found.items()}
 
 

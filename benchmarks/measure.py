@@ -8,11 +8,14 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
+
+TIMES: Final = 3
+"""How often those run in a round that take little time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,11 @@ def run(command: Sequence[str], *, folder: Path, variables: Mapping[str, str]) -
 
 
 def alternate(
-    subjects: Mapping[str, Callable[[], Sample]], *, rounds: int, report: Callable[[str], None]
+    subjects: Mapping[str, Callable[[], Sample]],
+    *,
+    rounds: int,
+    report: Callable[[str], None],
+    often: Collection[str] = (),
 ) -> dict[str, Sample]:
     """Run each subject in turn, again and again, so that all meet the same load.
 
@@ -75,14 +82,17 @@ def alternate(
         subjects: What to run, by name. Each runs once before it counts.
         rounds: How often each one counts.
         report: Takes a line on the progress.
+        often: Which of them run, in turn, `TIMES` times in each round: they take little time,
+            and the less they take the more a busy moment of the computer matters.
 
     Returns:
         The medians, by name.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in subjects}
+    again = [name for name in subjects if name in often] * (TIMES - 1)
     for number in range(rounds + 1):
-        for name, subject in subjects.items():
-            sample = subject()
+        for name in (*subjects, *again):
+            sample = subjects[name]()
             if number:
                 samples[name].append(sample)
                 report(f"{number}/{rounds} {name}: {sample.wall:.2f} s, {sample.memory:.0f} MiB")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from benchmarks.measure import TIMES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -100,9 +102,9 @@ def page(results: Results) -> str:
         "",
         (
             "Written by `make bench`; do not edit. Each figure is the median of "
-            f"{results.rounds} runs; the subjects of a table ran in turn, after one run each that "
-            "does not count. Memory is the peak of the largest process. The ratios compare "
-            "medians of the same run."
+            f"{results.rounds} runs, or {results.rounds * TIMES} of what takes little time; the "
+            "subjects of a table ran in turn, after runs that do not count. Memory is the peak of "
+            "the largest process. The ratios compare medians of the same run."
         ),
         "",
     ]
@@ -117,8 +119,8 @@ def page(results: Results) -> str:
         "",
         "- *The app*: `main.py`, as `cdktf synth` starts it, with the settings of the sandbox.",
         (
-            "- *The app in plain cdktf*: the same with `MOOR_PLAIN_BINDINGS=1`. Its output is the "
-            "same, byte for byte."
+            "- *The app in plain cdktf*: the same with `MOOR_PLAIN_BINDINGS=1`, and without `-O`. "
+            "Its output is the same, byte for byte."
         ),
         (
             "- *No bindings at all*: an app with two stacks and an output in each. No cdktf app in "

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 STACKS: Final = ("aws", "docker")
 
+OFTEN: Final = ("the app", "no bindings at all")
+"""Those of `subjects_of` that take little time."""
+
 _APP: Final = "main.py"
 
 _LEAST: Final = """\

@@ -164,22 +164,58 @@ def _local_mounts(
 ) -> set[tuple[str, str]]:
     """Find the bind mounts whose source was written as a relative path.
 
-    Resolved, `./data` looks like the machine's `/data`; so Compose is asked once more.
+    Resolved, `./data` looks like the machine's `/data`. Where the file itself does not tell
+    plainly, Compose is asked once more, which takes a tenth of a synthesis.
     """
-    services = document.get("services") or {}
-    if not any(
-        mount.get("type") == "bind"
-        for service in services.values()
-        for mount in service.get("volumes") or ()
-    ):
-        return set()
-    unresolved, _ = _config(files, name, environ, "--no-path-resolution", "--no-env-resolution")
-    return {
+    mounts = {
         (service, str(mount.get("target")))
-        for service, raw in (unresolved.get("services") or {}).items()
-        for mount in raw.get("volumes") or ()
-        if mount.get("type") == "bind" and not str(mount.get("source", "")).startswith("/")
+        for service, body in (document.get("services") or {}).items()
+        for mount in body.get("volumes") or ()
+        if mount.get("type") == "bind"
     }
+    if not mounts:
+        return set()
+    sources = _plain_sources(files)
+    if not mounts <= sources.keys():
+        unresolved, _ = _config(files, name, environ, "--no-path-resolution", "--no-env-resolution")
+        sources = {
+            (service, str(mount.get("target"))): str(mount.get("source", ""))
+            for service, body in (unresolved.get("services") or {}).items()
+            for mount in body.get("volumes") or ()
+            if mount.get("type") == "bind"
+        }
+    return {mount for mount in mounts & sources.keys() if not sources[mount].startswith("/")}
+
+
+def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
+    """Read the sources of mounts, by service and target, that can only mean what they say."""
+    try:
+        (file,) = files
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    if not isinstance(document, dict) or "include" in document:
+        return {}
+    services = document.get("services")
+    sources = {}
+    for service, body in services.items() if isinstance(services, dict) else ():
+        if not isinstance(body, dict) or "extends" in body:
+            continue
+        mounts = body.get("volumes")
+        for mount in mounts if isinstance(mounts, list) else ():
+            if isinstance(mount, str):
+                source, target = [*mount.split(":"), ""][:2]
+            elif isinstance(mount, dict):
+                source, target = mount.get("source"), mount.get("target")
+            else:
+                continue
+            if isinstance(source, str) and isinstance(target, str) and "$" not in source + target:
+                sources[str(service), target] = source
+    return sources
+
+
+_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, where PyYAML was built with it."""
 
 
 def _dotenv(folder: Path) -> dict[str, str]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.compose import plugin
+from constructs_lib.compose import plugin, reader
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from constructs_lib.compose.model import ComposeProject
 
 
@@ -322,3 +325,47 @@ def test_the_users_docker_reads_where_set_up_has_built_nothing(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert list(load(tmp_path, "services: {web: {image: nginx}}").services) == ["web"]
     assert (tmp_path / "words").read_text().startswith("--all-resources --project-name moor")
+
+
+CORPUS: Final = Path(__file__).parents[2] / "compose_corpus"
+
+
+@pytest.mark.parametrize(
+    "file", sorted(CORPUS.glob("**/*compose*.yaml")), ids=lambda f: f.parent.name
+)
+def test_what_the_file_tells_of_its_mounts_is_what_compose_says(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcome() -> ComposeProject | tuple[str, ...]:
+        try:
+            return load_project([file], name="moor", environment={"PATH": os.environ["PATH"]})
+        except ComposeError as error:
+            return error.problems
+
+    told = outcome()
+    monkeypatch.setattr(reader, "_plain_sources", lambda _files: {})
+    assert outcome() == told
+
+
+@pytest.mark.parametrize(
+    ("mounts", "times"),
+    [
+        ("[./a:/a, /srv/b:/b:ro, ../c:/c]", 1),
+        ("[{type: bind, source: ./a, target: /a}, {type: bind, source: /b, target: /b}]", 1),
+        ("[data:/data]", 1),
+        ("[./a:/a, '${HERE}/b:/b']", 2),
+        ("[./a:/a/]", 2),  # Compose says `/a`
+    ],
+)
+def test_compose_is_asked_again_where_the_file_does_not_tell(
+    tmp_path: Path, mounts: str, times: int
+) -> None:
+    for name in ("a", "b", "../c"):
+        (tmp_path / "project" / name).mkdir(parents=True)
+    text = f"services: {{web: {{image: nginx, volumes: {mounts}}}}}\nvolumes: {{data: }}\n"
+    with (
+        mock.patch.object(subprocess, "run", wraps=subprocess.run) as run,
+        contextlib.suppress(ComposeError),
+    ):
+        load(tmp_path / "project", text, HERE="/srv")
+    assert run.call_count == times
