@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -28,7 +28,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Deploy a Docker host and its services. The variable ENVIRONMENT chooses the settings.",
 )
-_console = Console(highlight=False, soft_wrap=True)
+_WIDTH_OF_A_FILE: Final = 200
+"""Columns where there is no screen: rich would take 80, and cut the tables."""
+
+_console = Console(
+    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
+)
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Approve = Annotated[

@@ -68,7 +68,8 @@ def show(
     console.print(f"\n[bold]{environment.name}[/] runs in {where}, at {outputs.public_ip}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "state", "address", "answers", "image"):
-        table.add_column(column)
+        # On a narrow screen on two lines, rather than cut: an address is for copying.
+        table.add_column(column, overflow="fold", no_wrap=not console.is_terminal)
     for service in services:
         table.add_row(service.name, service.state, service.url, service.answer, service.image)
     console.print(table)

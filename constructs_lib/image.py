@@ -11,6 +11,8 @@ from cdktf_cdktf_provider_docker.image import Image as ImageResource
 from cdktf_cdktf_provider_docker.image import ImageBuild
 from constructs import Construct
 
+from constructs_lib.build_context import without_ignored
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -128,7 +130,8 @@ class BuiltImage(Image):
             scope: The construct that this one belongs to.
             id_: The construct's id; changing it builds again.
             name: The image's name, without a tag: the tag is the context's hash.
-            context: The folder that holds the `Dockerfile`; a changed file builds again.
+            context: The folder that holds the `Dockerfile`; a changed file builds again, unless
+                the folder's `.dockerignore` names it.
             build_args: The build arguments.
             dockerfile: The path of the `Dockerfile` in that folder.
             options: Further options of the build.
@@ -146,9 +149,12 @@ class BuiltImage(Image):
             msg = f"image {name}: name: must have no tag, which is the context's hash"
             raise ValueError(msg)
         super().__init__(scope, id_)
+        # Kept, for it goes with its last reference, and the app copies it at its end.
+        self._copy = copy = without_ignored(context, dockerfile)
         # An asset is copied beside the configuration: its path in the state is then the
         # same from every checkout, and its hash tells when to build again.
-        asset = TerraformAsset(self, "Context", path=str(context), type=AssetType.DIRECTORY)
+        path = str(context) if copy is None else copy.name
+        asset = TerraformAsset(self, "Context", path=path, type=AssetType.DIRECTORY)
         given = options or BuildOptions()
         resource = ImageResource(
             self,

@@ -203,14 +203,13 @@ def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
             continue
         mounts = body.get("volumes")
         for mount in mounts if isinstance(mounts, list) else ():
+            words: Sequence[Any] = ()
             if isinstance(mount, str):
-                source, target = [*mount.split(":"), ""][:2]
+                words = mount.split(":")[:2]
             elif isinstance(mount, dict):
-                source, target = mount.get("source"), mount.get("target")
-            else:
-                continue
-            if isinstance(source, str) and isinstance(target, str) and "$" not in source + target:
-                sources[str(service), target] = source
+                words = mount.get("source"), mount.get("target")
+            if len(words) == 2 and all(isinstance(w, str) and "$" not in w for w in words):  # noqa: PLR2004
+                sources[str(service), words[1]] = words[0]
     return sources
 
 
@@ -298,6 +297,13 @@ _FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
             ),
         ),
         (r'service "?(?P<service>[^" ]+)"? (?P<rest>.*)', "{file}: services.{service}: {rest}"),
+        (
+            (
+                r"error while interpolating (?P<where>\S+): failed to cast to expected type: "
+                r"(?:strconv\.Parse\w+: )?(?P<rest>.*)"
+            ),
+            "{file}: {where}: is of the wrong type: {rest}",
+        ),
         (
             r"error while interpolating (?P<where>\S+): (?P<rest>.*)",
             "{file}: {where}: {rest}; set it in .env or the settings' variables",

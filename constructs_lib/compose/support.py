@@ -65,7 +65,10 @@ BUILD: Final[Mapping[str, Key]] = {
     "args": _yes("they are in Terraform's state: no secrets"),
     "cache_from": _yes(),
     "cache_to": _no("leave it out: the machine keeps its own cache"),
-    "context": _yes("a folder of this computer; a changed file in it builds again"),
+    "context": _yes(
+        "a folder of this computer; a file in it that changes, and that `.dockerignore` does not "
+        "name, builds again"
+    ),
     "dockerfile": _yes("inside the context"),
     "dockerfile_inline": _no("write it into a file in the context, and name it as `dockerfile`"),
     "entitlements": _no("leave it out: the engine's own builder has none to give"),

@@ -58,6 +58,7 @@ class ComposeMachine:
             "BUILDX_CONFIG": str(self.environment.directory / "buildx"),
             "REGISTRY": self.registry,
             "SESSION_KEY": "the session's key",
+            "BATCH_PLAN": "first this, then that",
             "DB_PASSWORD": "the database's password",
         }
 

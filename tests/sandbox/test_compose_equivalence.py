@@ -61,6 +61,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeMachine
     _command(variables, "up")
     outputs = Outputs.load(environment)
     client = machine_engine.connect(outputs.docker_host, environment.certificates)
+    # What files of the corpus call external.
+    client.networks.create("the-warehouse")
+    client.volumes.create("the-archive")
     yield ComposeMachine(
         environment=environment,
         docker_host=outputs.docker_host,
@@ -111,14 +114,14 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
         config, host = container["Config"], container["HostConfig"]
         for key in ("Image", "Volumes", "AttachStdout", "AttachStderr", "ExposedPorts"):
             config.pop(key, None)
-        if name.endswith("-proxy-1"):  # It is built anew, and has another time in it.
+        if name.endswith(("-proxy-1", "-tool-1")):  # It is built anew, and has another time in it.
             container.pop("Image")
-        own_network = re.fullmatch(r"bridge|corpus_.*|the-edge", host["NetworkMode"])
+        own_network = re.fullmatch(r"bridge|corpus_.*|the-edge|the-warehouse", host["NetworkMode"])
         host["NetworkMode"] = "its own" if own_network else host["NetworkMode"]
         host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
         host["Binds"] = sorted(b for b in host["Binds"] or [] if str(CORPUS) not in b)
         host["Mounts"] = [
-            mount
+            {key: value for key, value in mount.items() if value != {}}
             for mount in host.get("Mounts") or []
             if mount["Type"] != "volume" and not _is_delivered(mount.get("Source", ""))
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -80,6 +82,23 @@ def run_app(project: Path, environment: Path, **variables: str) -> tuple[set[str
     return set(json.loads(done.stdout)), set(trace.read_text(encoding="utf-8").splitlines())
 
 
+def run_as_cdktf_does(project: Path, settings: Path) -> None:
+    """Run a copy of `main.py`, which takes its own folder for the project's."""
+    shutil.copy(ROOT / "main.py", project)
+    python, *words = shlex.split(json.loads((ROOT / "cdktf.json").read_text("utf-8"))["app"])
+    assert python == ".venv/bin/python"
+    plain = {k: v for k, v in os.environ.items() if k not in {"CDKTF_OUTDIR", "NODE_OPTIONS"}}
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=project,
+        env=plain | {"PYTHONPATH": str(ROOT), "ENVIRONMENT": str(settings)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def output_of(project: Path) -> dict[str, bytes]:
     folder = project / "cdktf.out"
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
@@ -102,6 +121,11 @@ def test_the_output_is_the_same_byte_for_byte(tmp_path: Path, environment: Path)
     assert sum(name.endswith("cdk.tf.json") for name in fast) == 2
     plain_modules, plain_files = run_app(project, environment, MOOR_PLAIN_BINDINGS="1")
     # The same keys and certificates: the second run finds those of the first.
+    assert output_of(project) == fast
+
+    # As `cdktf synth` starts it, with everything that makes it fast.
+    shutil.rmtree(project / "cdktf.out")
+    run_as_cdktf_does(project, tmp_path / "environments" / environment.name.replace(".example", ""))
     assert output_of(project) == fast
 
     # The controls: one of the two loads everything, the other one next to nothing.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from cdktf import TerraformOutput, TerraformStack
 from synthesis import Json, counts, new_stack, only, synth_of
 
+from constructs_lib.build_context import without_ignored
 from constructs_lib.image import BuiltImage, PulledImage
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -71,6 +69,42 @@ def test_it_is_built_again_when_a_file_changes_and_at_no_other_time(context: Pat
     assert first == again
     assert only(first, "docker_image")["triggers"] != only(changed, "docker_image")["triggers"]
     assert only(first, "docker_image")["name"] != only(changed, "docker_image")["name"]
+
+
+def test_what_docker_ignores_is_neither_built_nor_copied(context: Path) -> None:
+    (context / ".dockerignore").write_text(
+        "# local things\n.git\n**/*.log\nDockerfile\n!keep.log\n", encoding="utf-8"
+    )
+    for name in (".git/HEAD", "src/app.py", "src/debug.log", "keep.log", "deep/empty/.keep"):
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
+        (context / name).write_text(name, encoding="utf-8")
+    (context / "src" / "run").write_text("#!/bin/sh\n", encoding="utf-8")
+    (context / "src" / "run").chmod(0o755)
+    (context / "link").symlink_to("src/app.py")
+
+    def digest() -> str:
+        document = built(context)
+        return str(only(document, "docker_image")["triggers"]["context"])
+
+    before = digest()
+    assert digest() == before
+    (context / ".git" / "HEAD").write_text("another", encoding="utf-8")
+    (context / "src" / "debug.log").write_text("more", encoding="utf-8")
+    assert digest() == before
+    (context / "keep.log").write_text("another", encoding="utf-8")
+    assert digest() != before
+
+    copy = without_ignored(context, "Dockerfile")
+    assert copy is not None
+    with copy as folder:
+        found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
+        assert found == {
+            *("Dockerfile", ".dockerignore", "deep", "deep/empty", "deep/empty/.keep", "keep.log"),
+            *("link", "src", "src/app.py", "src/run"),
+        }
+        assert Path(folder, "src", "run").stat().st_mode & 0o111
+        assert Path(folder, "link").is_symlink()
+    assert not Path(copy.name).exists()
 
 
 def test_it_fails_when_the_folder_has_no_dockerfile(tmp_path: Path) -> None:

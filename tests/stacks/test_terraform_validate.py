@@ -1,0 +1,52 @@
+"""Terraform itself, with the real providers' schemas, accepts what is synthesized."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project_stacks import PROJECT, SETTINGS, environment_of, synthesized
+
+from commands.toolchain import Toolchain
+
+
+def terraform(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    toolchain = Toolchain.load()
+    return subprocess.run(
+        [toolchain.terraform, *words],
+        cwd=folder,
+        env=toolchain.variables(environment_of("sandbox")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def validation(folder: Path, stack: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
+    # It reads the key's file, which nobody has in the fixed identity's folder.
+    text = json.dumps(stack).replace(str(PROJECT), str(folder))
+    for key in {Path(found) for found in re.findall(r'[^" (\\]+/id_ed25519', text)}:
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.write_text("no key\n", encoding="utf-8")
+    (folder / "cdk.tf.json").write_text(text, encoding="utf-8")
+    done = terraform(folder, "init", "-backend=false", "-input=false", "-no-color")
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(terraform(folder, "validate", "-json").stdout)
+    return result
+
+
+@pytest.mark.parametrize("stack", ["aws", "docker"])
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_terraform_finds_nothing_wrong(tmp_path: Path, name: str, stack: str) -> None:
+    assert validation(tmp_path, synthesized(name)[stack])["diagnostics"] == []
+
+
+def test_terraform_would_find_something_wrong(tmp_path: Path) -> None:
+    stack = json.loads(json.dumps(synthesized("sandbox")["docker"]))
+    next(iter(stack["resource"]["docker_container"].values()))["imagee"] = "nginx"
+    said = [d["summary"] for d in validation(tmp_path, stack)["diagnostics"]]
+    assert any("imagee" in line or "Extraneous" in line for line in said), said
