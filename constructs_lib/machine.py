@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.instance import (
@@ -13,14 +13,13 @@ from cdktf_cdktf_provider_aws.instance import (
 from cdktf_cdktf_provider_aws.key_pair import KeyPair
 from constructs import Construct
 
+from constructs_lib.cloud_config import USER_DATA_LIMIT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from constructs_lib.machine_image import MachineImage
     from constructs_lib.security_group import SecurityGroup
-
-USER_DATA_LIMIT: Final = 16384
-"""Bytes of user data that EC2 accepts (Source: EC2 User Guide, "Run commands at launch")."""
 
 
 class Machine(Construct):

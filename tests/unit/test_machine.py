@@ -8,7 +8,8 @@ import pytest
 from cdktf import TerraformOutput, TerraformStack
 from synthesis import Json, counts, new_stack, only, plain_machine, synth_of
 
-from constructs_lib.machine import USER_DATA_LIMIT, Machine
+from constructs_lib.cloud_config import USER_DATA_LIMIT
+from constructs_lib.machine import Machine
 from constructs_lib.machine_image import MachineImage
 from constructs_lib.security_group import SecurityGroup
 

@@ -1,0 +1,70 @@
+"""The corpus of the equivalence tests has every key that is supported, but for those listed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from constructs_lib.compose import reader, support
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CORPUS: Final = Path(__file__).parents[2] / "compose_corpus"
+
+SANDBOX_CANNOT: Final = {
+    "services.privileged": "the machines are containers that may not let theirs do everything",
+    "services.blkio_config.": "the machines have no block devices of their own",
+    "services.gpus": "there is no GPU",
+    "services.deploy.resources.reservations.devices.": "there is no GPU",
+    "services.storage_opt": "it takes a file system with project quotas",
+    "services.healthcheck.start_interval": "the machines' engine is Docker 20.10; this needs 25",
+    "services.networks.mac_address": "the machines' engine is Docker 20.10; this needs 25",
+    "services.volumes.volume.": "the machines' engine is Docker 20.10; the provider needs 26",
+    "services.networks.gw_priority": "the machines' engine is Docker 20.10; this needs 28",
+}
+"""What the corpus cannot have, and why. What the provider is told is tested in `test_container`."""
+
+# Supported keys of which Compose leaves nothing in what it says.
+READ_BY_COMPOSE: Final = {"services.label_file", "configs.environment", "secrets.environment"}
+
+
+def supported(keys: Mapping[str, support.Key], where: str) -> Iterator[str]:
+    for name, key in keys.items():
+        if key.inside is not None:
+            yield from supported(key.inside, f"{where}{name}.")
+        elif key.how == "yes":
+            yield f"{where}{name}"
+
+
+def used(value: object, keys: Mapping[str, support.Key], where: str) -> Iterator[str]:
+    for name, item in value.items() if isinstance(value, dict) else ():
+        key = keys.get(name)
+        if key is None or item in (None, "", [], {}):
+            continue
+        if key.inside is None:
+            yield f"{where}{name}"
+            continue
+        parts: list[Any] = [item]
+        if key.shape == "list" and isinstance(item, list):
+            parts = item
+        elif key.shape == "map" and isinstance(item, dict):
+            parts = list(item.values())
+        for part in parts:
+            yield from used(part, key.inside, f"{where}{name}.")
+
+
+def test_the_corpus_has_every_key_that_the_sandbox_can_do() -> None:
+    found = set()
+    variables = {"PATH": os.environ["PATH"], "REGISTRY": "r", "COMPOSE_PROFILES": "*"}
+    for file in CORPUS.glob("*/compose.yaml"):
+        document, _ = reader._config([file], "corpus", variables)
+        found |= set(used(document, support.PROJECT, ""))
+    missing = set(supported(support.PROJECT, "")) - found - READ_BY_COMPOSE
+    unlisted = {key for key in missing if not key.startswith(tuple(SANDBOX_CANNOT))}
+    assert unlisted == set()
+    # And nothing is listed that is there.
+    assert {start for start in SANDBOX_CANNOT if not any(k.startswith(start) for k in missing)} == (
+        set()
+    )
