@@ -3,8 +3,9 @@
 // and spares jsii a process and cdktf some work. What is not exactly as expected is left as it is.
 "use strict";
 
-const { existsSync, readFileSync } = require("node:fs");
+const { existsSync, readFileSync, renameSync, statSync, writeFileSync } = require("node:fs");
 const { registerHooks } = require("node:module");
+const { join } = require("node:path");
 
 const EXPORT = /^exports\.(\w+) = require\("(\.\/[\w./-]+)"\);$/;
 const WITHOUT_EFFECT = [
@@ -85,13 +86,53 @@ require("../lib/program.js");
 `;
 }
 
-function throughStandardPipes(source) {
-  return isOneProcess ? source.replace(CHANNEL, "readFD:0,writeFD:1") : undefined;
+const DIGEST = "digestFile(e,...p){return readFileChunks(e,()=>{},...p)}";
+const REMEMBERED = "digestFile(e,...p){return moorDigest(e,p,()=>readFileChunks(e,()=>{},...p))}";
+
+function runtimeOfOneProcess(source) {
+  if (!isOneProcess) {
+    return undefined;
+  }
+  globalThis.moorDigest = remembered;
+  return source.replace(CHANNEL, "readFD:0,writeFD:1").replace(DIGEST, REMEMBERED);
+}
+
+/**
+ * jsii finds an unpacked provider by the digest of its archive, and the one for AWS has 37 MB: the
+ * digest of the same file is remembered beside what is unpacked. Should it be wrong, jsii unpacks
+ * the archive, and sees that then.
+ */
+function remembered(file, comments, digest) {
+  const root = process.env.JSII_RUNTIME_PACKAGE_CACHE_ROOT;
+  if (!root) {
+    return digest();
+  }
+  const record = join(root, "digests.json");
+  const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
+  const key = [file, ...comments, ino, size, mtimeNs, ctimeNs].join("\n");
+  let known = {};
+  try {
+    known = JSON.parse(readFileSync(record, "utf8"));
+    if (/^[0-9a-f]{64}$/.test(known[key])) {
+      return Buffer.from(known[key], "hex");
+    }
+  } catch {
+    // There is none yet, or no longer a good one.
+  }
+  const found = digest();
+  try {
+    const written = `${record}.${process.pid}`;
+    writeFileSync(written, JSON.stringify({ ...known, [key]: found.toString("hex") }));
+    renameSync(written, record);
+  } catch {
+    // It is computed again the next time.
+  }
+  return found;
 }
 
 const CHANGES = [
   [/[/\\]bin[/\\]jsii-runtime\.js$/, inOneProcess],
-  [/[/\\]lib[/\\]program\.js$/, throughStandardPipes],
+  [/[/\\]lib[/\\]program\.js$/, runtimeOfOneProcess],
   [/[/\\]@cdktf[/\\]provider-[^/\\]+[/\\]lib[/\\]index\.js$/, lazily],
   // Libraries of cdktf's own: one for assets that are archives, one to compare versions.
   [

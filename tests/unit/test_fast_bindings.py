@@ -298,7 +298,11 @@ require("node:fs").writeSync(channel.writeFD, "answer to " + question);
 
 
 def runtime(
-    folder: Path, start: str, program: str | None, options: str = "--preserve-symlinks"
+    folder: Path,
+    start: str,
+    program: str | None,
+    options: str = "--preserve-symlinks",
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     for name, text in (("bin/jsii-runtime.js", start), ("lib/program.js", program)):
         if text is not None:
@@ -306,7 +310,7 @@ def runtime(
             (folder / name).write_text(text, encoding="utf-8")
     return subprocess.run(
         [NODE, *HOOKED, folder / "bin" / "jsii-runtime.js"],
-        env={"NODE_OPTIONS": options},
+        env={"NODE_OPTIONS": options, **variables},
         input="question",
         capture_output=True,
         text=True,
@@ -339,6 +343,48 @@ def test_another_runtime_starts_its_own_process(
     tmp_path: Path, start: str, program: str | None, options: str
 ) -> None:
     assert runtime(tmp_path, start, program, options).stdout == "two processes\n"
+
+
+DIGESTING: Final = """\
+const readFileChunks = (file) => { console.log("read"); return Buffer.alloc(32, file); };
+const p = {};
+p.digestFile=function digestFile(e,...p){return readFileChunks(e,()=>{},...p)}
+const answer = p.digestFile(process.env.ARCHIVE, "name", "1.0").toString("hex");
+const channel = {readFD:3,writeFD:3};
+require("node:fs").writeSync(channel.writeFD, answer);
+"""
+
+
+def test_the_digest_of_an_archive_is_remembered_until_it_changes(
+    tmp_path: Path,
+) -> None:
+    archive, cache = tmp_path / "archive", tmp_path / "cache"
+    archive.write_text("one", encoding="utf-8")
+    cache.mkdir()
+    expected = (str(archive).encode() * 32)[:32].hex()
+
+    def reads() -> int:
+        done = runtime(tmp_path, RUNTIME, DIGESTING, ARCHIVE=str(archive), **root)
+        assert done.stdout == expected
+        return len(done.stderr.splitlines())
+
+    root: dict[str, str] = {}
+    assert [reads(), reads()] == [1, 1]  # nowhere to remember it
+    root["JSII_RUNTIME_PACKAGE_CACHE_ROOT"] = str(cache)
+    assert [reads(), reads()] == [1, 0]
+    archive.write_text("two", encoding="utf-8")
+    assert [reads(), reads()] == [1, 0]
+    (cache / "digests.json").write_text("{", encoding="utf-8")
+    assert [reads(), reads()] == [1, 0]
+    root["JSII_RUNTIME_PACKAGE_CACHE_ROOT"] = str(tmp_path / "missing")
+    assert [reads(), reads()] == [1, 1]
+    assert [path.name for path in cache.iterdir()] == ["digests.json"]
+
+
+def test_the_installed_jsii_is_as_expected() -> None:
+    text = (PACKAGES / "jsii" / "_embedded" / "jsii" / "lib__program.js").read_text("utf-8")
+    for expected in ("readFD:3,writeFD:3", DIGESTING.splitlines()[2].removeprefix("p.")):
+        assert text.count(expected.removeprefix("digestFile=function ")) == 1
 
 
 def test_the_installed_jsii_runs_in_one_process() -> None:
