@@ -123,9 +123,8 @@ function definitions(path) {
 }
 
 /**
- * jsii finds an unpacked provider by the digest of its archive, and the one for AWS has 37 MB: the
- * digest of the same file is remembered beside what is unpacked. Should it be wrong, jsii unpacks
- * the archive, and sees that then.
+ * jsii finds an unpacked provider by the digest of its archive, and the one for AWS has 37 MB. It is
+ * remembered beside what is unpacked, for as long as nothing has touched the archive.
  */
 function remembered(file, comments, digest) {
   const root = process.env.JSII_RUNTIME_PACKAGE_CACHE_ROOT;
