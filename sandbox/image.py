@@ -31,7 +31,6 @@ _PUBLIC_BASE: Final = "debian:bookworm-slim"
 _OWN_BASE: Final = "moor-base:bookworm"
 _HUB: Final = "https://registry-1.docker.io/v2/"
 _HUB_TIMEOUT: Final = 4.0
-_MIRROR: Final = "http://deb.debian.org/debian"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +140,7 @@ def _bootstrap(client: DockerClient, report: Callable[[str], None]) -> None:
     begun = time.monotonic()
     report("Docker Hub does not answer: making a base image from Debian's mirror (about 30 s)")
     process = subprocess.Popen(
-        ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", "-", _MIRROR],
+        ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", "-"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
