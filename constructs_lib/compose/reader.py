@@ -167,24 +167,24 @@ def _local_mounts(
     Resolved, `./data` looks like the machine's `/data`. Where the file itself does not tell
     plainly, Compose is asked once more, which takes a tenth of a synthesis.
     """
-    mounts = {
-        (service, str(mount.get("target")))
-        for service, body in (document.get("services") or {}).items()
-        for mount in body.get("volumes") or ()
-        if mount.get("type") == "bind"
-    }
+    mounts = _bind_sources(document).keys()
     if not mounts:
         return set()
     sources = _plain_sources(files)
     if not mounts <= sources.keys():
         unresolved, _ = _config(files, name, environ, "--no-path-resolution", "--no-env-resolution")
-        sources = {
-            (service, str(mount.get("target"))): str(mount.get("source", ""))
-            for service, body in (unresolved.get("services") or {}).items()
-            for mount in body.get("volumes") or ()
-            if mount.get("type") == "bind"
-        }
+        sources = _bind_sources(unresolved)
     return {mount for mount in mounts & sources.keys() if not sources[mount].startswith("/")}
+
+
+def _bind_sources(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """Give the sources of bind mounts, by service and target, as Compose writes them."""
+    return {
+        (service, str(mount.get("target"))): str(mount.get("source", ""))
+        for service, body in (document.get("services") or {}).items()
+        for mount in body.get("volumes") or ()
+        if mount.get("type") == "bind"
+    }
 
 
 def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
