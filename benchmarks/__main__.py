@@ -114,7 +114,7 @@ def _deployment(environment: Environment, rounds: int) -> dict[str, Sample] | No
         return None
     with deployment_lock.held(environment):
         return alternate(
-            {"cdktf deploy": deployment.cdktf, "Terraform alone": deployment.terraform},
+            {report.CDKTF: deployment.cdktf, report.TERRAFORM: deployment.terraform},
             rounds=rounds,
             report=_say,
         )

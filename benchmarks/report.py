@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Sample
 
-_APP: Final = "the app"
-_PLAIN: Final = "the app in plain cdktf"
-_LEAST: Final = "no bindings at all"
-_CDKTF: Final = "cdktf deploy"
-_TERRAFORM: Final = "Terraform alone"
+APP: Final = "the app"
+PLAIN: Final = "the app in plain cdktf"
+LEAST: Final = "no bindings at all"
+CDKTF: Final = "cdktf deploy"
+TERRAFORM: Final = "Terraform alone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ _FIGURES: Final = ("wall s", "CPU s", "MiB")
 
 def tables(results: Results) -> list[Grid]:
     """Give the tables."""
-    app, plain, least = (results.synthesis[name] for name in (_APP, _PLAIN, _LEAST))
+    app, plain, least = (results.synthesis[name] for name in (APP, PLAIN, LEAST))
     grids = [
         Grid(
             "Synthesis of both stacks",
@@ -81,7 +81,7 @@ def tables(results: Results) -> list[Grid]:
         ),
     ]
     if results.deployment is not None:
-        cdktf, terraform = results.deployment[_CDKTF], results.deployment[_TERRAFORM]
+        cdktf, terraform = results.deployment[CDKTF], results.deployment[TERRAFORM]
         grids.append(
             Grid(
                 "Deployment of both stacks that changes nothing",

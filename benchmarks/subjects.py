@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from benchmarks import report
 from benchmarks.measure import Sample, run
 from commands.toolchain import ROOT, Toolchain, with_changes
 from constructs_lib.environment import Environment
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 STACKS: Final = ("aws", "docker")
 
-OFTEN: Final = ("the app", "no bindings at all")
+OFTEN: Final = (report.APP, report.LEAST)
 """Those of `subjects_of` that take little time."""
 
 _APP: Final = "main.py"
@@ -190,7 +191,7 @@ def machine() -> dict[str, str]:
 def subjects_of(synthesis: Synthesis) -> dict[str, Callable[[], Sample]]:
     """Name what is compared."""
     return {
-        "the app": synthesis.fast,
-        "the app in plain cdktf": synthesis.plain,
-        "no bindings at all": synthesis.least,
+        report.APP: synthesis.fast,
+        report.PLAIN: synthesis.plain,
+        report.LEAST: synthesis.least,
     }
