@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
+import sys
 import tempfile
-import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from pathlib import Path
+
+_LAUNCHER: Final = Path(__file__).parent / "launcher.py"
 
 TIMES: Final = 3
 """How often those run in a round that take little time."""
@@ -48,25 +49,28 @@ def run(command: Sequence[str], *, folder: Path, variables: Mapping[str, str]) -
     Raises:
         RuntimeError: Its exit status is not 0. The text has the end of what it printed.
     """
-    begin = time.perf_counter()
     # Text that nobody reads would fill the pipe and stop it: a file is never full.
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command,
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as found:
+        descriptor = found.fileno()
+        launcher = subprocess.run(
+            [sys.executable, "-I", "-S", str(_LAUNCHER), str(descriptor), *command],
             cwd=folder,
             env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=[descriptor],
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        found.seek(0)
+        figures = found.read().split()
+        code = int(figures[3]) if launcher.returncode == 0 else launcher.returncode
+        if code != 0:
             output.seek(0)
             tail = output.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{command[0]}: must end with 0, got {process.returncode}:\n{tail}")
-    return Sample(wall=wall, cpu=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss / 1024)
+            raise RuntimeError(f"{command[0]}: must end with 0, got {code}:\n{tail}")
+    wall, cpu, peak = (float(figure) for figure in figures[:3])
+    return Sample(wall=wall, cpu=cpu, memory=peak / 1024)
 
 
 def alternate(

@@ -61,6 +61,18 @@ def test_a_run_takes_time_and_memory(tmp_path: Path) -> None:
     assert found.wall > 0
 
 
+def test_the_memory_of_whoever_measures_does_not_count(tmp_path: Path) -> None:
+    large = b"x" * (300 << 20)
+    found = run([sys.executable, "-c", "pass"], folder=tmp_path, variables=os.environ)
+    assert len(large) == 300 << 20
+    assert 1 < found.memory < 100
+
+
+def test_a_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"^no-such-command: must end with 0, got 1:"):
+        run(["no-such-command"], folder=tmp_path, variables=os.environ)
+
+
 RESULTS = report.Results(
     synthesis={
         "the app": sample(1.5, 100),
