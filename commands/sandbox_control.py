@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from docker.errors import DockerException
-
 from commands import terraform_state
 from commands.failure import CommandError
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.lifecycle import Sandbox
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ def is_lost(environment: Environment, sandbox: Sandbox) -> bool:
 def _in_our_words() -> Iterator[None]:
     try:
         yield
-    except (SandboxError, DockerException) as error:
+    except (SandboxError, *ENGINE_ERRORS) as error:
         raise CommandError(str(error)) from error
 
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import base64
 import functools
-import threading
 import uuid
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Final
 
-from docker.errors import DockerException
-
 from sandbox.addresses import AddressBook, AddressPool
 from sandbox.engine import connect
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.firewall import IngressRule, open_ports
 from sandbox.gate import Gates, Target
 from sandbox.machine import Machines, MachineSpec
+from sandbox.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,6 +59,7 @@ class Emulator:
 
     Attributes:
         generation: Tells this emulator's resources from those of any other.
+        turn: To be had by whoever calls a method, or moto. Instances boot side by side.
     """
 
     def __init__(self, parameters: Parameters, log: Callable[[str], None]) -> None:
@@ -91,8 +90,7 @@ class Emulator:
         )
         self._addresses: dict[str, IPv4Address] = {}
         self._notes: set[str] = set()
-        # Instances boot side by side; everything short is done one after another.
-        self._lock = threading.RLock()
+        self.turn = Turn()
         self._originals: dict[str, Callable[..., Any]] = {}
 
     def install(self) -> None:
@@ -139,22 +137,21 @@ class Emulator:
             registry runs.
         """
         changes: list[str] = []
-        with self._lock:
-            states = self._machines.states()
-            for instance in self._instances():
-                if instance.state not in {_RUNNING, _STOPPED}:
-                    continue
-                state = states.get(self._machines.name(instance.id))
-                if state is None:
-                    self._originals["terminate_instances"](instance.ec2_backend, [instance.id])
-                    self._forget(instance)
-                    changes.append(f"{instance.id}: its machine is gone; it counts as terminated")
-                elif instance.state == _RUNNING and state != _RUNNING:
-                    self._machines.start(instance.id)
-                    changes.append(f"{instance.id}: its machine was down; started")
-            running = frozenset(name for name, state in states.items() if state == _RUNNING)
-            self._gates.forget_missing(running)
-            self._arrange()
+        states = self._machines.states()
+        for instance in self._instances():
+            if instance.state not in {_RUNNING, _STOPPED}:
+                continue
+            state = states.get(self._machines.name(instance.id))
+            if state is None:
+                self._originals["terminate_instances"](instance.ec2_backend, [instance.id])
+                self._forget(instance)
+                changes.append(f"{instance.id}: its machine is gone; it counts as terminated")
+            elif instance.state == _RUNNING and state != _RUNNING:
+                self._machines.start(instance.id)
+                changes.append(f"{instance.id}: its machine was down; started")
+        running = frozenset(name for name, state in states.items() if state == _RUNNING)
+        self._gates.forget_missing(running)
+        self._arrange()
         registry = self._parameters.owner.name("registry")
         return self.describe() | {"changes": changes, "registry": registry in running}
 
@@ -192,31 +189,32 @@ class Emulator:
         try:
             for instance in reservation.instances:
                 self._boot(backend, instance)
-        except SandboxError:
+        except (SandboxError, *ENGINE_ERRORS):
             for instance in reservation.instances:
-                self._machines.remove(instance.id)
                 self._originals["terminate_instances"](backend, [instance.id])
                 self._forget(instance)
             backend.reservations.pop(reservation.id, None)
+            with self.turn.aside():
+                for instance in reservation.instances:
+                    self._machines.remove(instance.id)
             raise
         return reservation
 
     def _boot(self, backend: Any, instance: Any) -> None:
-        with self._lock:
-            address = self._book.take()
-            self._addresses[instance.id] = address
+        address = self._book.take()
+        self._addresses[instance.id] = address
         keys: tuple[str, ...] = ()
         if instance.key_name:
             keys = (_text(backend.key_pairs[instance.key_name].material_public),)
         self._log(f"{instance.id}: booting at {address}")
-        self._machines.boot(
-            MachineSpec(
-                instance=instance.id,
-                address=address,
-                user_data=_user_data(instance),
-                authorized_keys=keys,
-            )
+        spec = MachineSpec(
+            instance=instance.id,
+            address=address,
+            user_data=_user_data(instance),
+            authorized_keys=keys,
         )
+        with self.turn.aside():
+            self._machines.boot(spec)
         self._log(f"{instance.id}: up")
         # The private address that the API tells is the one that other machines can use.
         interface = instance.nics[0]
@@ -230,7 +228,8 @@ class Emulator:
     ) -> Any:
         for instance_id in instance_ids:
             if backend.get_instance(instance_id).state == _STOPPED:
-                self._machines.start(instance_id)
+                with self.turn.aside():
+                    self._machines.start(instance_id)
         result = original(backend, instance_ids)
         for eip in backend.addresses:
             # moto gives a started instance an address of its own; AWS lets it keep this one.
@@ -244,16 +243,18 @@ class Emulator:
     ) -> Any:
         result = original(backend, instance_ids)
         self._arrange()
-        for instance_id in instance_ids:
-            self._machines.stop(instance_id)
+        with self.turn.aside():
+            for instance_id in instance_ids:
+                self._machines.stop(instance_id)
         return result
 
     def _reboot_instances(
         self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
     ) -> Any:
         result = original(backend, instance_ids)
-        for instance_id in instance_ids:
-            self._machines.reboot(instance_id)
+        with self.turn.aside():
+            for instance_id in instance_ids:
+                self._machines.reboot(instance_id)
         return result
 
     def _terminate_instances(
@@ -264,7 +265,8 @@ class Emulator:
             self._release(instance)
         self._arrange()
         for instance, _ in result:
-            self._machines.remove(instance.id)
+            with self.turn.aside():
+                self._machines.remove(instance.id)
             self._forget(instance)
         return result
 
@@ -277,22 +279,20 @@ class Emulator:
                 "InvalidAddress.NotFound",
                 f"Address '{wanted}' is not one of {self._parameters.addresses}",
             )
-        with self._lock:
-            return original(backend, *args, **kwargs)
+        return original(backend, *args, **kwargs)
 
     def _change_gates(
         self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        with self._lock:
-            result = original(backend, *args, **kwargs)
-            self._align_groups(original.__name__, backend, args, kwargs)
-            try:
-                self._arrange()
-            except SandboxError:
-                # The call fails, so it must not have happened: what it opened is closed again.
-                self._take_back(original.__name__, backend, result)
-                raise
-            return result
+        result = original(backend, *args, **kwargs)
+        self._align_groups(original.__name__, backend, args, kwargs)
+        try:
+            self._arrange()
+        except (SandboxError, *ENGINE_ERRORS):
+            # The call fails, so it must not have happened: what it opened is closed again.
+            self._take_back(original.__name__, backend, result)
+            raise
+        return result
 
     def _take_back(self, name: str, backend: Any, result: Any) -> None:
         if name == "associate_address":
@@ -328,34 +328,32 @@ class Emulator:
                 self._originals["disassociate_address"](backend, address=eip.public_ip)
 
     def _forget(self, instance: Any) -> None:
-        with self._lock:
-            self._release(instance)
-            address = self._addresses.pop(instance.id, None)
-            if address is not None:
-                self._book.give_back(address)
+        self._release(instance)
+        address = self._addresses.pop(instance.id, None)
+        if address is not None:
+            self._book.give_back(address)
 
     def _arrange(self) -> None:
         """Open what the groups of running instances with an Elastic IP open, and no more."""
-        with self._lock:
-            wanted: dict[IPv4Address, Target] = {}
-            for backend in _backends():
-                for eip in backend.addresses:
-                    instance = _instance_of(eip)
-                    if instance is None or instance.state != _RUNNING:
-                        continue
-                    address = self._addresses.get(instance.id)
-                    if address is None:
-                        continue
-                    opened = open_ports(_rules(instance))
-                    for note in opened.notes:
-                        if (line := f"{instance.id}: {note}") not in self._notes:
-                            self._notes.add(line)
-                            self._log(line)
-                    if opened.ports:
-                        wanted[IPv4Address(eip.public_ip)] = Target(
-                            machine=address, ports=opened.ports, instance=instance.id
-                        )
-            self._gates.arrange(wanted)
+        wanted: dict[IPv4Address, Target] = {}
+        for backend in _backends():
+            for eip in backend.addresses:
+                instance = _instance_of(eip)
+                if instance is None or instance.state != _RUNNING:
+                    continue
+                address = self._addresses.get(instance.id)
+                if address is None:
+                    continue
+                opened = open_ports(_rules(instance))
+                for note in opened.notes:
+                    if (line := f"{instance.id}: {note}") not in self._notes:
+                        self._notes.add(line)
+                        self._log(line)
+                if opened.ports:
+                    wanted[IPv4Address(eip.public_ip)] = Target(
+                        machine=address, ports=opened.ports, instance=instance.id
+                    )
+        self._gates.arrange(wanted)
 
     def _next_public_address(self) -> str:
         used = {IPv4Address(eip.public_ip) for backend in _backends() for eip in backend.addresses}
@@ -406,7 +404,7 @@ def _wrapped(
         except SandboxError as error:
             # Not a code that the AWS libraries try again.
             raise _api_error("MoorSandboxFailure", str(error)) from error
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             raise _api_error(
                 "MoorSandboxFailure", f"docker engine: {name} must succeed, got {error}"
             ) from error

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import docker
 from docker.errors import DockerException
 
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.processes import (
     ProcessIdentity,
     all_processes,
@@ -148,7 +148,7 @@ def _users_engine(urls: list[str]) -> Engine | None:
             continue
         try:
             client = connect(url)
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             if "Permission denied" in str(error):
                 denied = denied or url
             continue
@@ -185,7 +185,7 @@ def _named_engine(url: str) -> Engine:
             raise SandboxError(msg)
     try:
         client = connect(url)
-    except DockerException as error:
+    except ENGINE_ERRORS as error:
         if "Permission denied" in str(error):
             msg = (
                 f"DOCKER_HOST: must be open to this user, got permission denied on {url}; join "
@@ -260,7 +260,7 @@ def _foreign_engine() -> Engine | None:
     for pid, arguments in _engines_in_this_network():
         urls = _option(arguments, "--host") + _option(arguments, "-H")
         for url in urls:
-            with contextlib.suppress(DockerException):
+            with contextlib.suppress(*ENGINE_ERRORS):
                 client = connect(url)
                 _check(client, url)
                 directory = _private_directory_behind(url)
@@ -346,7 +346,7 @@ class PrivateEngine:
             return False
         try:
             connect(self.url).close()
-        except DockerException:
+        except ENGINE_ERRORS:
             return False
         return True
 
@@ -479,7 +479,7 @@ class PrivateEngine:
             if path.exists():
                 if not ask:
                     return
-                with contextlib.suppress(DockerException):
+                with contextlib.suppress(*ENGINE_ERRORS):
                     connect(f"unix://{path}").close()
                     return
             time.sleep(0.05)

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import requests
+from docker.errors import DockerException
+
+ENGINE_ERRORS: Final = (DockerException, requests.RequestException)
+"""What the docker SDK raises: its own, and those of a connection that breaks or takes too long."""
+
 
 class SandboxError(Exception):
     """The sandbox cannot do what was asked.

@@ -12,12 +12,11 @@ import contextlib
 import re
 import time
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, NotFound
 
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
 
@@ -90,7 +89,6 @@ class Gates:
         self._log = log
         self._gates: list[_Gate] = []
         self._count = 0
-        self._lock = Lock()
 
     def open_ports(self, public: IPv4Address) -> frozenset[int]:
         """Return the ports that are open on a public address now."""
@@ -106,22 +104,21 @@ class Gates:
         Raises:
             SandboxError: A port is taken by someone else, or the engine refused.
         """
-        with self._lock:
-            for gate in list(self._gates):
-                target = wanted.get(gate.public)
-                if (
-                    target is None
-                    or target.machine != gate.target.machine
-                    or not gate.target.ports <= target.ports
-                ):
-                    self._remove(gate)
-            for public, target in wanted.items():
-                missing = target.ports - self.open_ports(public)
-                if missing:
-                    self._create(
-                        public,
-                        Target(machine=target.machine, ports=missing, instance=target.instance),
-                    )
+        for gate in list(self._gates):
+            target = wanted.get(gate.public)
+            if (
+                target is None
+                or target.machine != gate.target.machine
+                or not gate.target.ports <= target.ports
+            ):
+                self._remove(gate)
+        for public, target in wanted.items():
+            missing = target.ports - self.open_ports(public)
+            if missing:
+                self._create(
+                    public,
+                    Target(machine=target.machine, ports=missing, instance=target.instance),
+                )
 
     def forget_missing(self, names: frozenset[str]) -> None:
         """Drop gates whose container is gone, so that `arrange` makes them anew.
@@ -129,10 +126,9 @@ class Gates:
         Args:
             names: The containers that run.
         """
-        with self._lock:
-            for gate in list(self._gates):
-                if gate.container not in names:
-                    self._remove(gate)
+        for gate in list(self._gates):
+            if gate.container not in names:
+                self._remove(gate)
 
     def _create(self, public: IPv4Address, target: Target) -> None:
         self._count += 1
@@ -160,7 +156,7 @@ class Gates:
                 restart_policy=UNLESS_STOPPED,
                 log_config=limited_log("1m"),
             )
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             self._book.give_back(own)
             msg = f"sandbox gate {name}: must be created, got {error}"
             raise SandboxError(msg) from error
@@ -168,7 +164,7 @@ class Gates:
         try:
             container.start()
             self._wait(container)
-        except (DockerException, SandboxError) as error:
+        except (SandboxError, *ENGINE_ERRORS) as error:
             self._gates.append(gate)
             self._remove(gate)
             raise SandboxError(_explain(public, ports, error)) from error

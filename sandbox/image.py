@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import ImageNotFound
 
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,7 +111,7 @@ def _base(client: DockerClient, report: Callable[[str], None]) -> str:
         begun = time.monotonic()
         try:
             client.images.pull(_PUBLIC_BASE)
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             report(f"{_PUBLIC_BASE} cannot be pulled ({_first_line(error)}), making a base image")
         else:
             report(f"{_PUBLIC_BASE} pulled in {time.monotonic() - begun:.0f} s")

@@ -15,12 +15,12 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from sandbox.addresses import gateway
 from sandbox.engine import Engine, PrivateEngine, connect, engine_lock, find_engine
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.image import build_images
 from sandbox.names import PROJECT_LABEL, Owner, Role, project_of
 from sandbox.parameters import HOST, Parameters
@@ -183,7 +183,7 @@ class Sandbox:
                 return self._start_anew(self._engine())
             except BaseException:
                 # Also when interrupted: half a sandbox helps nobody.
-                with contextlib.suppress(SandboxError, DockerException):
+                with contextlib.suppress(SandboxError, *ENGINE_ERRORS):
                     self._stop()
                 raise
 
@@ -399,7 +399,7 @@ class Sandbox:
             # Its containers are on disk, and would come back with its next start.
             private.start(self._report)
         if recorded is not None:
-            with contextlib.suppress(DockerException):
+            with contextlib.suppress(*ENGINE_ERRORS):
                 client = connect(recorded.engine)
                 behind = private if recorded.engine == private.url else None
                 return Engine(client=client, url=recorded.engine, private=behind)

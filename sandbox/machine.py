@@ -14,11 +14,11 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
 from docker.types import Mount
 
 from sandbox.addresses import gateway
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
 
@@ -143,7 +143,7 @@ class Machines:
         except BootError:
             self.remove(spec.instance)
             raise
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             self.remove(spec.instance)
             msg = f"sandbox machine {name}: must start, got {error}"
             raise SandboxError(msg) from error
@@ -181,7 +181,7 @@ class Machines:
         """Return the end of a machine's console output; empty where it is gone."""
         try:
             return _console(self._get(instance), lines)
-        except DockerException:
+        except ENGINE_ERRORS:
             return ""
 
     def states(self) -> dict[str, str]:
@@ -215,7 +215,7 @@ class Machines:
         command = ["/usr/lib/moor/wait-until-ready", str(_BOOT_TIMEOUT)]
         try:
             status, output = container.exec_run(command)
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             status, output = 1, str(error).encode()
         if status == 0:
             return

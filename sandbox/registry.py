@@ -10,10 +10,10 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, NotFound
 
 from sandbox.addresses import gateway, registry_address, service_address
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
 
@@ -77,7 +77,7 @@ class Registry:
                 log_config=limited_log("1m"),
             )
             container.start()
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             self.remove()
             text = str(error.explanation or error) if isinstance(error, APIError) else str(error)
             if re.search(r"address already in use|port is already allocated", text):

@@ -7,6 +7,7 @@ the books agree with the engine first.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -16,17 +17,16 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
-
-from docker.errors import DockerException
+from urllib.parse import parse_qsl
 
 from sandbox.emulator import Emulator
-from sandbox.errors import SandboxError
+from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.parameters import HOST, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
 
 ROUTE: Final = "/moor-sandbox"
 RECONCILE: Final = f"{ROUTE}/reconcile"
@@ -115,7 +115,7 @@ def _serve(listener: socket.socket, emulator: Emulator) -> None:
     server = make_server(
         host,
         port,
-        Application(emulator, DomainDispatcherApplication(create_backend_app)),
+        Application(emulator, DomainDispatcherApplication(create_backend_app), _log),
         threaded=True,
         request_handler=MotoRequestHandler,
         fd=listener.fileno(),
@@ -137,11 +137,18 @@ class Application:
     Args:
         emulator: What runs.
         moto: moto's application.
+        log: Takes one line.
     """
 
-    def __init__(self, emulator: Emulator, moto: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        moto: Callable[..., Iterable[bytes]],
+        log: Callable[[str], None],
+    ) -> None:
         self._emulator = emulator
         self._moto = moto
+        self._log = log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -153,14 +160,41 @@ class Application:
         if path.startswith("/moto-api"):
             # Would forget all resources while their machines run on.
             return _answer(start_response, "404 Not Found", {"error": "not offered here"})
-        if path == ROUTE and method == "GET":
-            return _answer(start_response, "200 OK", self._emulator.describe())
-        if path == RECONCILE and method == "POST":
-            try:
-                return _answer(start_response, "200 OK", self._emulator.reconcile())
-            except (SandboxError, DockerException) as error:
-                return _answer(start_response, "503 Unavailable", {"error": str(error)})
-        return self._moto(environ, start_response)
+        # Read before the turn, so that a slow caller holds nobody up.
+        body = _body(environ)
+        if (again := _again(environ, body)) is not None:
+            self._log(again)
+        with self._emulator.turn:
+            if path == ROUTE and method == "GET":
+                return _answer(start_response, "200 OK", self._emulator.describe())
+            if path == RECONCILE and method == "POST":
+                try:
+                    return _answer(start_response, "200 OK", self._emulator.reconcile())
+                except (SandboxError, *ENGINE_ERRORS) as error:
+                    return _answer(start_response, "503 Unavailable", {"error": str(error)})
+            return self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    stream: InputStream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        return stream.read()  # in chunks, their whole length is told nowhere
+    return stream.read(int(environ.get("CONTENT_LENGTH") or 0))
+
+
+def _again(environ: WSGIEnvironment, body: bytes) -> str | None:
+    """Return a line where the caller asks again for what it got no good answer to.
+
+    The AWS libraries do so by themselves after a server error or a broken connection, and say
+    the number of the attempt. Whatever the first one made is there twice then, or in the way.
+    """
+    sent = environ.get("HTTP_AMZ_SDK_REQUEST", "")
+    attempt = next((p for p in sent.split("; ") if p.startswith("attempt=")), "attempt=1")
+    if attempt == "attempt=1":
+        return None
+    fields = dict(parse_qsl(body.decode(errors="replace")))
+    action = fields.get("Action") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+    return f"{action}: asked again ({attempt})"
 
 
 def _answer(start_response: StartResponse, status: str, data: dict[str, Any]) -> list[bytes]:
