@@ -581,8 +581,8 @@ def _shown(path: Path) -> str:
 
 def _missing(path: Path, name: str) -> str:
     others = sorted(p.stem for p in path.parent.glob("*.yaml") if ".example" not in p.name)
-    hint = f"the environments here are: {', '.join(others)}" if others else "create it"
-    return f"{name}: no such settings file; set ENVIRONMENT to another, or create it ({hint})"
+    hint = f" (the environments here are: {', '.join(others)})" if others else ""
+    return f"{name}: no such settings file; set ENVIRONMENT to another, or create it{hint}"
 
 
 def _one_line(error: yaml.YAMLError) -> str:

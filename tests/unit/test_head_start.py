@@ -28,7 +28,7 @@ import gc
 print(gc.isenabled())
 """
 
-FAST: Final = ["['constructs', 'jsii']", "False"]
+FAST: Final = ["['jsii']", "False"]
 PLAIN: Final = ["[]", "True"]
 
 

@@ -187,7 +187,7 @@ def test_it_fails_when_the_file_is_missing_and_no_other_is_there(tmp_path: Path)
     with pytest.raises(SettingsError) as caught:
         load_settings(file)
     assert str(caught.value) == (
-        f"{file}: no such settings file; set ENVIRONMENT to another, or create it (create it)"
+        f"{file}: no such settings file; set ENVIRONMENT to another, or create it"
     )
 
 
