@@ -3,16 +3,17 @@
 `import cdktf_cdktf_provider_aws.instance` first runs the `__init__` of the package, which
 imports more than two thousand modules, one for each thing AWS has; and the JavaScript side
 then loads as many files. A synthesis needs a dozen of them, and the rest is what makes it
-slow. `install`, called where `constructs_lib` begins, does two things about it:
+slow. `install`, called where `constructs_lib` begins, does three things about it:
 
 - The provider package gets an empty body and imports a submodule when something asks for it.
   Import lines, type checkers and editors see nothing unusual.
 - `fast_bindings_hook.cjs`, loaded by the Node process that jsii starts, does the same to the
   index file of the provider's JavaScript, and spares jsii's runtime its second process.
+- With `-O`, the library that checks types when there is no `-O` is run when somebody asks for it.
 
-Both look at what they replace, and leave alone what is not exactly as expected: the bindings
+They look at what they replace, and leave alone what is not exactly as expected: the bindings
 then load as usual, slower and with the same result. The variable `MOOR_PLAIN_BINDINGS`, set to
-anything, turns both off.
+anything, turns all of it off.
 
 Source:
     aws/jsii pull request 5110, which makes jsii generate such packages. The providers'
