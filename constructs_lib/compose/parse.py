@@ -65,13 +65,17 @@ class _Reader:
         self.file = file
         self.local = local
         self.problems: list[str] = []
+        self._linked: dict[tuple[str, str], list[str]] = {}
+        """Names that other services have for a service, on one of its networks."""
+        for name, raw in (document["services"] or {}).items():
+            self._link(raw, f"services.{name}.links")
 
     def complain(self, where: str, text: str) -> None:
         self.problems.append(f"{self.file}: {where}: {text}")
 
     def service(self, name: str, raw: Mapping[str, Any]) -> Service:
         where = f"services.{name}"
-        networks = self._networks(raw, where)
+        networks = self._networks(name, raw, where)
         options, mounts, deliveries = self._options(name, raw, where)
         deploy = raw.get("deploy") or {}
         if (deploy.get("mode") or "replicated") != "replicated":
@@ -241,7 +245,27 @@ class _Reader:
                 host_ip=host_ip,
             )
 
-    def _networks(self, raw: Mapping[str, Any], where: str) -> tuple[Attachment, ...]:
+    def _link(self, raw: Mapping[str, Any], where: str) -> None:
+        """Note what a service calls the services that it is linked to."""
+        for index, entry in enumerate(raw.get("links") or ()):
+            other, _, alias = str(entry).partition(":")
+            theirs = self.document["services"].get(other)
+            if theirs is None:
+                self.complain(
+                    f"{where}[{index}]", f"must name a service of this file, got {entry!r}"
+                )
+                continue
+            shared = (raw.get("networks") or {}).keys() & (theirs.get("networks") or {}).keys()
+            if not shared:
+                self.complain(
+                    f"{where}[{index}]",
+                    f"must name a service that shares a network, got {entry!r}; put both on one",
+                )
+            # By its own name it is known there anyway; and Compose reads a link as a dependency.
+            for network in shared if alias else ():
+                self._linked.setdefault((other, network), []).append(alias)
+
+    def _networks(self, name: str, raw: Mapping[str, Any], where: str) -> tuple[Attachment, ...]:
         mode = raw.get("network_mode")
         if mode:
             kind = str(mode).partition(":")[0]
@@ -258,7 +282,10 @@ class _Reader:
             found.append(
                 Attachment(
                     network=key,
-                    aliases=tuple(value.get("aliases") or ()),
+                    aliases=(
+                        *(value.get("aliases") or ()),
+                        *sorted(set(self._linked.get((name, key), ())) - {name}),
+                    ),
                     ipv4_address=value.get("ipv4_address"),
                     ipv6_address=value.get("ipv6_address"),
                     link_local_ips=tuple(value.get("link_local_ips") or ()),

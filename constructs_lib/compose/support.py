@@ -267,7 +267,7 @@ SERVICE: Final[Mapping[str, Key]] = {
     "isolation": _no(_WINDOWS),
     "label_file": _yes(),
     "labels": _yes(),
-    "links": _no("leave it out, or use `networks.NAME.aliases` for another name"),
+    "links": _yes("to services that share a network"),
     "log_driver": _no("use `logging.driver`"),
     "log_opt": _no("use `logging.options`"),
     "logging": _yes(inside={"driver": _yes(), "options": _yes()}),
@@ -417,6 +417,8 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too",
     "HostConfig.RestartPolicy": "`no` is written out; Compose leaves it empty, which is the same",
     "HostConfig.VolumesFrom": "`:ro` counts; Compose 2.40 forgets it",
+    "NetworkSettings.Networks.NAME.Links": "another name that `links` gives to a service is an "
+    "alias of that service on the networks that both are on, so that others there know it, too",
     "a port of a range": "of `8000-8001:80` the first replica gets 8000; Compose hands the range "
     "to the engine, which picks",
     "anonymous volumes": "a replaced container gets new ones; Compose hands the old ones on",
@@ -434,7 +436,7 @@ def unsupported(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]
         project: What `docker compose config --format json` says.
 
     Yields:
-        Where it stands (`services.web.links`), what to do instead, and its value.
+        Where it stands (`services.web.uts`), what to do instead, and its value.
     """
     yield from _walk(project, PROJECT, "")
 

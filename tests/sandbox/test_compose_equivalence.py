@@ -130,6 +130,9 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
                 binding["HostIp"] = binding["HostIp"] or "0.0.0.0"  # noqa: S104
                 if re.fullmatch("18010-18011|1801[01]", binding["HostPort"]):
                     binding["HostPort"] = "one of 18010-18011"
+        for network in container["Networks"].values():
+            network.pop("Links")
+            network["Aliases"] = [alias for alias in network["Aliases"] if alias != "broker"]
         # Compose forgets the `:ro` here.
         inherits = host["VolumesFrom"] = [v.removesuffix(":ro") for v in host["VolumesFrom"] or []]
         container["Mounts"] = [

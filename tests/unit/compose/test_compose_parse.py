@@ -235,6 +235,27 @@ def test_ports_and_networks_and_dependencies() -> None:
     )
 
 
+def test_a_link_is_an_alias_where_both_are() -> None:
+    document = _document(
+        links=["db", "db:sql", "db:db", "cache:memory"], networks={"back": None, "front": None}
+    )
+    document["services"] |= {
+        "db": {"image": "db", "networks": {"back": {"aliases": ["store"]}, "own": None}},
+        "cache": {"image": "cache", "networks": {"front": None, "back": None}},
+        "other": {"image": "other", "networks": {"back": None}, "links": ["cache:fast"]},
+    }
+    found = parse(document, file="compose.yaml").services
+    assert found["db"].networks == (
+        Attachment(network="back", aliases=("store", "sql")),
+        Attachment(network="own"),
+    )
+    assert found["cache"].networks == (
+        Attachment(network="back", aliases=("fast", "memory")),
+        Attachment(network="front", aliases=("memory",)),
+    )
+    assert found["web"].networks == (Attachment(network="back"), Attachment(network="front"))
+
+
 def test_build(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile.web").write_text("FROM scratch")
     raw = {
@@ -254,8 +275,12 @@ def test_build(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({"links": ["db"]}, ('services.web.links: is not supported, got ["db"]; leave it out, or '
-         "use `networks.NAME.aliases` for another name")),
+        ({"external_links": ["db"]}, ('services.web.external_links: is not supported, got ["db"]; '
+         "join the network of the other container, as an external one")),
+        ({"links": ["db:sql"]},
+         "services.web.links[0]: must name a service of this file, got 'db:sql'"),
+        ({"links": ["web:me"], "networks": None}, ("services.web.links[0]: must name a service "
+         "that shares a network, got 'web:me'; put both on one")),
         ({"image": "x y"}, ("services.web.image: must be a reference such as "
          "docker.io/library/nginx:1.27, got 'x y'")),
         ({"entrypoint": []}, ("services.web.entrypoint: must have a word, got []; the provider "
@@ -292,7 +317,7 @@ def test_what_cannot_be_honoured_is_told(keys: dict[str, Any], expected: str) ->
 
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ComposeError) as caught:
-        service(links=["a"], uts="host", image="A B", command=[""])
+        service(annotations={"a": "b"}, uts="host", image="A B", command=[""])
     assert len(caught.value.problems) == 4
 
 

@@ -181,7 +181,7 @@ def test_variables_that_are_not_set_are_told_with_their_place(tmp_path: Path) ->
     text = """
     services:
       web: {image: x, environment: {A: "${NOPE}", B: "${NOPE2:-fine}", C: "$$NOPE"}}
-      db: {image: "x:$NOPE_TOO", links: [web]}
+      db: {image: "x:$NOPE_TOO", annotations: {a: b}}
     """
     found = problems(tmp_path, text)
     assert set(found[:2]) == {
@@ -196,7 +196,7 @@ def test_variables_that_are_not_set_are_told_with_their_place(tmp_path: Path) ->
             "settings' variables, or write ${NOPE_TOO:-} for nothing"
         ),
     }
-    assert any(".links: is not supported" in line for line in found)
+    assert any(".annotations: is not supported" in line for line in found)
 
 
 def test_a_missing_environment_file_is_told_with_its_service(tmp_path: Path) -> None:

@@ -22,18 +22,18 @@ def test_finds_what_is_refused_at_any_depth() -> None:
             {
                 "services": {
                     "web": {
-                        "links": ["db"],
+                        "annotations": {"a": "b"},
                         "build": {"ssh": ["default"]},
                         "ports": [{"target": 80}, {"target": 81, "no_such_key": 1}],
                         "networks": {"a": {"interface_name": "eth9"}, "b": None},
                     }
                 },
-                "x-mine": {"links": 1},
+                "x-mine": {"annotations": 1},
             }
         )
     )
     assert [(where, value) for where, _, value in found] == [
-        ("services.web.links", ["db"]),
+        ("services.web.annotations", {"a": "b"}),
         ("services.web.build.ssh", ["default"]),
         ("services.web.ports[1].no_such_key", 1),
         ("services.web.networks.a.interface_name", "eth9"),
@@ -41,7 +41,9 @@ def test_finds_what_is_refused_at_any_depth() -> None:
 
 
 def test_what_says_nothing_is_not_refused() -> None:
-    assert list(unsupported({"services": {"a": {"links": [], "models": None, "uts": ""}}})) == []
+    assert (
+        list(unsupported({"services": {"a": {"annotations": {}, "models": None, "uts": ""}}})) == []
+    )
 
 
 @pytest.mark.parametrize("keys", [SERVICE, BUILD], ids=["service", "build"])
