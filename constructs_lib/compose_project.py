@@ -224,6 +224,7 @@ class ComposeServices(Construct):
                 name=_untagged(_image_name(self._project.name, service)),
                 context=build.context,
                 dockerfile=build.dockerfile,
+                dockerfile_inline=build.dockerfile_inline,
                 build_args=_literal(dict(build.args)) or None,
                 options=BuildOptions(
                     target=build.target,

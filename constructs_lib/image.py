@@ -11,7 +11,7 @@ from cdktf_cdktf_provider_docker.image import Image as ImageResource
 from cdktf_cdktf_provider_docker.image import ImageBuild
 from constructs import Construct
 
-from constructs_lib.build_context import without_ignored
+from constructs_lib.build_context import INLINE, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,6 +120,7 @@ class BuiltImage(Image):
         context: Path,
         build_args: Mapping[str, str] | None = None,
         dockerfile: str = "Dockerfile",
+        dockerfile_inline: str | None = None,
         options: BuildOptions | None = None,
         keep: bool = False,
         platform: str | None = None,
@@ -134,6 +135,7 @@ class BuiltImage(Image):
                 the folder's `.dockerignore` names it.
             build_args: The build arguments.
             dockerfile: The path of the `Dockerfile` in that folder.
+            dockerfile_inline: The text of the `Dockerfile`, instead of a file in that folder.
             options: Further options of the build.
             keep: Whether former images stay on the machine, as in `PulledImage`.
             platform: Such as `linux/arm64`; the machine's own by default.
@@ -141,7 +143,9 @@ class BuiltImage(Image):
         Raises:
             ValueError: The folder has no `Dockerfile`, or `name` has a tag.
         """
-        if not (context / dockerfile).is_file():
+        if dockerfile_inline is not None:
+            dockerfile = INLINE
+        elif not (context / dockerfile).is_file():
             kind = "a Dockerfile" if dockerfile == "Dockerfile" else dockerfile
             msg = f"image {name}: context: must hold {kind}, got {context}"
             raise ValueError(msg)
@@ -150,7 +154,7 @@ class BuiltImage(Image):
             raise ValueError(msg)
         super().__init__(scope, id_)
         # Kept, for it goes with its last reference, and the app copies it at its end.
-        self._copy = copy = without_ignored(context, dockerfile)
+        self._copy = copy = prepared(context, dockerfile, inline=dockerfile_inline)
         # An asset is copied beside the configuration: its path in the state is then the
         # same from every checkout, and its hash tells when to build again.
         path = str(context) if copy is None else copy.name

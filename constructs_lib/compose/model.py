@@ -22,6 +22,7 @@ class Build:
     Attributes:
         context: A folder of this computer.
         dockerfile: The Dockerfile's path in it.
+        dockerfile_inline: Its text, instead.
         args: Build arguments.
         target: The stage to build.
         labels: Labels of the image.
@@ -35,6 +36,7 @@ class Build:
 
     context: Path
     dockerfile: str = "Dockerfile"
+    dockerfile_inline: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

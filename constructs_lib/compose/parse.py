@@ -147,6 +147,7 @@ class _Reader:
             return None
         context = str(raw.get("context", ""))
         dockerfile = str(raw.get("dockerfile", "Dockerfile"))
+        inline = raw.get("dockerfile_inline")
         folder = Path(context)
         if re.match(r"[a-z]+://|git@|github\.com/", context):
             self.complain(
@@ -154,6 +155,8 @@ class _Reader:
             )
         elif not folder.is_dir():
             self.complain(f"{where}.context", f"must be a folder, got no such folder as {context}")
+        elif inline is not None:
+            pass  # Compose refuses both at once.
         elif not (folder / dockerfile).is_file():
             self.complain(
                 f"{where}.dockerfile", f"must be a file in {context}, got none named {dockerfile}"
@@ -165,6 +168,7 @@ class _Reader:
         return Build(
             context=folder,
             dockerfile=dockerfile,
+            dockerfile_inline=None if inline is None else str(inline),
             args={k: str(v) for k, v in args.items() if v is not None},
             target=raw.get("target"),
             labels={k: str(v) for k, v in (raw.get("labels") or {}).items()},

@@ -70,7 +70,7 @@ BUILD: Final[Mapping[str, Key]] = {
         "name, builds again"
     ),
     "dockerfile": _yes("inside the context"),
-    "dockerfile_inline": _no("write it into a file in the context, and name it as `dockerfile`"),
+    "dockerfile_inline": _yes("a `COPY .` copies it, too, as `.dockerfile-inline`"),
     "entitlements": _no("leave it out: the engine's own builder has none to give"),
     "extra_hosts": _yes(),
     "isolation": _no(_WINDOWS),

@@ -114,7 +114,8 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
         config, host = container["Config"], container["HostConfig"]
         for key in ("Image", "Volumes", "AttachStdout", "AttachStderr", "ExposedPorts"):
             config.pop(key, None)
-        if name.endswith(("-proxy-1", "-tool-1")):  # It is built anew, and has another time in it.
+        # These are built anew, and have another time in them.
+        if name.endswith(("-proxy-1", "-tool-1", "-packer-1")):
             container.pop("Image")
         own_network = re.fullmatch(r"bridge|corpus_.*|the-edge|the-warehouse", host["NetworkMode"])
         host["NetworkMode"] = "its own" if own_network else host["NetworkMode"]

@@ -8,7 +8,7 @@ import pytest
 from cdktf import TerraformOutput, TerraformStack
 from synthesis import Json, counts, new_stack, only, synth_of
 
-from constructs_lib.build_context import without_ignored
+from constructs_lib.build_context import INLINE, prepared
 from constructs_lib.image import BuiltImage, PulledImage
 
 
@@ -94,7 +94,7 @@ def test_what_docker_ignores_is_neither_built_nor_copied(context: Path) -> None:
     (context / "keep.log").write_text("another", encoding="utf-8")
     assert digest() != before
 
-    copy = without_ignored(context, "Dockerfile")
+    copy = prepared(context, "Dockerfile")
     assert copy is not None
     with copy as folder:
         found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
@@ -105,6 +105,34 @@ def test_what_docker_ignores_is_neither_built_nor_copied(context: Path) -> None:
         assert Path(folder, "src", "run").stat().st_mode & 0o111
         assert Path(folder, "link").is_symlink()
     assert not Path(copy.name).exists()
+
+
+@pytest.mark.parametrize("ignored", [None, "*\n!app.py\n"])
+def test_a_dockerfile_may_be_a_text(tmp_path: Path, ignored: str | None) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "app.py").write_text("app", encoding="utf-8")
+    (tmp_path / "src" / "more.py").write_text("more", encoding="utf-8")
+    if ignored is not None:
+        (tmp_path / ".dockerignore").write_text(ignored, encoding="utf-8")
+
+    def image(text: str) -> Json:
+        def define(stack: TerraformStack) -> None:
+            BuiltImage(stack, "Image", name="web", context=tmp_path, dockerfile_inline=text)
+
+        return only(synth_of(define), "docker_image")
+
+    first = image("FROM a\n")
+    assert first["build"]["dockerfile"] == INLINE
+    assert image("FROM a\n")["name"] == first["name"]
+    assert image("FROM b\n")["name"] != first["name"]
+
+    copy = prepared(tmp_path, INLINE, inline="FROM a\n")
+    assert copy is not None
+    with copy as folder:
+        found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
+        everything = {INLINE, "app.py", "src", "src/more.py"}
+        assert found == (everything if ignored is None else {INLINE, "app.py", ".dockerignore"})
+        assert Path(folder, INLINE).read_text(encoding="utf-8") == "FROM a\n"
 
 
 def test_it_fails_when_the_folder_has_no_dockerfile(tmp_path: Path) -> None:

@@ -272,6 +272,11 @@ def test_build(tmp_path: Path) -> None:
     )
 
 
+def test_a_build_may_have_its_dockerfile_in_it(tmp_path: Path) -> None:
+    raw = {"context": str(tmp_path), "dockerfile_inline": "FROM scratch\n"}
+    assert service(build=raw).build == Build(context=tmp_path, dockerfile_inline="FROM scratch\n")
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
