@@ -59,7 +59,7 @@ class Emulator:
 
     Attributes:
         generation: Tells this emulator's resources from those of any other.
-        turn: To be had by whoever calls a method, or moto. Instances boot side by side.
+        turn: To be had by whoever calls moto, or `reconcile`. Instances boot side by side.
     """
 
     def __init__(self, parameters: Parameters, log: Callable[[str], None]) -> None:

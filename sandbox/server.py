@@ -160,13 +160,14 @@ class Application:
         if path.startswith("/moto-api"):
             # Would forget all resources while their machines run on.
             return _answer(start_response, "404 Not Found", {"error": "not offered here"})
+        if path == ROUTE and method == "GET":
+            # Needs no turn, as it changes nothing: it tells what runs while something boots.
+            return _answer(start_response, "200 OK", self._emulator.describe())
         # Read before the turn, so that a slow caller holds nobody up.
         body = _body(environ)
         if (again := _again(environ, body)) is not None:
             self._log(again)
         with self._emulator.turn:
-            if path == ROUTE and method == "GET":
-                return _answer(start_response, "200 OK", self._emulator.describe())
             if path == RECONCILE and method == "POST":
                 try:
                     return _answer(start_response, "200 OK", self._emulator.reconcile())

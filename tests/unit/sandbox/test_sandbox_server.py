@@ -178,6 +178,14 @@ def test_the_sandboxs_own_addresses_are_not_motos() -> None:
     assert books.bodies == []
 
 
+def test_what_runs_is_told_while_another_request_has_the_turn(pool: ThreadPoolExecutor) -> None:
+    emulator = Engineless()
+    app, _ = application(Books(), emulator)
+    with emulator.turn:
+        answer = pool.submit(ask, app, ROUTE, "GET")
+        assert answer.result(DEADLINE) == '200 OK {"generation": "1"}'
+
+
 @pytest.mark.parametrize(
     "failure",
     [SandboxError("broken"), DockerException("broken"), requests.ReadTimeout("broken")],
