@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from docker.errors import DockerException
-from requests.exceptions import RequestException
 from rich.table import Table
 
 from commands import machine_engine
 from commands.failure import CommandError
 from commands.outputs import Outputs, make_command
+from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -96,7 +95,7 @@ def _services(
             names = {image.id: _image_name(image) for image in client.images.list()}
         finally:
             client.close()
-    except (DockerException, RequestException) as error:
+    except ENGINE_ERRORS as error:
         raise CommandError(
             f"{outputs.docker_host}: the Docker API must answer, got: {error}; "
             f"run {make_command(environment, 'up')}"
