@@ -35,16 +35,16 @@ def prepared(
         The rules are Docker's, as its SDK knows them.
     """
     ignore = folder / IGNORE
-    if not ignore.is_file() and inline is None:
+    text = ignore.read_text(encoding="utf-8-sig") if ignore.is_file() else None
+    if text is None and inline is None:
         return None
     # Imported here: it is heavy, and few contexts need it.
     from docker.utils.build import exclude_paths  # noqa: PLC0415
 
-    text = ignore.read_text(encoding="utf-8-sig") if ignore.is_file() else ""
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in (text or "").splitlines()]
     patterns = [line for line in lines if line and not line.startswith("#")]
     names = exclude_paths(str(folder), patterns, dockerfile)
-    if ignore.is_file():
+    if text is not None:
         names.add(IGNORE)
     copy = TemporaryDirectory(prefix="moor-context-")
     for name in sorted(names):

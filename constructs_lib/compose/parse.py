@@ -168,7 +168,7 @@ class _Reader:
         return Build(
             context=folder,
             dockerfile=dockerfile,
-            dockerfile_inline=None if inline is None else str(inline),
+            dockerfile_inline=inline,
             args={k: str(v) for k, v in args.items() if v is not None},
             target=raw.get("target"),
             labels={k: str(v) for k, v in (raw.get("labels") or {}).items()},
