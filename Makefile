@@ -5,8 +5,8 @@ ENVIRONMENT ?= sandbox
 export ENVIRONMENT
 
 SETUP := $(PYTHON) -m setup
-MOOR := .venv/bin/python -m commands
-PYTHON_SOURCES := constructs_lib stacks sandbox setup commands benchmarks tests main.py
+MOOR := .venv/bin/python -m moor
+PYTHON_SOURCES := constructs_lib stacks sandbox setup moor benchmarks tests main.py
 # Those with a shell in their first line: a name tells nothing, and text further down neither.
 SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
   'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')

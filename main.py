@@ -1,7 +1,7 @@
 """The app: settings, then certificates, then the two stacks.
 
 `cdktf synth`, `cdktf deploy` and `cdktf destroy` run this file. The variable
-`ENVIRONMENT` chooses the settings file; see `constructs_lib.environment`.
+`ENVIRONMENT` chooses the settings file; see `constructs_lib.settings.environment`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib import head_start  # before cdktf, whose import starts Node and waits
+from constructs_lib.synthesis import head_start  # before cdktf, whose import starts Node and waits
 
 # isort: split
 from cdktf import App
 
 from constructs_lib.compose.delivery import Vault
-from constructs_lib.docker_api import CertificateStore, SshAccess
-from constructs_lib.docker_host import docker_host_cloud_config
-from constructs_lib.environment import Environment
-from constructs_lib.pki import Pki
-from constructs_lib.services import content_of
-from constructs_lib.ssh_key import ensure_key_pair
-from constructs_lib.state_backend import LocalState, S3State
+from constructs_lib.host.docker_api import CertificateStore, SshAccess
+from constructs_lib.host.docker_host import docker_host_cloud_config
+from constructs_lib.identity.pki import Pki
+from constructs_lib.identity.ssh_key import ensure_key_pair
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.services import content_of
+from constructs_lib.terraform.state_backend import LocalState, S3State
 from stacks.aws import AwsStack
 from stacks.docker import DockerStack
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from constructs_lib.compose.model import ComposeProject
-    from constructs_lib.settings import Settings
+    from constructs_lib.settings.settings import Settings
 
 SSH_USER = "core"
 

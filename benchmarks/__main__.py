@@ -22,10 +22,10 @@ from benchmarks.subjects import (
     machine,
     subjects_of,
 )
-from commands import deployment_lock
-from commands.failure import CommandError
-from commands.toolchain import ROOT
-from constructs_lib.environment import Environment
+from constructs_lib.settings.environment import Environment
+from moor import deployment_lock
+from moor.failure import CommandError
+from moor.toolchain.toolchain import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,10 +13,10 @@ import yaml
 
 from benchmarks import report
 from benchmarks.measure import Sample, run
-from commands.toolchain import ROOT, Toolchain, with_changes
-from constructs_lib.environment import Environment
-from constructs_lib.fast_bindings import OFF
-from constructs_lib.settings import load_settings
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.settings import load_settings
+from constructs_lib.synthesis.fast_bindings import OFF
+from moor.toolchain.toolchain import ROOT, Toolchain, with_changes
 from sandbox.lifecycle import Sandbox
 
 if TYPE_CHECKING:

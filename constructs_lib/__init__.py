@@ -4,7 +4,7 @@ Modules that describe plain values (`settings`, `pki`, `cloud_config`, ...) impo
 no cdktf, so they can be used and tested without Node or Terraform.
 """
 
-from constructs_lib import fast_bindings
+from constructs_lib.synthesis import fast_bindings
 
 # Here, before any construct: `fast_bindings` itself imports no cdktf either.
 fast_bindings.install()

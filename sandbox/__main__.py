@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sandbox.server import serve
+from sandbox.api.server import serve
 
 _USAGE = "usage: python -m sandbox serve DIRECTORY"
 

@@ -19,22 +19,22 @@ from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from sandbox.addresses import gateway
-from sandbox.engine import Engine, PrivateEngine, connect, engine_lock, find_engine
+from sandbox.api.server import RECONCILE, ROUTE
+from sandbox.engine.engine import Engine, PrivateEngine, connect, engine_lock, find_engine
+from sandbox.engine.processes import ProcessIdentity
 from sandbox.errors import ENGINE_ERRORS, SandboxError
-from sandbox.image import build_images
+from sandbox.machines.image import build_images
+from sandbox.machines.registry import Registry
 from sandbox.names import PROJECT_LABEL, Owner, Role, project_of
 from sandbox.parameters import HOST, Parameters
-from sandbox.processes import ProcessIdentity
-from sandbox.registry import Registry
-from sandbox.server import RECONCILE, ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from docker import DockerClient
 
-    from constructs_lib.environment import Environment
-    from constructs_lib.settings import SandboxSettings
+    from constructs_lib.settings.environment import Environment
+    from constructs_lib.settings.settings import SandboxSettings
 
 _READY_TIMEOUT: Final = 60.0
 _RECONCILE_TIMEOUT: Final = 150.0

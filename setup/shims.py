@@ -23,7 +23,7 @@ from pathlib import Path
 
 def run() -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    from commands.cdktf_wrapper import main
+    from moor.cdktf_wrapper import main
 
     return main()
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PACKAGES: Final = ("cdktf", "cdktf_cdktf_provider_aws", "cdktf_cdktf_provider_docker")
 """The packages with JavaScript inside."""
 
-OURS: Final = ("main.py", "constructs_lib", "stacks", "commands", "sandbox")
+OURS: Final = ("main.py", "constructs_lib", "stacks", "moor", "sandbox")
 """What a synthesis and a deployment run, compiled once even where the caller has
 PYTHONDONTWRITEBYTECODE. A file that changes later is compiled by whoever runs it."""
 
@@ -44,7 +44,7 @@ class Warm(Step):
         self.command(self.project.python, "-m", "compileall", "-q", *OURS)
         # The app runs with -O, whose compiled files are others: all that it imports is compiled.
         self.command(
-            *(self.project.python, "-O", "-c", "import main, constructs_lib.settings"),
+            *(self.project.python, "-O", "-c", "import main, constructs_lib.settings.settings"),
             variables={"PYTHONDONTWRITEBYTECODE": ""},
         )
         return "the bindings are unpacked"

@@ -13,17 +13,17 @@ from cdktf_cdktf_provider_aws.provider import (
     AwsProviderEndpoints,
 )
 
-from constructs_lib.docker_api import CertificateStore, DockerApi, SshAccess
-from constructs_lib.elastic_ip import ElasticIp
-from constructs_lib.machine import Machine
-from constructs_lib.machine_image import MachineImage
-from constructs_lib.security_group import IngressRule, SecurityGroup
+from constructs_lib.aws.elastic_ip import ElasticIp
+from constructs_lib.aws.machine import Machine
+from constructs_lib.aws.machine_image import MachineImage
+from constructs_lib.aws.security_group import IngressRule, SecurityGroup
+from constructs_lib.host.docker_api import CertificateStore, DockerApi, SshAccess
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from constructs_lib.settings import AwsSettings
-    from constructs_lib.state_backend import LocalState, S3State
+    from constructs_lib.settings.settings import AwsSettings
+    from constructs_lib.terraform.state_backend import LocalState, S3State
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
 """The bindings pin one version; everything used here exists unchanged in this range."""

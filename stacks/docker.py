@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from cdktf import TerraformOutput, TerraformStack
 from cdktf_cdktf_provider_docker.provider import DockerProvider, DockerProviderRegistryAuth
 
-from constructs_lib.compose_project import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices, DockerEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from constructs_lib.compose.delivery import Vault
     from constructs_lib.compose.model import ComposeProject
-    from constructs_lib.state_backend import LocalState, S3State
+    from constructs_lib.terraform.state_backend import LocalState, S3State
 
 PROVIDER_VERSIONS: Final = ">= 4.0.0, < 5.0.0"
 """Since 4.0 a stopped container shows in the plan instead of vanishing from the state."""

@@ -12,9 +12,9 @@ from cdktf import App, TerraformStack, Testing
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 from cdktf_cdktf_provider_docker.provider import DockerProvider
 
-from constructs_lib.machine import Machine
-from constructs_lib.machine_image import MachineImage
-from constructs_lib.security_group import SecurityGroup
+from constructs_lib.aws.machine import Machine
+from constructs_lib.aws.machine_image import MachineImage
+from constructs_lib.aws.security_group import SecurityGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
 from typing import TYPE_CHECKING, Literal
 
-from constructs_lib.container_options import ContainerOptions
+from constructs_lib.docker.container_options import ContainerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

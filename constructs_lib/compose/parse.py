@@ -24,7 +24,7 @@ from constructs_lib.compose.model import (
     VolumeDefinition,
 )
 from constructs_lib.compose.support import unsupported
-from constructs_lib.container_options import (
+from constructs_lib.docker.container_options import (
     ContainerOptions,
     Device,
     DeviceRequest,

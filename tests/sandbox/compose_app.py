@@ -21,7 +21,7 @@ from cdktf_cdktf_provider_docker.provider import (
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
-from constructs_lib.compose_project import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices, DockerEndpoint
 
 
 def main(file: str, project: str, out: str, vault: str) -> None:

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.toolchain import Toolchain
 from constructs_lib.compose.plugin import find_compose
+from moor.toolchain.toolchain import Toolchain
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from constructs_lib.environment import Environment
+    from constructs_lib.settings.environment import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SYNTH = Path(__file__).with_name("compose_app.py")

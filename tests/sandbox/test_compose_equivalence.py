@@ -20,10 +20,10 @@ import pytest
 from compose_machine import PATIENCE_SECONDS, ROOT, ComposeMachine, differences
 from trial_sandbox import footprint, make_sandbox
 
-from commands import machine_engine
-from commands.outputs import Outputs
-from constructs_lib.environment import Environment
-from constructs_lib.settings import load_settings
+from constructs_lib.host import engine as machine_engine
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.settings import load_settings
+from moor.outputs import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeMachine
 
 def _command(variables: dict[str, str], word: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "commands", word],
+        [sys.executable, "-m", "moor", word],
         cwd=ROOT,
         env=variables,
         capture_output=True,

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from trial_sandbox import Shell, client, footprint, make_sandbox
 
-from commands import machine_engine
-from commands.outputs import Outputs
-from constructs_lib.docker_api_probe import DockerApiProbe, ProbeError
-from constructs_lib.environment import Environment
-from constructs_lib.settings import load_settings
-from sandbox.engine import connect
+from constructs_lib.host import engine as machine_engine
+from constructs_lib.host.docker_api_probe import DockerApiProbe, ProbeError
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.settings import load_settings
+from moor.outputs import Outputs
+from sandbox.engine.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +48,8 @@ class Deployment:
     variables: dict[str, str]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m commands WORDS`, and give what it printed."""
-        return self._run([sys.executable, "-m", "commands", *words])
+        """Run `python -m moor WORDS`, and give what it printed."""
+        return self._run([sys.executable, "-m", "moor", *words])
 
     def cdktf(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `cdktf WORDS` as one types it inside the environment."""
@@ -213,7 +213,7 @@ def test_cdktf_by_hand_does_the_same(deployment: Deployment) -> None:
 
 def test_two_deployments_at_once_are_refused(deployment: Deployment) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "commands", "up"],
+        [sys.executable, "-m", "moor", "up"],
         cwd=ROOT,
         env=deployment.variables,
         stdin=subprocess.DEVNULL,

@@ -20,8 +20,8 @@ needs_root = pytest.mark.skipif(
 SCRIPT = """
 import json, os, signal, subprocess, sys
 from pathlib import Path
-from sandbox.engine import PrivateEngine, connect
-from sandbox.processes import all_processes, command_line
+from sandbox.engine.engine import PrivateEngine, connect
+from sandbox.engine.processes import all_processes, command_line
 
 def rules():
     tools = [(t, k) for t in ("iptables", "ip6tables") for k in ("filter", "nat")]

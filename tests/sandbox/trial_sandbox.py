@@ -16,9 +16,9 @@ import boto3  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from constructs_lib.environment import Environment
-from constructs_lib.settings import SandboxSettings
-from sandbox.engine import connect
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.settings import SandboxSettings
+from sandbox.engine.engine import connect
 from sandbox.lifecycle import Sandbox
 
 if TYPE_CHECKING:

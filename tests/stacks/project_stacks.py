@@ -9,11 +9,11 @@ from typing import Final
 
 from synthesis import ROOT, Json, new_app, synth
 
-from constructs_lib.docker_api import CertificateStore, SshAccess
-from constructs_lib.environment import Environment
-from constructs_lib.pki import Pki
-from constructs_lib.services import load_services
-from constructs_lib.settings import Settings, load_settings
+from constructs_lib.host.docker_api import CertificateStore, SshAccess
+from constructs_lib.identity.pki import Pki
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.services import load_services
+from constructs_lib.settings.settings import Settings, load_settings
 from main import SSH_USER, Identity, add_stacks
 
 PROJECT: Final = Path("/project")

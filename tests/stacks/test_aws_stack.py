@@ -17,7 +17,7 @@ from project_stacks import (
 )
 from synthesis import Json, counts, only
 
-from constructs_lib.settings import Settings
+from constructs_lib.settings.settings import Settings
 
 
 def changed(**aws: object) -> Json:

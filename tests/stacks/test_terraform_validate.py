@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from project_stacks import PROJECT, SETTINGS, environment_of, synthesized
 
-from commands.toolchain import Toolchain
+from moor.toolchain.toolchain import Toolchain
 
 
 def terraform(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import pytest
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.model import Attachment, Build, Delivery, Dependency, NamedMount, Port
 from constructs_lib.compose.parse import parse, seconds
-from constructs_lib.container_options import (
+from constructs_lib.docker.container_options import (
     ContainerOptions,
     Device,
     DeviceRequest,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from docker.errors import DockerException
 
-from sandbox import engine
-from sandbox.engine import Engine, PrivateEngine, find_engine
+from sandbox.engine import engine
+from sandbox.engine.engine import Engine, PrivateEngine, find_engine
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.firewall import WELL_KNOWN, WIDEST_RANGE, IngressRule, OpenPorts, open_ports
+from sandbox.api.firewall import WELL_KNOWN, WIDEST_RANGE, IngressRule, OpenPorts, open_ports
 
 
 def rule(

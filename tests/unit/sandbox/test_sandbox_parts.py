@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.engine.processes import ProcessIdentity
 from sandbox.errors import SandboxError
-from sandbox.gate import _explain
 from sandbox.lifecycle import _check_overlap
-from sandbox.machine import name_servers, plain
+from sandbox.machines.gate import _explain
+from sandbox.machines.machine import name_servers, plain
 from sandbox.names import Owner, Role, project_of
 from sandbox.parameters import Parameters
-from sandbox.processes import ProcessIdentity
 
 if TYPE_CHECKING:
     from pathlib import Path

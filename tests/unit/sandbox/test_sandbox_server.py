@@ -12,9 +12,9 @@ import pytest
 import requests
 from docker.errors import DockerException
 
+from sandbox.api.server import RECONCILE, ROUTE, Application
+from sandbox.api.turn import Turn
 from sandbox.errors import SandboxError
-from sandbox.server import RECONCILE, ROUTE, Application
-from sandbox.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

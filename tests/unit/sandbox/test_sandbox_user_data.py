@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.user_data import (
+from sandbox.machines.machine_image.user_data import (
     CloudConfig,
     DropIn,
     Machine,

@@ -1,4 +1,4 @@
-"""The command line, the order of the steps, and the variables of commands."""
+"""The command line, the order of the steps, and the variables of moor."""
 
 from __future__ import annotations
 

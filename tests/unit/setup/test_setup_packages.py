@@ -96,7 +96,7 @@ def test_it_fails_when_python_cannot_make_environments(
 
 
 def test_cdktf_is_the_projects(context: Context, environment: Path) -> None:
-    commands = context.project.root / "commands"
+    commands = context.project.root / "moor"
     commands.mkdir()
     (commands / "__init__.py").touch()
     (commands / "cdktf_wrapper.py").write_text(

@@ -1,0 +1,1 @@
+"""Constructs over the AWS provider."""

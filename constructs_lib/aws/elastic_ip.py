@@ -1,0 +1,44 @@
+"""The Elastic IP: the address that outlives the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdktf_cdktf_provider_aws.eip import Eip
+from constructs import Construct
+
+if TYPE_CHECKING:
+    from constructs_lib.aws.machine import Machine
+
+
+class ElasticIp(Construct):
+    """An Elastic IP attached to a machine.
+
+    The address to publish is this one: an instance's own `public_ip` changes once an
+    Elastic IP is attached to it.
+
+    Attributes:
+        resource: The Elastic IP, for `depends_on`.
+        public_ip: The IPv4 address (a token, known after apply).
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, name: str, machine: Machine) -> None:
+        """Define the address and its association.
+
+        Args:
+            scope: The construct that this one belongs to.
+            id_: The construct's id; changing it gives another address.
+            name: The tag `Name`.
+            machine: The machine that it is attached to.
+        """
+        super().__init__(scope, id_)
+        self.resource = Eip(
+            self,
+            "Resource",
+            domain="vpc",
+            instance=machine.id,
+            tags={"Name": name},
+            # Said in so many words: an address is attached to a machine that exists.
+            depends_on=[machine.instance],
+        )
+        self.public_ip = self.resource.public_ip

@@ -1,0 +1,458 @@
+"""Services of Compose files, each container, network and volume a resource of its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from cdktf import App, LocalExecProvisioner, TerraformStack
+from constructs import Construct
+
+from constructs_lib.compose.parse import seconds
+from constructs_lib.docker.container import (
+    Container,
+    ContainerSpec,
+    FileUpload,
+    NetworkAttachment,
+    PublishedPort,
+    VolumeMount,
+)
+from constructs_lib.docker.image import BuildOptions, BuiltImage, Image, PulledImage
+from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
+from constructs_lib.docker.volume import ExternalVolume, Volume
+from constructs_lib.terraform.terraform_data import terraform_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cdktf import ITerraformDependable, TerraformResource
+
+    from constructs_lib.compose.delivery import Vault
+    from constructs_lib.compose.model import (
+        ComposeProject,
+        Delivery,
+        NetworkDefinition,
+        Service,
+        VolumeDefinition,
+    )
+
+COMPOSE_VERSION: Final = "2.40.3"
+"""The label `com.docker.compose.version`. Fixed: a label that changed would replace volumes."""
+
+_PATIENCE_SECONDS: Final = 60
+"""How much longer than its checks need a container may take until it is healthy."""
+
+_END_SECONDS: Final = 3600
+"""How long a service may take that others wait for to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerEndpoint:
+    """Where the machine's Docker API is, for what waits during a deployment.
+
+    Attributes:
+        host: The machine's address, which may be a token.
+        port: TCP port of the API.
+        certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
+    """
+
+    host: str
+    port: int
+    certificates: Path
+
+
+class ComposeServices(Construct):
+    """The services of a Compose project.
+
+    The construct's ids are the names in the file, so that editing a service touches only its
+    own resources, and renaming one leaves the volumes alone.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        project: ComposeProject,
+        endpoint: DockerEndpoint,
+        vault: Vault,
+        value_of: Callable[[str], str],
+    ) -> None:
+        """Define networks, volumes and containers.
+
+        Args:
+            scope: The construct that this one belongs to, inside a stack.
+            id_: The construct's id; changing it replaces everything.
+            project: The services, checked.
+            endpoint: The machine's Docker API.
+            vault: Where secrets and configs from variables are kept for the deployment.
+            value_of: Gives the value of a variable that is a secret's or config's content.
+
+        Raises:
+            OSError: A file to be delivered cannot be read.
+        """
+        super().__init__(scope, id_)
+        self._project = project
+        self._endpoint = endpoint
+        self._vault = vault
+        self._value_of = value_of
+        self._directory = _terraform_directory(self)
+        self._image_scopes: dict[str, Image] = {}
+        networks, volumes = Construct(self, "Networks"), Construct(self, "Volumes")
+        used = {a.network for s in project.services.values() for a in s.networks}
+        self._networks = {
+            key: _network(networks, project.name, network)
+            for key, network in project.networks.items()
+            # The default network is always defined, and often nobody is in it.
+            if key in used or key != "default"
+        }
+        self._volumes = {
+            key: _volume(volumes, project.name, volume) for key, volume in project.volumes.items()
+        }
+        self._containers: dict[str, list[Container]] = {}
+        self._ready: dict[str, Sequence[ITerraformDependable]] = {}
+        self._ended: dict[str, Sequence[ITerraformDependable]] = {}
+        self._waited_for = {
+            (d.service, d.condition) for s in project.services.values() for d in s.depends_on
+        }
+        scopes = Construct(self, "Services")
+        self._scopes = {name: Construct(scopes, name) for name in project.services}
+        self._built = {
+            _image_name(project.name, service): service
+            for service in project.services.values()
+            if service.build is not None
+        }
+        for service in _in_order(project.services):
+            self._define(service)
+
+    def _define(self, service: Service) -> None:
+        scope = self._scopes[service.name]
+        image = self._image(service)
+        completes = (service.name, "service_completed_successfully") in self._waited_for
+        needs: list[ITerraformDependable] = []
+        for dependency in service.depends_on:
+            needs += self._condition(dependency.service, dependency.condition)
+        replaced_with = [
+            container
+            for dependency in service.depends_on
+            if dependency.restart
+            for container in self._containers[dependency.service]
+        ]
+        self._containers[service.name] = containers = [
+            Container(
+                scope,
+                str(replica + 1),
+                image=image,
+                spec=self._spec(service, replica, must_run=not completes),
+                depends_on=needs,
+                replaced_with=replaced_with,
+            )
+            for replica in range(service.replicas)
+        ]
+        started = [container.resource for container in containers]
+        self._ready[service.name] = self._ended[service.name] = started
+        if not containers:
+            return
+        healthy = (service.name, "service_healthy") in self._waited_for
+        if service.has_healthcheck or healthy:
+            waiting = self._wait(scope, "Healthy", service, "healthy", _patience(service))
+            self._ready[service.name] = [waiting]
+        if completes:
+            waiting = self._wait(scope, "Completed", service, "completed", _END_SECONDS)
+            self._ended[service.name] = [waiting]
+
+    def _condition(self, name: str, condition: str) -> Sequence[ITerraformDependable]:
+        if condition == "service_healthy":
+            return self._ready[name]
+        if condition == "service_completed_successfully":
+            return self._ended[name]
+        return [container.resource for container in self._containers[name]]
+
+    def _wait(
+        self, scope: Construct, id_: str, service: Service, until: str, timeout: float
+    ) -> TerraformResource:
+        containers = self._containers[service.name]
+        words = [
+            *(shlex.quote(sys.executable), "-m", "constructs_lib.compose.wait"),
+            # A token such as ${data…} must reach Terraform unquoted; an address needs no quotes.
+            *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
+            *("--certificates", shlex.quote(str(self._endpoint.certificates))),
+            *("--until", until, "--timeout", str(int(timeout))),
+            *service.container_names(self._project.name),
+        ]
+        return terraform_data(
+            scope,
+            id_,
+            triggers={str(number + 1): container.id for number, container in enumerate(containers)},
+            provisioners=[
+                LocalExecProvisioner(
+                    type="local-exec",
+                    command=" ".join(words),
+                    working_dir=str(Path(__file__).parents[2]),
+                )
+            ],
+        )
+
+    def _image(self, service: Service) -> Image:
+        scope = self._scopes[service.name]
+        known = self._image_scopes.get(service.name)
+        if known is not None:
+            return known
+        platform = service.options.platform
+        if service.build is None:
+            assert service.image is not None  # noqa: S101  (Compose refuses one without both)
+            builder = self._built.get(service.image)
+            if builder is not None:
+                return self._image(builder)
+            image: Image = PulledImage(
+                scope,
+                "Image",
+                name=_literal(service.image),
+                follow_tag=service.pull == "digest",
+                keep=True,
+                platform=platform,
+            )
+        else:
+            build = service.build
+            image = BuiltImage(
+                scope,
+                "Image",
+                name=_untagged(_image_name(self._project.name, service)),
+                context=build.context,
+                dockerfile=build.dockerfile,
+                dockerfile_inline=build.dockerfile_inline,
+                build_args=_literal(dict(build.args)) or None,
+                options=BuildOptions(
+                    target=build.target,
+                    labels=_literal(dict(build.labels)),
+                    cache_from=build.cache_from,
+                    extra_hosts=build.extra_hosts,
+                    network=build.network,
+                    no_cache=build.no_cache,
+                    pull=build.pull,
+                    shm_size=build.shm_size,
+                ),
+                keep=True,
+                platform=platform,
+            )
+        self._image_scopes[service.name] = image
+        return image
+
+    def _spec(self, service: Service, replica: int, *, must_run: bool) -> ContainerSpec:
+        name = service.container_names(self._project.name)[replica]
+        options = _literal(service.options)
+        labels = {
+            **options.labels,
+            "com.docker.compose.project": self._project.name,
+            "com.docker.compose.service": service.name,
+            "com.docker.compose.container-number": str(replica + 1),
+            "com.docker.compose.oneoff": "False",
+            "com.docker.compose.config-hash": service.config_hash,
+            "com.docker.compose.version": COMPOSE_VERSION,
+        }
+        changes: dict[str, Any] = {"labels": labels}
+        for field, other in (
+            ("network_mode", service.shares_network),
+            ("ipc_mode", service.shares_ipc),
+            ("pid_mode", service.shares_pid),
+        ):
+            if other is not None:
+                changes[field] = f"container:{self._containers[other][0].id}"
+        changes["volumes_from"] = tuple(
+            f"{self._containers[other][0].id}{':ro' if read_only else ''}"
+            for other, read_only in service.volumes_from
+        )
+        return ContainerSpec(
+            name=name,
+            hostname=service.hostname,
+            environment=_literal(dict(service.environment)),
+            attachments=[
+                NetworkAttachment(
+                    network=self._networks[a.network],
+                    aliases=list(dict.fromkeys((name, service.name, *a.aliases))),
+                    ipv4_address=a.ipv4_address,
+                    ipv6_address=a.ipv6_address,
+                    link_local_ips=a.link_local_ips,
+                    mac_address=a.mac_address,
+                    driver_opts=_literal(dict(a.driver_opts)),
+                    gateway_priority=a.gateway_priority,
+                )
+                for a in service.networks
+            ],
+            ports=[
+                PublishedPort(
+                    container=port.target,
+                    host=port.host_port(replica),
+                    protocol=cast("Any", port.protocol),
+                    address=None if port.host_ip == "0.0.0.0" else port.host_ip,  # noqa: S104
+                )
+                # In the order in which the provider reads them back.
+                for port in sorted(service.ports, key=lambda p: (p.target, p.protocol))
+            ],
+            volumes=[
+                VolumeMount(
+                    volume=_by_id(self._volumes[mount.volume]),
+                    path=mount.path,
+                    read_only=mount.read_only,
+                    no_copy=mount.no_copy,
+                    subpath=mount.subpath,
+                )
+                for mount in service.mounts
+            ],
+            files=[self._upload(service, delivery) for delivery in service.deliveries],
+            restart=service.restart,
+            must_run=must_run,
+            options=replace(options, **changes),
+        )
+
+    def _upload(self, service: Service, delivery: Delivery) -> FileUpload:
+        private = delivery.is_secret or delivery.source is None
+        source, digest = delivery.source, None
+        if private:
+            if source is None:
+                text = (
+                    delivery.content
+                    if delivery.variable is None
+                    else self._value_of(delivery.variable)
+                )
+                source = self._vault.keep(service.name, delivery.path, (text or "").encode())
+            digest = self._vault.digest(source.read_bytes())
+            # Terraform runs in its own folder; relative to that, each checkout says the same.
+            source = Path(os.path.relpath(source, self._directory))
+        assert source is not None  # noqa: S101  (for the type checker)
+        return FileUpload(
+            source=source,
+            path=_literal(delivery.path),
+            digest=digest,
+            mode=delivery.mode,
+            uid=delivery.uid or None,
+            gid=delivery.gid or None,
+        )
+
+
+def _terraform_directory(scope: Construct) -> Path:
+    """Return the folder that Terraform will run in."""
+    stack = TerraformStack.of(scope)
+    return Path(App.of(scope).outdir).resolve() / "stacks" / stack.node.id
+
+
+def _network(
+    scope: Construct, project: str, network: NetworkDefinition
+) -> Network | ExternalNetwork:
+    if network.external:
+        return ExternalNetwork(name=_literal(network.name))
+    return Network(
+        scope,
+        network.key,
+        name=_literal(network.name),
+        driver=network.driver,
+        driver_opts=_literal(dict(network.driver_opts)),
+        internal=network.internal or None,
+        attachable=network.attachable or None,
+        ipv6=network.ipv6 or None,
+        ipam_driver=network.ipam_driver,
+        addresses=[
+            AddressRange(
+                subnet=pool.subnet,
+                ip_range=pool.ip_range,
+                gateway=pool.gateway,
+                aux_addresses=pool.aux_addresses,
+            )
+            for pool in network.pools
+        ],
+        labels={
+            **_literal(dict(network.labels)),
+            "com.docker.compose.network": network.key,
+            "com.docker.compose.project": project,
+            "com.docker.compose.version": COMPOSE_VERSION,
+        },
+    )
+
+
+def _volume(scope: Construct, project: str, volume: VolumeDefinition) -> Volume | ExternalVolume:
+    if volume.external:
+        return ExternalVolume(name=_literal(volume.name))
+    return Volume(
+        scope,
+        volume.key,
+        name=_literal(volume.name),
+        driver=volume.driver,
+        driver_opts=_literal(dict(volume.driver_opts)),
+        labels={
+            **_literal(dict(volume.labels)),
+            "com.docker.compose.project": project,
+            "com.docker.compose.version": COMPOSE_VERSION,
+            "com.docker.compose.volume": volume.key,
+        },
+    )
+
+
+def _by_id(volume: Volume | ExternalVolume) -> ExternalVolume:
+    """Name a volume such that a container is replaced together with it."""
+    return ExternalVolume(name=volume.id) if isinstance(volume, Volume) else volume
+
+
+def _image_name(project: str, service: Service) -> str:
+    return service.image or f"{project}-{service.name}"
+
+
+def _untagged(name: str) -> str:
+    repository, _, rest = name.partition("@")[0].rpartition(":")
+    return repository if repository and "/" not in rest else name
+
+
+def _patience(service: Service) -> float:
+    """Return how many seconds a container may take until it is healthy.
+
+    The engine says `unhealthy` by itself after the start period and its tries; this is for
+    checks that hang, and for health that another container brings.
+    """
+    check = service.options.healthcheck
+    interval, timeout, retries, start = 30.0, 30.0, 3, 0.0
+    if check is not None:
+        interval = seconds(check.interval) or interval
+        timeout = seconds(check.timeout) or timeout
+        retries = check.retries or retries
+        start = seconds(check.start_period) or start
+    return start + (interval + timeout) * (retries + 1) + _PATIENCE_SECONDS
+
+
+def _in_order(services: Mapping[str, Service]) -> list[Service]:
+    """Return services, each after those that it needs. There are no circles: see `check`."""
+    done: dict[str, Service] = {}
+    stack = [(name, False) for name in sorted(services, reverse=True)]
+    while stack:
+        name, entered = stack.pop()
+        if name in done:
+            continue
+        service = services[name]
+        if entered:
+            done[name] = service
+            continue
+        shared = (service.shares_network, service.shares_ipc, service.shares_pid)
+        needs = {
+            *(d.service for d in service.depends_on),
+            *(other for other in shared if other is not None),
+            *(other for other, _ in service.volumes_from),
+        }
+        stack.append((name, True))
+        stack += [(other, False) for other in sorted(needs, reverse=True)]
+    return list(done.values())
+
+
+def _literal(value: Any) -> Any:  # noqa: ANN401  (any value of a Compose file)
+    """Keep Terraform from taking `${` and `%{` of a Compose file for its own."""
+    if isinstance(value, str):
+        return value.replace("${", "$${").replace("%{", "%%{")
+    if isinstance(value, tuple | list):
+        return type(value)(_literal(item) for item in value)
+    if isinstance(value, dict):
+        return {_literal(key): _literal(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: _literal(getattr(value, f.name)) for f in fields(value)}
+        return replace(value, **changed)
+    return value

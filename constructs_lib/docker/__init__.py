@@ -1,0 +1,1 @@
+"""Constructs over the Docker provider; they know no Compose."""

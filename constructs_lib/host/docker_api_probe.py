@@ -1,0 +1,272 @@
+"""The proof from outside that a Docker API takes our certificate and nobody else's.
+
+Four checks, each a real connection: our certificate is answered; no certificate, a certificate of
+a foreign authority, and plain HTTP are refused. A port that does not answer at all is no
+refusal: only a server that was reached can refuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import socket
+import ssl
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from constructs_lib.files.private_file import write_private
+from constructs_lib.identity.certificate_authority import CertificateAuthority, load_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DEFAULT_TIMEOUT_SECONDS: Final = 60.0
+
+_CONNECTION_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.3
+_OK: Final = 200
+_LARGEST_ANSWER: Final = 4096
+_REQUEST: Final = b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
+
+
+class ProbeError(Exception):
+    """The API does not keep a guarantee, or could not be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerApiProbe:
+    """The checks of one API.
+
+    Attributes:
+        host: The IP address or DNS name, which the server's certificate must name.
+        port: TCP port, 1 to 65535.
+        certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
+        timeout_seconds: How long the first check waits for the API to come up.
+    """
+
+    host: str
+    port: int
+    certificates: Path
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+    def run(self, report: Callable[[str], None]) -> None:
+        """Run the four checks, in order, and stop at the first that fails.
+
+        Args:
+            report: Takes a line for each check that passed.
+
+        Raises:
+            ProbeError: A check failed; the message says which, and what happened.
+        """
+        self.check_our_certificate()
+        report(f"{self}: our certificate: answered")
+        self.check_no_certificate()
+        report(f"{self}: no certificate: refused")
+        self.check_foreign_certificate()
+        report(f"{self}: foreign certificate: refused")
+        self.check_plain_http()
+        report(f"{self}: plain HTTP: refused")
+
+    def __str__(self) -> str:
+        """Give the API's address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def check_our_certificate(self) -> None:
+        """Check that the API answers our certificate, and is the server it should be.
+
+        Raises:
+            ProbeError: It does not within the time, or shows another's certificate.
+        """
+        context = self._context()
+        self._load(context, self.certificates)
+        end = time.monotonic() + self.timeout_seconds
+        while True:
+            try:
+                status, body = self._ping(context)
+            except ssl.SSLCertVerificationError as error:
+                # Waiting does not make another server ours.
+                raise self._wrong_server("our certificate", error) from error
+            except (OSError, http.client.HTTPException) as error:
+                got = str(error) or type(error).__name__
+            else:
+                if status == _OK and body == b"OK":
+                    return
+                got = f"HTTP status {status} and {body!r}"
+            if time.monotonic() >= end:
+                raise ProbeError(
+                    f"{self}: our certificate: must be answered within "
+                    f"{self.timeout_seconds:g} s, got {got}"
+                )
+            time.sleep(_PAUSE_SECONDS)
+
+    def check_no_certificate(self) -> None:
+        """Check that the API refuses a client without a certificate.
+
+        Raises:
+            ProbeError: It answers, or cannot be asked.
+        """
+        self._check_refused("no certificate", self._context())
+
+    def check_foreign_certificate(self) -> None:
+        """Check that the API refuses a certificate of another authority with our CA's name.
+
+        Raises:
+            ProbeError: It answers, or cannot be asked.
+        """
+        ours = load_certificate((self.certificates / "ca.pem").read_bytes())
+        name = ours.subject.rdns[0]
+        # The same name, so that only the signature tells it from ours.
+        foreign = CertificateAuthority.create(str(next(iter(name)).value))
+        issued = foreign.issue_client("stranger")
+        context = self._context()
+        with tempfile.TemporaryDirectory(prefix="moor-probe-") as folder:
+            write_private(Path(folder) / "cert.pem", issued.certificate_pem)
+            write_private(Path(folder) / "key.pem", issued.private_key_pem)
+            self._load(context, Path(folder))
+        self._check_refused("foreign certificate", context)
+
+    def check_plain_http(self) -> None:
+        """Check that the API does not speak HTTP without TLS.
+
+        Raises:
+            ProbeError: It answers, or cannot be asked.
+        """
+        subject = "plain HTTP"
+        with self._connect(subject) as connection:
+            answer = self._exchange(subject, connection)
+        # Go's server tells such a client with status 400 that it speaks TLS. An engine would
+        # put its headers into any status.
+        refused = answer.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+        spoke = answer.startswith(b"HTTP/")
+        if (spoke and not refused) or b"api-version" in answer.lower():
+            raise ProbeError(f"{self}: {subject}: must be refused, got {_first_line(answer)}")
+
+    def _check_refused(self, subject: str, context: ssl.SSLContext) -> None:
+        with self._connect(subject) as raw:
+            try:
+                connection = context.wrap_socket(raw, server_hostname=self.host)
+            except ssl.SSLCertVerificationError as error:
+                raise self._wrong_server(subject, error) from error
+            except TimeoutError as error:
+                raise self._silent(subject) from error
+            except OSError:
+                # Up to TLS 1.2 the refusal ends the handshake.
+                return
+            with connection:
+                # With TLS 1.3 the handshake is over for us before the server has seen what we
+                # lack, and the refusal comes in place of the answer.
+                answer = self._exchange(subject, connection)
+        if answer:
+            raise ProbeError(f"{self}: {subject}: must be refused, got {_first_line(answer)}")
+
+    def _connect(self, subject: str) -> socket.socket:
+        try:
+            return socket.create_connection((self.host, self.port), timeout=_CONNECTION_SECONDS)
+        except OSError as error:
+            raise ProbeError(
+                f"{self}: {subject}: must be refused by the server, got no connection ({error})"
+            ) from error
+
+    def _exchange(self, subject: str, connection: socket.socket) -> bytes:
+        """Send a request; give the answer's beginning, empty when the server broke off."""
+        try:
+            connection.sendall(_REQUEST)
+            return connection.recv(_LARGEST_ANSWER)
+        except TimeoutError as error:
+            raise self._silent(subject) from error
+        except OSError:
+            # An alert (ssl.SSLError) or a reset.
+            return b""
+
+    def _ping(self, context: ssl.SSLContext) -> tuple[int, bytes]:
+        connection = http.client.HTTPSConnection(
+            self.host, self.port, timeout=_CONNECTION_SECONDS, context=context
+        )
+        try:
+            connection.request("GET", "/_ping")
+            response = connection.getresponse()
+            return response.status, response.read(_LARGEST_ANSWER)
+        finally:
+            connection.close()
+
+    def _context(self) -> ssl.SSLContext:
+        file = self.certificates / "ca.pem"
+        try:
+            context = ssl.create_default_context(cafile=file)
+        except OSError as error:
+            raise ProbeError(f"{file}: must be the CA's certificate, got {error}") from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+        return context
+
+    def _load(self, context: ssl.SSLContext, folder: Path) -> None:
+        try:
+            # The empty password keeps OpenSSL from asking for one on the terminal.
+            context.load_cert_chain(folder / "cert.pem", folder / "key.pem", password="")
+        except OSError as error:
+            raise ProbeError(
+                f"{folder}: cert.pem and key.pem: must be a certificate and its key, got {error}"
+            ) from error
+
+    def _wrong_server(self, subject: str, error: ssl.SSLCertVerificationError) -> ProbeError:
+        return ProbeError(
+            f"{self}: {subject}: the server's certificate: must be one of "
+            f"{self.certificates / 'ca.pem'} for {self.host}, got: {error.verify_message}"
+        )
+
+    def _silent(self, subject: str) -> ProbeError:
+        return ProbeError(
+            f"{self}: {subject}: must be refused, got no answer within {_CONNECTION_SECONDS:g} s"
+        )
+
+
+def _first_line(answer: bytes) -> str:
+    return repr(answer.split(b"\r\n")[0].decode("latin-1"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `python -m constructs_lib.host.docker_api_probe`.
+
+    Args:
+        arguments: The command line; that of the process where unset.
+
+    Returns:
+        0 when all four checks passed, else 1.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m constructs_lib.host.docker_api_probe",
+        description="Check that a Docker API takes our certificate and nobody else's.",
+    )
+    parser.add_argument("--host", required=True, help="the machine's address")
+    parser.add_argument("--port", type=int, default=2376, help="the API's TCP port")
+    parser.add_argument(
+        "--certificates", type=Path, required=True, help="the folder with ca.pem, cert.pem, key.pem"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT_SECONDS,
+        help="seconds to wait for the API to come up",
+    )
+    options = parser.parse_args(arguments)
+    probe = DockerApiProbe(
+        host=options.host,
+        port=options.port,
+        certificates=options.certificates,
+        timeout_seconds=options.timeout,
+    )
+    try:
+        probe.run(lambda line: print(line, flush=True))  # noqa: T201 - a command's output
+    except ProbeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

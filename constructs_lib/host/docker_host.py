@@ -1,0 +1,147 @@
+"""User data of a machine whose Docker API is reached over mutual TLS.
+
+User data brings everything that is not secret: the CA's certificate, the socket unit and the
+drop-in. The server's certificate and key arrive later over SSH, and `scripts/open-docker-api.sh`
+installs them. Until then, and whenever something is missing, the port stays closed, because an
+open one without TLS is root for everybody who reaches it:
+
+- `docker-tls-tcp.socket` starts only where key, certificate, CA, drop-in and the TLS options all
+  exist. systemd looks at these conditions at each start, so at every boot as well.
+- The TLS options are in a file that the script writes last, not in the drop-in itself: dockerd
+  refuses to start at all with `--tlsverify` and no key, and would be missing locally as well.
+- The drop-in does not let dockerd start without `--tlsverify` while that socket is open, whatever
+  else sets DOCKER_OPTS.
+
+On later boots the order is systemd's own: the enabled socket belongs to sockets.target, and a
+socket unit always comes before the service that it activates. docker.service therefore never runs
+first, which would make systemd refuse the socket.
+
+Source: Flatcar's documentation, "Customizing Docker"; systemd.unit(5), systemd.socket(5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from constructs_lib.host.cloud_config import CloudConfig, DropIn
+from constructs_lib.identity.certificate_authority import is_authority, load_certificate
+
+if TYPE_CHECKING:
+    from constructs_lib.host.cloud_config import Updates
+
+CA_FILE: Final = "/etc/docker/ca.pem"
+SERVER_CERTIFICATE_FILE: Final = "/etc/docker/server.pem"
+SERVER_KEY_FILE: Final = "/etc/docker/server-key.pem"
+TLS_OPTIONS_FILE: Final = "/etc/docker/tls.env"
+"""Sets DOCKER_OPTS; `scripts/open-docker-api.sh` writes it."""
+
+SOCKET_UNIT: Final = "docker-tls-tcp.socket"
+DROP_IN: Final = "10-tls-verify.conf"
+DROP_IN_FILE: Final = f"/etc/systemd/system/docker.service.d/{DROP_IN}"
+
+DEFAULT_DOCKER_PORT: Final = 2376
+DEFAULT_SSH_PORT: Final = 22
+_HIGHEST_PORT: Final = 65535
+
+_SOCKET: Final = f"""\
+[Unit]
+Description=Docker API over mutual TLS
+# Closed unless everything that TLS needs is there.
+ConditionFileNotEmpty={CA_FILE}
+ConditionPathExists={SERVER_CERTIFICATE_FILE}
+ConditionPathExists={SERVER_KEY_FILE}
+ConditionPathExists={DROP_IN_FILE}
+ConditionFileNotEmpty={TLS_OPTIONS_FILE}
+
+[Socket]
+ListenStream={{port}}
+BindIPv6Only=both
+Service=docker.service
+
+[Install]
+WantedBy=sockets.target
+"""
+
+# `$$` is one `$` for the shell; a single one would be filled in by systemd.
+_DROP_IN: Final = f"""\
+[Service]
+EnvironmentFile=-{TLS_OPTIONS_FILE}
+# Fail closed: no API without client certificates on the open port.
+ExecStartPre=/bin/sh -c '\\
+  systemctl --quiet is-active {SOCKET_UNIT} || exit 0; \\
+  case " $$DOCKER_OPTS " in *" --tlsverify "*) exit 0;; esac; \\
+  echo "{SOCKET_UNIT} is open, but DOCKER_OPTS lacks --tlsverify" >&2; exit 1'
+"""
+
+_SSH_PORT: Final = """\
+[Socket]
+ListenStream=
+ListenStream={port}
+"""
+
+
+def docker_host_cloud_config(
+    *,
+    ca_certificate: str,
+    docker_port: int = DEFAULT_DOCKER_PORT,
+    ssh_port: int = DEFAULT_SSH_PORT,
+    updates: Updates | None = None,
+) -> CloudConfig:
+    """Describe the machine.
+
+    Args:
+        ca_certificate: PEM of the CA that signs the server and its clients.
+        docker_port: TCP port of the Docker API, 1 to 65535.
+        ssh_port: TCP port of sshd, 1 to 65535, another one.
+        updates: When the machine may reboot to finish an update; Flatcar's default where unset.
+
+    Returns:
+        The configuration, open for more files and units.
+
+    Raises:
+        ValueError: A port is out of range, both are the same, or the certificate is not exactly
+            one CA's.
+    """
+    for name, port in (("docker_port", docker_port), ("ssh_port", ssh_port)):
+        if not 1 <= port <= _HIGHEST_PORT:
+            raise ValueError(f"docker host: {name}: must be in 1..{_HIGHEST_PORT}, got {port}")
+    if docker_port == ssh_port:
+        raise ValueError(
+            f"docker host: docker_port and ssh_port: must differ, got {docker_port} for both"
+        )
+    config = CloudConfig()
+    config.add_file(CA_FILE, _checked(ca_certificate))
+    # Not enabled here: the script does that when TLS is proved, and undoes it when it is not;
+    # user data is applied at every boot and would enable it again.
+    config.add_unit(SOCKET_UNIT, content=_SOCKET.format(port=docker_port))
+    # Enabled, not just activated by its socket: else containers wait for a first request
+    # after a reboot.
+    config.add_unit(
+        "docker.service", enable=True, drop_ins=[DropIn(name=DROP_IN, content=_DROP_IN)]
+    )
+    if ssh_port != DEFAULT_SSH_PORT:
+        config.add_unit(
+            "sshd.socket",
+            # The first boot has opened port 22 by then. Connections outlive the restart.
+            command="restart",
+            drop_ins=[DropIn(name="10-port.conf", content=_SSH_PORT.format(port=ssh_port))],
+        )
+    if updates is not None:
+        config.set_update(
+            reboot_strategy=updates.reboot_strategy,
+            window_start=updates.window_start,
+            window_length=updates.window_length,
+        )
+    return config
+
+
+def _checked(pem: str) -> str:
+    try:
+        authority = is_authority(load_certificate(pem.encode()))
+    except ValueError as error:
+        raise ValueError(f"docker host: ca_certificate: {error}") from error
+    if not authority:
+        raise ValueError(
+            "docker host: ca_certificate: must be a certificate authority's, got an end certificate"
+        )
+    return pem

@@ -1,0 +1,1 @@
+"""An environment: its settings file, its folders, its services."""

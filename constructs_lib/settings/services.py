@@ -1,0 +1,46 @@
+"""The services of an environment: its Compose files, with its variables, on its machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from constructs_lib.compose.reader import delivered_value, load_project
+
+if TYPE_CHECKING:
+    from constructs_lib.compose.model import ComposeProject
+    from constructs_lib.settings.environment import Environment
+    from constructs_lib.settings.settings import Settings
+
+
+def load_services(environment: Environment, settings: Settings) -> ComposeProject:
+    """Read and check the services of an environment.
+
+    Raises:
+        ComposeError: They cannot be used; with every problem.
+    """
+    aws = settings.aws
+    guarded = {aws.ssh.port, aws.docker_api.port}
+    return load_project(
+        settings.services,
+        name=settings.project,
+        variables=service_variables(environment, settings),
+        open_tcp_ports=aws.open_tcp_ports - guarded,
+    )
+
+
+def service_variables(environment: Environment, settings: Settings) -> dict[str, str]:
+    """Give what the Compose files may use as `${NAME}`, beside what Compose itself knows."""
+    return {"ENVIRONMENT": environment.name, **settings.variables}
+
+
+def content_of(variable: str, environment: Environment, settings: Settings) -> str:
+    """Give the value of a variable that is the content of a secret or config.
+
+    Raises:
+        KeyError: It is not set, which `load_services` tells in clear words.
+    """
+    return delivered_value(
+        variable,
+        folder=settings.services[0].parent,
+        variables=service_variables(environment, settings),
+    )

@@ -1,0 +1,1 @@
+"""What makes synthesis fast; nothing of it changes what is synthesized."""

@@ -1,0 +1,1 @@
+"""Where a state is kept, and steps that are resources of Terraform's own."""

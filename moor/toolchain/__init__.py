@@ -1,0 +1,1 @@
+"""Terraform, cdktf, and what is run around them."""

@@ -1,0 +1,452 @@
+# ruff: noqa: ANN401  # moto's backends, instances and addresses have no usable types
+"""The emulated EC2: moto, with machines behind its instances.
+
+moto keeps the books; the methods wrapped here let its instances be containers and its security
+groups and Elastic IPs be gates. State is in memory: a new emulator knows nothing of an old
+one's resources, and its `generation` says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import uuid
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox.addresses import AddressBook, AddressPool
+from sandbox.api.firewall import IngressRule, open_ports
+from sandbox.api.turn import Turn
+from sandbox.engine.engine import connect
+from sandbox.errors import ENGINE_ERRORS, SandboxError
+from sandbox.machines.gate import Gates, Target
+from sandbox.machines.machine import Machines, MachineSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sandbox.parameters import Parameters
+
+_UNREACHABLE: Final = IPv4Network("198.51.100.0/24")
+"""Where automatic public addresses come from: nothing answers there, as only Elastic IPs are
+led to machines (Source: RFC 5737, addresses for documentation)."""
+
+_RUNNING: Final = "running"
+_STOPPED: Final = "stopped"
+_TERMINATED: Final = "terminated"
+
+_CHANGES_GATES: Final = (
+    "associate_address",
+    "authorize_security_group_ingress",
+    "delete_security_group",
+    "disassociate_address",
+    "modify_instance_attribute",
+    "modify_instance_security_groups",
+    "modify_network_interface_attribute",
+    "modify_security_group_rules",
+    "release_address",
+    "revoke_security_group_ingress",
+)
+"""Methods of moto's EC2 backend after which other ports may be open."""
+
+
+class Emulator:
+    """Machines and gates behind moto's EC2.
+
+    Args:
+        parameters: What the sandbox was started with.
+        log: Takes one line.
+
+    Attributes:
+        generation: Tells this emulator's resources from those of any other.
+        turn: To be had by whoever calls moto, or `reconcile`. Instances boot side by side.
+    """
+
+    def __init__(self, parameters: Parameters, log: Callable[[str], None]) -> None:
+        self.generation = uuid.uuid4().hex
+        self._log = log
+        self._client = connect(parameters.engine)
+        self._parameters = parameters
+        # Gateway and registry have their addresses already.
+        self._book = AddressBook(
+            AddressPool(parameters.subnet, setting="sandbox.subnet", kept=2),
+        )
+        self._public = AddressPool(parameters.addresses, setting="sandbox.addresses", kept=1)
+        self._machines = Machines(
+            self._client,
+            owner=parameters.owner,
+            image=parameters.machine_image,
+            network=parameters.network,
+            subnet=parameters.subnet,
+            registry_port=parameters.registry_port,
+        )
+        self._gates = Gates(
+            self._client,
+            owner=parameters.owner,
+            image=parameters.machine_image,
+            network=parameters.network,
+            book=self._book,
+            log=log,
+        )
+        self._addresses: dict[str, IPv4Address] = {}
+        self._notes: set[str] = set()
+        self.turn = Turn()
+        self._originals: dict[str, Callable[..., Any]] = {}
+
+    def install(self) -> None:
+        """Put the machines behind moto. moto must have been told its images before."""
+        from moto.ec2.models import EC2Backend  # noqa: PLC0415  # reads the environment
+        from moto.ec2.models import elastic_ip_addresses as eips  # noqa: PLC0415
+        from moto.ec2.models import elastic_network_interfaces as enis  # noqa: PLC0415
+        from moto.ec2.responses.general import General  # noqa: PLC0415
+
+        setattr(eips, "random_ip", self._next_public_address)  # noqa: B010  # not exported
+        setattr(enis, "random_public_ip", self._next_unreachable_address)  # noqa: B010
+        replacements: dict[str, Callable[..., Any]] = {
+            "run_instances": self._run_instances,
+            "start_instances": self._start_instances,
+            "stop_instances": self._stop_instances,
+            "reboot_instances": self._reboot_instances,
+            "terminate_instances": self._terminate_instances,
+            "allocate_address": self._allocate_address,
+        }
+        replacements |= dict.fromkeys(_CHANGES_GATES, self._change_gates)
+        for name, replacement in replacements.items():
+            original = getattr(EC2Backend, name)
+            self._originals[name] = original
+            setattr(EC2Backend, name, _wrapped(name, original, replacement))
+        setattr(General, "get_console_output", self._get_console_output)  # noqa: B010
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is running, for `/moor-sandbox`."""
+        return {
+            "generation": self.generation,
+            "environment": self._parameters.environment,
+            "project": self._parameters.project,
+            "instances": [self._describe(instance) for instance in self._instances()],
+        }
+
+    def reconcile(self) -> dict[str, Any]:
+        """Make the books agree with the engine.
+
+        An instance whose container vanished becomes terminated, so that Terraform makes it
+        again; one whose machine is down is started.
+
+        Returns:
+            What `describe` returns, with `changes`, one line each, and `registry`: whether the
+            registry runs.
+        """
+        changes: list[str] = []
+        states = self._machines.states()
+        for instance in self._instances():
+            if instance.state not in {_RUNNING, _STOPPED}:
+                continue
+            state = states.get(self._machines.name(instance.id))
+            if state is None:
+                self._originals["terminate_instances"](instance.ec2_backend, [instance.id])
+                self._forget(instance)
+                changes.append(f"{instance.id}: its machine is gone; it counts as terminated")
+            elif instance.state == _RUNNING and state != _RUNNING:
+                self._machines.start(instance.id)
+                changes.append(f"{instance.id}: its machine was down; started")
+        running = frozenset(name for name, state in states.items() if state == _RUNNING)
+        self._gates.forget_missing(running)
+        self._arrange()
+        registry = self._parameters.owner.name("registry")
+        return self.describe() | {"changes": changes, "registry": registry in running}
+
+    # The methods below stand in for methods of moto's backend. Each gets the original, the
+    # backend, and the call's own arguments.
+
+    @property
+    def _get_console_output(self) -> Callable[[Any], Any]:
+        machines = self._machines
+
+        def get_console_output(response: Any) -> Any:
+            from moto.core.responses import ActionResult  # noqa: PLC0415
+            from moto.core.types import Base64EncodedString  # noqa: PLC0415
+            from moto.core.utils import utcnow  # noqa: PLC0415
+
+            instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))  # noqa: SLF001
+            text = machines.console(instance.id, lines=500)
+            return ActionResult(
+                {
+                    "InstanceId": instance.id,
+                    "Timestamp": utcnow(),
+                    "Output": Base64EncodedString.from_raw_string(text),
+                }
+            )
+
+        return get_console_output
+
+    def _run_instances(
+        self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        key_name = kwargs.get("key_name")
+        if key_name and key_name not in backend.key_pairs:
+            raise _api_error("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
+        reservation = original(backend, *args, **kwargs)
+        try:
+            for instance in reservation.instances:
+                self._boot(backend, instance)
+        except (SandboxError, *ENGINE_ERRORS):
+            for instance in reservation.instances:
+                self._originals["terminate_instances"](backend, [instance.id])
+                self._forget(instance)
+            backend.reservations.pop(reservation.id, None)
+            with self.turn.aside():
+                for instance in reservation.instances:
+                    self._machines.remove(instance.id)
+            raise
+        return reservation
+
+    def _boot(self, backend: Any, instance: Any) -> None:
+        address = self._book.take()
+        self._addresses[instance.id] = address
+        keys: tuple[str, ...] = ()
+        if instance.key_name:
+            keys = (_text(backend.key_pairs[instance.key_name].material_public),)
+        self._log(f"{instance.id}: booting at {address}")
+        spec = MachineSpec(
+            instance=instance.id,
+            address=address,
+            user_data=_user_data(instance),
+            authorized_keys=keys,
+        )
+        with self.turn.aside():
+            self._machines.boot(spec)
+        self._log(f"{instance.id}: up")
+        # The private address that the API tells is the one that other machines can use.
+        interface = instance.nics[0]
+        interface.private_ip_address = str(address)
+        for item in interface.private_ip_addresses:
+            if item.get("Primary"):
+                item["PrivateIpAddress"] = str(address)
+
+    def _start_instances(
+        self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
+    ) -> Any:
+        for instance_id in instance_ids:
+            if backend.get_instance(instance_id).state == _STOPPED:
+                with self.turn.aside():
+                    self._machines.start(instance_id)
+        result = original(backend, instance_ids)
+        for eip in backend.addresses:
+            # moto gives a started instance an address of its own; AWS lets it keep this one.
+            if eip.eni is not None and _instance_of(eip) is not None:
+                eip.eni.public_ip = eip.public_ip
+        self._arrange()
+        return result
+
+    def _stop_instances(
+        self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
+    ) -> Any:
+        result = original(backend, instance_ids)
+        self._arrange()
+        with self.turn.aside():
+            for instance_id in instance_ids:
+                self._machines.stop(instance_id)
+        return result
+
+    def _reboot_instances(
+        self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
+    ) -> Any:
+        result = original(backend, instance_ids)
+        with self.turn.aside():
+            for instance_id in instance_ids:
+                self._machines.reboot(instance_id)
+        return result
+
+    def _terminate_instances(
+        self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
+    ) -> Any:
+        result = original(backend, instance_ids)
+        for instance, _ in result:
+            self._release(instance)
+        self._arrange()
+        for instance, _ in result:
+            with self.turn.aside():
+                self._machines.remove(instance.id)
+            self._forget(instance)
+        return result
+
+    def _allocate_address(
+        self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        wanted = kwargs.get("address")
+        if wanted and IPv4Address(wanted) not in self._parameters.addresses:
+            raise _api_error(
+                "InvalidAddress.NotFound",
+                f"Address '{wanted}' is not one of {self._parameters.addresses}",
+            )
+        return original(backend, *args, **kwargs)
+
+    def _change_gates(
+        self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        result = original(backend, *args, **kwargs)
+        self._align_groups(original.__name__, backend, args, kwargs)
+        try:
+            self._arrange()
+        except (SandboxError, *ENGINE_ERRORS):
+            # The call fails, so it must not have happened: what it opened is closed again.
+            self._take_back(original.__name__, backend, result)
+            raise
+        return result
+
+    def _take_back(self, name: str, backend: Any, result: Any) -> None:
+        if name == "associate_address":
+            self._originals["disassociate_address"](backend, address=result.public_ip)
+        elif name == "authorize_security_group_ingress":
+            added, group = result
+            ids = {rule.id for rule in added}
+            group.ingress_rules = [r for r in group.ingress_rules if r.id not in ids]
+        else:
+            return
+        self._arrange()
+
+    @staticmethod
+    def _align_groups(
+        name: str, backend: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Keep an instance's groups and its first interface's the same, as AWS does."""
+        if name == "modify_instance_security_groups":
+            instance_id = args[0] if args else kwargs["instance_id"]
+            instance = backend.get_instance(instance_id)
+            instance.nics[0]._group_set = list(instance.security_groups)  # noqa: SLF001
+        elif name == "modify_network_interface_attribute":
+            eni_id = args[0] if args else kwargs["eni_id"]
+            interface = backend.get_network_interface(eni_id)
+            if interface.instance is not None and interface.device_index == 0:
+                interface.instance.security_groups = list(interface._group_set)  # noqa: SLF001
+
+    def _release(self, instance: Any) -> None:
+        """Take a terminated instance's Elastic IP away, as AWS does."""
+        backend = instance.ec2_backend
+        for eip in backend.addresses:
+            if _instance_of(eip) is instance:
+                self._originals["disassociate_address"](backend, address=eip.public_ip)
+
+    def _forget(self, instance: Any) -> None:
+        self._release(instance)
+        address = self._addresses.pop(instance.id, None)
+        if address is not None:
+            self._book.give_back(address)
+
+    def _arrange(self) -> None:
+        """Open what the groups of running instances with an Elastic IP open, and no more."""
+        wanted: dict[IPv4Address, Target] = {}
+        for backend in _backends():
+            for eip in backend.addresses:
+                instance = _instance_of(eip)
+                if instance is None or instance.state != _RUNNING:
+                    continue
+                address = self._addresses.get(instance.id)
+                if address is None:
+                    continue
+                opened = open_ports(_rules(instance))
+                for note in opened.notes:
+                    if (line := f"{instance.id}: {note}") not in self._notes:
+                        self._notes.add(line)
+                        self._log(line)
+                if opened.ports:
+                    wanted[IPv4Address(eip.public_ip)] = Target(
+                        machine=address, ports=opened.ports, instance=instance.id
+                    )
+        self._gates.arrange(wanted)
+
+    def _next_public_address(self) -> str:
+        used = {IPv4Address(eip.public_ip) for backend in _backends() for eip in backend.addresses}
+        return str(self._public.lowest_free(used))
+
+    def _next_unreachable_address(self) -> str:
+        used = {
+            IPv4Address(nic.public_ip)
+            for instance in self._instances()
+            for nic in instance.nics.values()
+            if nic.public_ip
+        }
+        return str(next(a for a in _UNREACHABLE.hosts() if a not in used))
+
+    def _instances(self) -> list[Any]:
+        return [
+            instance
+            for backend in _backends()
+            for reservation in list(backend.reservations.values())
+            for instance in reservation.instances
+        ]
+
+    def _describe(self, instance: Any) -> dict[str, Any]:
+        eips = [e.public_ip for e in instance.ec2_backend.addresses if _instance_of(e) is instance]
+        ports: set[int] = set()
+        for public in eips:
+            ports |= self._gates.open_ports(IPv4Address(public))
+        private = self._addresses.get(instance.id)
+        return {
+            "id": instance.id,
+            "state": instance.state,
+            "address": eips[0] if eips else None,
+            "private_address": str(private) if private else None,
+            "container": self._machines.name(instance.id),
+            "ports": sorted(ports),
+        }
+
+
+def _wrapped(
+    name: str, original: Callable[..., Any], replacement: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Return a method that calls the replacement and turns its errors into EC2's own."""
+
+    @functools.wraps(original)
+    def method(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return replacement(original, backend, *args, **kwargs)
+        except SandboxError as error:
+            # Not a code that the AWS libraries try again.
+            raise _api_error("MoorSandboxFailure", str(error)) from error
+        except ENGINE_ERRORS as error:
+            raise _api_error(
+                "MoorSandboxFailure", f"docker engine: {name} must succeed, got {error}"
+            ) from error
+
+    return method
+
+
+def _api_error(code: str, message: str) -> Exception:
+    from moto.ec2.exceptions import EC2ClientError  # noqa: PLC0415  # reads the environment
+
+    error: Exception = EC2ClientError(code, message)
+    return error
+
+
+def _backends() -> Iterator[Any]:
+    from moto.ec2.models import ec2_backends  # noqa: PLC0415  # reads the environment
+
+    for account in list(ec2_backends.values()):
+        yield from list(account.values())
+
+
+def _instance_of(eip: Any) -> Any | None:
+    if eip.instance is not None:
+        return eip.instance
+    return eip.eni.instance if eip.eni is not None else None
+
+
+def _rules(instance: Any) -> Iterator[IngressRule]:
+    for group in instance.security_groups:
+        for rule in group.ingress_rules:
+            yield IngressRule(
+                protocol=str(rule.ip_protocol),
+                from_port=rule.from_port,
+                to_port=rule.to_port,
+                cidr=rule.cidr_ipv4 or "",
+            )
+
+
+def _user_data(instance: Any) -> bytes:
+    """Return user data as bytes; gzip is not text, so moto's own decoding will not do."""
+    return base64.b64decode(str(instance.user_data)) if instance.user_data else b""
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,211 @@
+"""The emulator's process: the AWS API on a loopback port.
+
+moto serves EC2, STS, IAM and S3 on the one port. Beside them stand two addresses of the
+sandbox's own: `GET /moor-sandbox` tells what runs, and `POST /moor-sandbox/reconcile` makes
+the books agree with the engine first.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from sandbox.api.emulator import Emulator
+from sandbox.errors import ENGINE_ERRORS, SandboxError
+from sandbox.parameters import HOST, Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
+
+ROUTE: Final = "/moor-sandbox"
+RECONCILE: Final = f"{ROUTE}/reconcile"
+
+FLATCAR_OWNER: Final = "075585003325"
+FLATCAR_NAME: Final = "Flatcar-stable-4459.2.1-hvm"
+
+_AMIS: Final = {
+    "x86_64": "ami-0f1a7ca4f1a7ca001",
+    "arm64": "ami-0f1a7ca4f1a7ca002",
+}
+
+
+def amis() -> list[dict[str, object]]:
+    """Return the machine images that the emulated API knows, in moto's form."""
+    return [
+        {
+            "ami_id": ami,
+            "name": FLATCAR_NAME,
+            "description": f"Flatcar Container Linux stable ({architecture}), emulated",
+            "owner_id": FLATCAR_OWNER,
+            "public": True,
+            "virtualization_type": "hvm",
+            "architecture": architecture,
+            "state": "available",
+            "creation_date": "2025-11-12T00:00:00.000Z",
+            "platform": None,
+            "image_type": "machine",
+            "hypervisor": "xen",
+            "root_device_name": "/dev/xvda",
+            "root_device_type": "ebs",
+            "sriov": "simple",
+        }
+        for architecture, ami in _AMIS.items()
+    ]
+
+
+def serve(directory: Path) -> int:
+    """Serve until told to stop.
+
+    Args:
+        directory: Holds `parameters.json`; moto's images are written beside it.
+
+    Returns:
+        The exit status.
+    """
+    parameters = Parameters.read(directory / "parameters.json")
+    if parameters is None:
+        _log(f"{directory / 'parameters.json'}: must be readable; start the sandbox with make up")
+        return 1
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, parameters.api_port))
+    except OSError as error:
+        _log(f"sandbox.api_port: must be free on {HOST}, got {parameters.api_port} ({error})")
+        return 1
+    listener.listen(128)
+    images = directory / "amis.json"
+    images.write_text(json.dumps(amis()))
+    # moto reads these when it is imported, which is therefore late.
+    os.environ |= {
+        "MOTO_AMIS_PATH": str(images),
+        "MOTO_ENABLE_AMI_VALIDATION": "true",
+        "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "true",
+        "MOTO_DISABLE_GLOBAL_CORS": "true",
+        "MOTO_PORT": str(parameters.api_port),
+    }
+    emulator = Emulator(parameters, _log)
+    emulator.install()
+    _serve(listener, emulator)
+    return 0
+
+
+def _serve(listener: socket.socket, emulator: Emulator) -> None:
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415  # reads the environment
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    # A line for each request would fill the log; errors reach the caller.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    host, port = listener.getsockname()
+    server = make_server(
+        host,
+        port,
+        Application(emulator, DomainDispatcherApplication(create_backend_app), _log),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+        fd=listener.fileno(),
+    )
+
+    def stop(_number: int, _frame: object) -> None:
+        threading.Thread(target=server.shutdown).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    _log(f"serving on http://{host}:{port}, generation {emulator.generation}")
+    server.serve_forever()
+    _log("stopped")
+
+
+class Application:
+    """The WSGI application: the sandbox's own addresses, and moto for the rest.
+
+    Args:
+        emulator: What runs.
+        moto: moto's application.
+        log: Takes one line.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        moto: Callable[..., Iterable[bytes]],
+        log: Callable[[str], None],
+    ) -> None:
+        self._emulator = emulator
+        self._moto = moto
+        self._log = log
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ.get("PATH_INFO", "")
+        method = environ.get("REQUEST_METHOD", "")
+        if "HTTP_ORIGIN" in environ:
+            # Only browsers say Origin. A web page must not drive an API without a password.
+            return _answer(start_response, "403 Forbidden", {"error": "not for browsers"})
+        if path.startswith("/moto-api"):
+            # Would forget all resources while their machines run on.
+            return _answer(start_response, "404 Not Found", {"error": "not offered here"})
+        if path == ROUTE and method == "GET":
+            # Needs no turn, as it changes nothing: it tells what runs while something boots.
+            return _answer(start_response, "200 OK", self._emulator.describe())
+        # Read before the turn, so that a slow caller holds nobody up.
+        body = _body(environ)
+        if (again := _again(environ, body)) is not None:
+            self._log(again)
+        with self._emulator.turn:
+            if path == RECONCILE and method == "POST":
+                try:
+                    return _answer(start_response, "200 OK", self._emulator.reconcile())
+                except (SandboxError, *ENGINE_ERRORS) as error:
+                    return _answer(start_response, "503 Unavailable", {"error": str(error)})
+            return self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    stream: InputStream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        return stream.read()  # in chunks, their whole length is told nowhere
+    return stream.read(int(environ.get("CONTENT_LENGTH") or 0))
+
+
+def _again(environ: WSGIEnvironment, body: bytes) -> str | None:
+    """Return a line where the caller asks again for what it got no good answer to.
+
+    The AWS libraries do so by themselves after a server error or a broken connection, and say
+    the number of the attempt. Whatever the first one made is there twice then, or in the way.
+    """
+    sent = environ.get("HTTP_AMZ_SDK_REQUEST", "")
+    attempt = next((p for p in sent.split("; ") if p.startswith("attempt=")), "attempt=1")
+    if attempt == "attempt=1":
+        return None
+    fields = dict(parse_qsl(body.decode(errors="replace")))
+    action = fields.get("Action") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+    return f"{action}: asked again ({attempt})"
+
+
+def _answer(start_response: StartResponse, status: str, data: dict[str, Any]) -> list[bytes]:
+    body = json.dumps(data).encode()
+    start_response(
+        status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
+    return [body]
+
+
+def _log(line: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    print(f"{stamp}Z {line}", file=sys.stderr, flush=True)  # noqa: T201  # the log file

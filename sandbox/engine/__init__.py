@@ -1,0 +1,1 @@
+"""The engine beneath the sandbox."""

@@ -1,0 +1,1 @@
+"""What boots in the sandbox: machines, their gates, their registry."""

@@ -1,0 +1,1 @@
+"""What the machines are built from; `user_data` also runs on them."""

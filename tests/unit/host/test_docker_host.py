@@ -1,0 +1,267 @@
+"""User data of the Docker host: what it brings, and that its socket fails closed."""
+
+from __future__ import annotations
+
+import configparser
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constructs_lib.host.docker_host import docker_host_cloud_config
+from constructs_lib.identity.certificate_authority import CertificateAuthority
+from constructs_lib.settings.settings import UpdateSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AUTHORITY = CertificateAuthority.create("Moor", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+CA = AUTHORITY.certificate_pem.decode()
+
+
+def loaded(**arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - keywords of the function under test
+    text = docker_host_cloud_config(ca_certificate=CA, **arguments).render()
+    data = yaml.safe_load(text)
+    assert isinstance(data, dict)
+    return data
+
+
+def unit(data: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = (u for u in data["coreos"]["units"] if u["name"] == name)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_ca_is_the_only_file() -> None:
+    assert loaded()["write_files"] == [
+        {"path": "/etc/docker/ca.pem", "permissions": "0644", "owner": "root", "content": CA}
+    ]
+
+
+def test_the_socket_fails_closed() -> None:
+    socket = unit(loaded(docker_port=12376), "docker-tls-tcp.socket")
+    # Not enabled and not started: the script does both when TLS is proved.
+    assert set(socket) == {"name", "content"}
+    assert (
+        socket["content"]
+        == """\
+[Unit]
+Description=Docker API over mutual TLS
+# Closed unless everything that TLS needs is there.
+ConditionFileNotEmpty=/etc/docker/ca.pem
+ConditionPathExists=/etc/docker/server.pem
+ConditionPathExists=/etc/docker/server-key.pem
+ConditionPathExists=/etc/systemd/system/docker.service.d/10-tls-verify.conf
+ConditionFileNotEmpty=/etc/docker/tls.env
+
+[Socket]
+ListenStream=12376
+BindIPv6Only=both
+Service=docker.service
+
+[Install]
+WantedBy=sockets.target
+"""
+    )
+
+
+def test_the_condition_names_the_drop_in_that_is_written() -> None:
+    data = loaded()
+    docker = unit(data, "docker.service")
+    (drop_in,) = docker["drop_ins"]
+    path = f"/etc/systemd/system/docker.service.d/{drop_in['name']}"
+    assert f"ConditionPathExists={path}\n" in unit(data, "docker-tls-tcp.socket")["content"]
+
+
+def test_docker_is_enabled_and_guarded() -> None:
+    docker = unit(loaded(), "docker.service")
+    assert docker["enable"] is True
+    # The unit itself is the system's, and no option here adds a listener.
+    assert set(docker) == {"name", "enable", "drop_ins"}
+    (drop_in,) = docker["drop_ins"]
+    assert drop_in["name"] == "10-tls-verify.conf"
+    assert "EnvironmentFile=-/etc/docker/tls.env\n" in drop_in["content"]
+    assert "-H" not in drop_in["content"].split()
+    assert "ExecStart=" not in drop_in["content"]
+
+
+GUARD_CASES = [
+    # Is the socket open? What DOCKER_OPTS says; may dockerd start?
+    (False, None, True),
+    (False, "--tlsverify", True),
+    (True, "--tlsverify --tlscacert=/etc/docker/ca.pem", True),
+    (True, "--bip=10.0.0.1/24 --tlsverify", True),
+    (True, None, False),
+    (True, "", False),
+    (True, "--tls", False),
+    (True, "--tlsverify=false", False),
+    (True, "--no-tlsverify", False),
+]
+
+
+@pytest.mark.parametrize(("is_open", "options", "starts"), GUARD_CASES)
+def test_the_guard_of_docker_service(
+    tmp_path: Path, *, is_open: bool, options: str | None, starts: bool
+) -> None:
+    (drop_in,) = unit(loaded(), "docker.service")["drop_ins"]
+    # What systemd does to the line: it joins it, takes the quotes off and halves `$$`.
+    line = drop_in["content"].replace("\\\n", " ").split("ExecStartPre=/bin/sh -c '")[1]
+    program = line.rstrip().removesuffix("'").replace("$$", "$")
+    assert "'" not in program
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        "#!/bin/sh\n"
+        '[ "$*" = "--quiet is-active docker-tls-tcp.socket" ] || exit 99\n'
+        f"exit {0 if is_open else 3}\n"
+    )
+    systemctl.chmod(0o755)
+    environment = {"PATH": str(tmp_path)}
+    if options is not None:
+        environment["DOCKER_OPTS"] = options
+    done = subprocess.run(
+        ["/bin/sh", "-c", program], env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == (0 if starts else 1)
+    assert done.stderr == (
+        "" if starts else "docker-tls-tcp.socket is open, but DOCKER_OPTS lacks --tlsverify\n"
+    )
+
+
+def test_port_22_needs_no_drop_in() -> None:
+    names = [u["name"] for u in loaded(ssh_port=22)["coreos"]["units"]]
+    assert names == ["docker-tls-tcp.socket", "docker.service"]
+
+
+def test_another_ssh_port_replaces_port_22() -> None:
+    assert unit(loaded(ssh_port=2222), "sshd.socket") == {
+        "name": "sshd.socket",
+        "command": "restart",
+        "drop_ins": [
+            {"name": "10-port.conf", "content": "[Socket]\nListenStream=\nListenStream=2222\n"}
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class OwnUpdates:
+    """What has the settings' form is good enough."""
+
+    reboot_strategy: str
+    window_start: str | None = None
+    window_length: str | None = None
+
+
+@pytest.mark.parametrize(
+    ("updates", "content"),
+    [
+        (UpdateSettings(), "REBOOT_STRATEGY=reboot\n"),
+        (OwnUpdates(reboot_strategy="off"), "REBOOT_STRATEGY=off\n"),
+        (
+            UpdateSettings(
+                reboot_strategy="etcd-lock", window_start="Sun 04:00", window_length="2h"
+            ),
+            (
+                "REBOOT_STRATEGY=etcd-lock\n"
+                'LOCKSMITHD_REBOOT_WINDOW_START="Sun 04:00"\n'
+                'LOCKSMITHD_REBOOT_WINDOW_LENGTH="2h"\n'
+            ),
+        ),
+    ],
+)
+def test_the_update_strategy(updates: UpdateSettings | OwnUpdates, content: str) -> None:
+    files = {f["path"]: f["content"] for f in loaded(updates=updates)["write_files"]}
+    assert files["/etc/flatcar/update.conf"] == content
+
+
+@given(st.integers(1, 65535), st.integers(1, 65535))
+def test_any_two_ports(docker_port: int, ssh_port: int) -> None:
+    if docker_port == ssh_port:
+        return
+    data = loaded(docker_port=docker_port, ssh_port=ssh_port)
+    parser = configparser.ConfigParser(strict=False)
+    parser.read_string(unit(data, "docker-tls-tcp.socket")["content"])
+    assert parser["Socket"]["ListenStream"] == str(docker_port)
+
+
+def test_it_leaves_room_for_more() -> None:
+    text = docker_host_cloud_config(
+        ca_certificate=CA,
+        docker_port=65534,
+        ssh_port=65535,
+        updates=UpdateSettings(window_start="Sun 04:00", window_length="1h30m"),
+    ).render()
+    assert len(text) < 4096
+    assert "PRIVATE KEY" not in text
+    assert "drop-ins" not in text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    config = docker_host_cloud_config(ca_certificate=CA, ssh_port=2222)
+    (tmp_path / "docker.service").write_text("[Service]\nExecStart=/bin/true $DOCKER_OPTS\n")
+    (tmp_path / "sshd@.service").write_text("[Service]\nExecStart=/bin/true\n")
+    (tmp_path / "sshd.socket").write_text("[Socket]\nListenStream=22\nAccept=yes\n")
+    for one in config.units:
+        if one.content:
+            (tmp_path / one.name).write_text(one.content)
+        for drop_in in one.drop_ins:
+            folder = tmp_path / f"{one.name}.d"
+            folder.mkdir()
+            (folder / drop_in.name).write_text(drop_in.content)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *(str(tmp_path / u.name) for u in config.units)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": "/usr/bin:/bin"},
+    )
+    assert [line for line in done.stderr.splitlines() if str(tmp_path) in line] == []
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("field", ["docker_port", "ssh_port"])
+@pytest.mark.parametrize("port", [0, -1, 65536, 70000])
+def test_fails_when_a_port_is_out_of_range(field: str, port: int) -> None:
+    with pytest.raises(ValueError, match="port") as error:
+        loaded(**{field: port})
+    assert str(error.value) == f"docker host: {field}: must be in 1..65535, got {port}"
+
+
+def test_fails_when_both_ports_are_the_same() -> None:
+    with pytest.raises(ValueError, match="differ") as error:
+        loaded(docker_port=2222, ssh_port=2222)
+    assert str(error.value) == (
+        "docker host: docker_port and ssh_port: must differ, got 2222 for both"
+    )
+
+
+def test_fails_when_the_certificate_is_none() -> None:
+    with pytest.raises(ValueError, match="ca_certificate") as error:
+        docker_host_cloud_config(ca_certificate="nonsense")
+    assert str(error.value) == (
+        "docker host: ca_certificate: certificate: must be one certificate in PEM, "
+        "got something else"
+    )
+
+
+def test_fails_when_the_certificate_is_not_an_authoritys() -> None:
+    leaf = AUTHORITY.issue_client("moor").certificate_pem.decode()
+    with pytest.raises(ValueError, match="authority") as error:
+        docker_host_cloud_config(ca_certificate=leaf)
+    assert str(error.value) == (
+        "docker host: ca_certificate: must be a certificate authority's, got an end certificate"
+    )
+
+
+def test_fails_when_a_private_key_came_along() -> None:
+    both = CA + AUTHORITY.private_key_pem.decode()
+    with pytest.raises(ValueError, match="must hold no private key"):
+        docker_host_cloud_config(ca_certificate=both)

@@ -1,0 +1,459 @@
+"""The certificate authority: the profile of its certificates, and real handshakes."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+from tls_server import HOST, over_tls, server_context, serving
+
+from constructs_lib.identity.certificate_authority import (
+    CertificateAuthority,
+    Issued,
+    is_signed_by,
+    load_certificate,
+    load_private_key,
+    parse_name,
+    same_public_key,
+    utc_now,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+
+
+def clock() -> datetime:
+    return NOW
+
+
+@pytest.fixture(scope="module")
+def authority() -> CertificateAuthority:
+    return CertificateAuthority.create("Moor test", clock=clock)
+
+
+@pytest.fixture(scope="module")
+def current() -> CertificateAuthority:
+    """A CA whose certificates are valid today, for handshakes."""
+    return CertificateAuthority.create("Moor test")
+
+
+def extensions(certificate: x509.Certificate) -> dict[type, tuple[bool, x509.ExtensionType]]:
+    return {type(e.value): (e.critical, e.value) for e in certificate.extensions}
+
+
+def usages(certificate: x509.Certificate) -> set[str]:
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+    )
+    return {name for name in names if getattr(usage, name)}
+
+
+# The profile
+
+
+def test_the_authoritys_certificate(authority: CertificateAuthority) -> None:
+    certificate = authority.certificate
+    found = extensions(certificate)
+    assert set(found) == {x509.BasicConstraints, x509.KeyUsage, x509.SubjectKeyIdentifier}
+    assert found[x509.BasicConstraints] == (True, x509.BasicConstraints(ca=True, path_length=0))
+    assert found[x509.KeyUsage][0] is True
+    assert usages(certificate) == {"key_cert_sign"}
+    assert certificate.not_valid_before_utc == NOW - timedelta(hours=1)
+    assert certificate.not_valid_after_utc == NOW - timedelta(hours=1) + timedelta(days=3650)
+    assert is_signed_by(certificate, certificate)
+    assert isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+
+
+def test_a_servers_certificate(authority: CertificateAuthority) -> None:
+    issued = authority.issue_server(["203.0.113.7", "Docker.Example.com", "2001:db8::1"])
+    certificate = issued.certificate
+    found = extensions(certificate)
+    assert set(found) == {
+        x509.BasicConstraints,
+        x509.KeyUsage,
+        x509.ExtendedKeyUsage,
+        x509.SubjectKeyIdentifier,
+        x509.AuthorityKeyIdentifier,
+        x509.SubjectAlternativeName,
+    }
+    assert found[x509.BasicConstraints] == (True, x509.BasicConstraints(ca=False, path_length=None))
+    assert usages(certificate) == {"digital_signature"}
+    assert found[x509.ExtendedKeyUsage][1] == x509.ExtendedKeyUsage(
+        [ExtendedKeyUsageOID.SERVER_AUTH]
+    )
+    assert found[x509.SubjectAlternativeName][1] == x509.SubjectAlternativeName(
+        [
+            x509.IPAddress(ipaddress.ip_address("203.0.113.7")),
+            x509.DNSName("docker.example.com"),
+            x509.IPAddress(ipaddress.ip_address("2001:db8::1")),
+        ]
+    )
+    identifier = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    assert found[x509.AuthorityKeyIdentifier][1] == (
+        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
+    )
+    assert certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "203.0.113.7"
+    assert certificate.not_valid_before_utc == NOW - timedelta(hours=1)
+    assert certificate.not_valid_after_utc == NOW - timedelta(hours=1) + timedelta(days=397)
+    assert is_signed_by(certificate, authority.certificate)
+
+
+def test_a_clients_certificate(authority: CertificateAuthority) -> None:
+    certificate = authority.issue_client("moor-sandbox").certificate
+    found = extensions(certificate)
+    assert x509.SubjectAlternativeName not in found
+    assert found[x509.ExtendedKeyUsage][1] == x509.ExtendedKeyUsage(
+        [ExtendedKeyUsageOID.CLIENT_AUTH]
+    )
+    assert usages(certificate) == {"digital_signature"}
+    assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == timedelta(days=397)
+
+
+def test_a_given_public_key_and_lifetime_are_used(authority: CertificateAuthority) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    lifetime = (NOW, NOW + timedelta(days=30))
+    issued = authority.issue_server(["10.0.0.1"], public_key=key.public_key(), lifetime=lifetime)
+    assert same_public_key(issued.certificate, key.public_key())
+    assert issued.private_key is None
+    assert issued.certificate.not_valid_before_utc == lifetime[0]
+    assert issued.certificate.not_valid_after_utc == lifetime[1]
+    with pytest.raises(ValueError, match="made here") as error:
+        _ = issued.private_key_pem
+    assert str(error.value) == "certificate: private key: must have been made here, got none"
+
+
+def test_no_certificate_outlives_the_authority(authority: CertificateAuthority) -> None:
+    late = authority.certificate.not_valid_after_utc - timedelta(days=10)
+    old = CertificateAuthority(
+        certificate=authority.certificate, private_key=authority.private_key, clock=lambda: late
+    )
+    certificate = old.issue_client("moor").certificate
+    assert certificate.not_valid_after_utc == authority.certificate.not_valid_after_utc
+
+
+def test_microseconds_and_the_first_hour_do_not_matter() -> None:
+    start = NOW + timedelta(microseconds=123)
+    authority = CertificateAuthority.create("Moor", clock=lambda: start)
+    certificate = authority.issue_client("moor").certificate
+    assert certificate.not_valid_before_utc == authority.certificate.not_valid_before_utc
+
+
+def test_secrets_do_not_show(authority: CertificateAuthority) -> None:
+    issued = authority.issue_client("moor")
+    for shown in (repr(authority), str(authority), repr(issued)):
+        assert "private_key" not in shown
+        assert "EllipticCurvePrivateKey" not in shown
+
+
+def test_load_gives_the_authority_back(authority: CertificateAuthority) -> None:
+    loaded = CertificateAuthority.load(
+        certificate=authority.certificate_pem, private_key=authority.private_key_pem, clock=clock
+    )
+    assert loaded.certificate == authority.certificate
+    assert is_signed_by(loaded.issue_client("moor").certificate, authority.certificate)
+
+
+# What is refused
+
+
+def test_create_fails_when_the_name_is_empty() -> None:
+    with pytest.raises(ValueError, match="common name") as error:
+        CertificateAuthority.create("")
+    assert str(error.value) == (
+        "certificate: common name: must be 1 to 64 printable characters, got ''"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2)))],  # noqa: DTZ001 - naive on purpose
+)
+def test_create_fails_when_the_clock_is_not_in_utc(wrong: datetime) -> None:
+    with pytest.raises(ValueError, match="clock") as error:
+        CertificateAuthority.create("Moor", clock=lambda: wrong)
+    assert str(error.value) == f"clock: must give an aware time in UTC, got {wrong.isoformat()}"
+
+
+def test_issue_fails_when_the_authority_has_expired(authority: CertificateAuthority) -> None:
+    old = CertificateAuthority(
+        certificate=authority.certificate,
+        private_key=authority.private_key,
+        clock=lambda: authority.certificate.not_valid_after_utc,
+    )
+    with pytest.raises(ValueError, match="expired") as error:
+        old.issue_client("moor")
+    assert str(error.value) == (
+        "certificate authority: must be valid now, got expired on 2036-01-29"
+    )
+
+
+def test_issue_fails_when_there_is_no_name(authority: CertificateAuthority) -> None:
+    with pytest.raises(ValueError, match="names") as error:
+        authority.issue_server([])
+    assert str(error.value) == "server certificate: names: must be at least one, got none"
+
+
+@pytest.mark.parametrize(
+    "lifetime",
+    [(NOW, NOW), (NOW, NOW - timedelta(1)), (NOW, NOW + timedelta(days=397, seconds=1))],
+    ids=["empty", "backwards", "long"],
+)
+def test_issue_fails_when_the_lifetime_is_too_long(
+    authority: CertificateAuthority, lifetime: tuple[datetime, datetime]
+) -> None:
+    with pytest.raises(ValueError, match="lifetime") as error:
+        authority.issue_server(["10.0.0.1"], lifetime=lifetime)
+    assert str(error.value) == (
+        "server certificate: lifetime: must be up to 397 days, "
+        f"got {lifetime[0]:%F} to {lifetime[1]:%F}"
+    )
+
+
+@pytest.mark.parametrize("days", [-10, 3649])
+def test_issue_fails_when_the_lifetime_is_outside_the_authoritys(
+    authority: CertificateAuthority, days: int
+) -> None:
+    start = NOW + timedelta(days=days)
+    with pytest.raises(ValueError, match="lie within"):
+        authority.issue_server(["10.0.0.1"], lifetime=(start, start + timedelta(days=20)))
+
+
+def test_load_fails_when_the_key_is_another_ones(authority: CertificateAuthority) -> None:
+    other = CertificateAuthority.create("Moor test", clock=clock)
+    with pytest.raises(ValueError, match="belong") as error:
+        CertificateAuthority.load(
+            certificate=authority.certificate_pem, private_key=other.private_key_pem
+        )
+    assert str(error.value) == "private key: must belong to the certificate, got another key"
+
+
+def test_load_fails_when_the_certificate_is_not_an_authoritys(
+    authority: CertificateAuthority,
+) -> None:
+    leaf = authority.issue_client("moor")
+    with pytest.raises(ValueError, match="end certificate"):
+        CertificateAuthority.load(
+            certificate=leaf.certificate_pem, private_key=leaf.private_key_pem
+        )
+
+
+@pytest.mark.parametrize("data", [b"", b"SECRET", b"-----BEGIN CERTIFICATE-----\nSECRET"])
+def test_load_fails_when_a_file_is_damaged(authority: CertificateAuthority, data: bytes) -> None:
+    with pytest.raises(ValueError, match="one certificate") as error:
+        load_certificate(data)
+    assert "SECRET" not in str(error.value)
+    with pytest.raises(ValueError, match="P-256") as error:
+        load_private_key(data)
+    assert "SECRET" not in str(error.value)
+    with pytest.raises(ValueError, match="got 2"):
+        load_certificate(authority.certificate_pem * 2)
+
+
+def test_load_fails_when_the_key_is_of_another_kind() -> None:
+    data = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with pytest.raises(ValueError, match="another kind"):
+        load_private_key(data)
+
+
+def test_signed_by_compares_the_key_and_not_the_name_alone(authority: CertificateAuthority) -> None:
+    namesake = CertificateAuthority.create("Moor test", clock=clock)
+    leaf = namesake.issue_client("moor").certificate
+    assert is_signed_by(leaf, namesake.certificate)
+    assert not is_signed_by(leaf, authority.certificate)
+
+
+# Names
+
+
+@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
+def test_every_unicast_address_is_read_as_an_address(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
+        with pytest.raises(ValueError, match="address of one machine"):
+            parse_name(str(address))
+    else:
+        assert parse_name(str(address)) == x509.IPAddress(address)
+
+
+LABEL = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?", fullmatch=True)
+
+
+@given(st.lists(LABEL, min_size=1, max_size=5).filter(lambda labels: not labels[-1].isdigit()))
+def test_every_dns_name_is_read_as_a_name(labels: list[str]) -> None:
+    name = ".".join(labels)
+    assert parse_name(name) == x509.DNSName(name.lower())
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_name_or_an_error(text: str) -> None:
+    try:
+        parsed = parse_name(text)
+    except ValueError as error:
+        assert str(error).startswith("certificate name: must be ")  # noqa: PT017 - either is right
+    else:
+        assert str(parsed.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "a..b", "-a.com", "a-.com", "*.example.com", "a_b.com", "exa mple.com", "bücher.de",
+     "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4/32", "host:2376", "fe80::1%eth0",
+     "${aws_eip.address.public_ip}", "a." * 127 + "com", "a" * 64 + ".com", "example.123",
+     "a.com\n", "\u0661.2.3.4", str(ipaddress.IPv4Address(0)), "::",
+     "224.0.0.1", "255.255.255.255"],
+)  # fmt: skip
+def test_parse_fails_when_it_is_no_name(name: str) -> None:
+    with pytest.raises(ValueError, match="certificate name: must be "):
+        parse_name(name)
+
+
+def test_parse_says_what_it_wants() -> None:
+    with pytest.raises(ValueError, match="must be") as error:
+        parse_name("bücher.de")
+    assert str(error.value) == (
+        "certificate name: must be an IP address or a DNS name, got 'bücher.de'; "
+        "international names are given in their xn-- form"
+    )
+
+
+# Real handshakes
+
+
+def talk(
+    port: int,
+    *,
+    trust: CertificateAuthority,
+    client: Issued | None,
+    directory: Path,
+    host: str = HOST,
+) -> bytes:
+    """Connect as a strict client, send a line, give the answer."""
+    context = ssl.create_default_context(cadata=trust.certificate_pem.decode())
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+    if client is not None:
+        (directory / "c.pem").write_bytes(client.certificate_pem)
+        (directory / "k.pem").write_bytes(client.private_key_pem)
+        context.load_cert_chain(directory / "c.pem", directory / "k.pem")
+    with (
+        socket.create_connection((HOST, port), timeout=5) as raw,
+        context.wrap_socket(raw, server_hostname=host) as tls,
+    ):
+        tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        return tls.recv(4096)
+
+
+@pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def port(
+    request: pytest.FixtureRequest, current: CertificateAuthority, tmp_path: Path
+) -> Iterator[int]:
+    context = server_context(
+        tmp_path / "server",
+        issued=current.issue_server([HOST]),
+        client_ca=current,
+        maximum=request.param,
+    )
+    with serving(over_tls(context)) as server:
+        yield server.port
+
+
+def test_both_sides_accept_each_other(
+    port: int, current: CertificateAuthority, tmp_path: Path
+) -> None:
+    answer = talk(port, trust=current, client=current.issue_client("moor"), directory=tmp_path)
+    assert answer.endswith(b"OK")
+
+
+def test_the_client_refuses_another_authoritys_server(
+    port: int, current: CertificateAuthority, tmp_path: Path
+) -> None:
+    namesake = CertificateAuthority.create("Moor test")
+    with pytest.raises(ssl.SSLCertVerificationError, match="verify failed"):
+        talk(port, trust=namesake, client=current.issue_client("moor"), directory=tmp_path)
+
+
+def test_the_client_refuses_another_host(
+    port: int, current: CertificateAuthority, tmp_path: Path
+) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+        talk(
+            port,
+            trust=current,
+            client=current.issue_client("moor"),
+            directory=tmp_path,
+            host="127.0.0.2",
+        )
+
+
+def test_the_server_refuses_a_client_without_a_certificate(
+    port: int, current: CertificateAuthority, tmp_path: Path
+) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        talk(port, trust=current, client=None, directory=tmp_path)
+
+
+def test_the_server_refuses_a_client_of_another_authority_with_the_same_name(
+    port: int, current: CertificateAuthority, tmp_path: Path
+) -> None:
+    namesake = CertificateAuthority.create("Moor test")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        talk(port, trust=current, client=namesake.issue_client("moor"), directory=tmp_path)
+
+
+def test_the_server_refuses_a_servers_certificate_from_a_client(
+    port: int, current: CertificateAuthority, tmp_path: Path
+) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        talk(port, trust=current, client=current.issue_server([HOST]), directory=tmp_path)
+
+
+@pytest.mark.parametrize("days", [-398, 2], ids=["expired", "not yet valid"])
+def test_a_certificate_is_refused_outside_its_lifetime(tmp_path: Path, days: int) -> None:
+    then = utc_now() + timedelta(days=days)
+    born = CertificateAuthority.create("Moor", clock=lambda: utc_now() - timedelta(days=400))
+    authority = CertificateAuthority(
+        certificate=born.certificate, private_key=born.private_key, clock=lambda: then
+    )
+    context = server_context(
+        tmp_path / "server", issued=authority.issue_server([HOST]), client_ca=authority
+    )
+    with (
+        serving(over_tls(context)) as server,
+        pytest.raises(ssl.SSLCertVerificationError, match=r"expired|not yet valid"),
+    ):
+        talk(server.port, trust=authority, client=None, directory=tmp_path)
+
+
+def test_the_server_refuses_an_expired_client(
+    current: CertificateAuthority, tmp_path: Path
+) -> None:
+    born = CertificateAuthority.create("Moor", clock=lambda: utc_now() - timedelta(days=500))
+    context = server_context(
+        tmp_path / "server", issued=current.issue_server([HOST]), client_ca=born
+    )
+    with serving(over_tls(context)) as server, pytest.raises((ssl.SSLError, ConnectionError)):
+        talk(server.port, trust=current, client=born.issue_client("moor"), directory=tmp_path)

@@ -1,0 +1,92 @@
+"""The outputs of the last deployment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from constructs_lib.settings.environment import Environment
+from moor.failure import CommandError
+from moor.outputs import Outputs, make_command, outputs_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AWS = {
+    "public_ip": "192.0.2.7",
+    "docker_host": "tcp://192.0.2.7:2376",
+    "ssh": "ssh -p 22 -i key core@192.0.2.7",
+}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment.from_variable(tmp_path, {"ENVIRONMENT": "production"})
+
+
+def write(environment: Environment, text: str) -> None:
+    file = outputs_file(environment)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def test_both_stacks(environment: Environment) -> None:
+    docker = {
+        "elastic_url": "http://192.0.2.7:9200/",
+        "web_url": "http://192.0.2.7:80/",
+        "other": "x",
+    }
+    write(environment, json.dumps({"aws": AWS, "docker": docker}))
+    assert Outputs.load(environment) == Outputs(
+        public_ip="192.0.2.7",
+        docker_host="tcp://192.0.2.7:2376",
+        ssh="ssh -p 22 -i key core@192.0.2.7",
+        services={"elastic": "http://192.0.2.7:9200/", "web": "http://192.0.2.7:80/"},
+    )
+
+
+def test_the_machine_is_reachable_before_its_services_are(environment: Environment) -> None:
+    write(environment, json.dumps({"aws": AWS}))
+    assert Outputs.load(environment).services == {}
+
+
+def test_it_fails_when_nothing_is_deployed(environment: Environment) -> None:
+    with pytest.raises(CommandError) as caught:
+        Outputs.load(environment)
+    assert str(caught.value) == (
+        "environment production: nothing is deployed; run ENVIRONMENT=production make up first"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", "{}", '{"aws": []}', '{"aws": {}}', '{"aws": {"public_ip": 1}}'),
+        json.dumps({"aws": AWS, "docker": []}),
+        json.dumps({"aws": AWS, "docker": None}),
+        json.dumps({"aws": {k: v for k, v in AWS.items() if k != "ssh"}}),
+    ],
+)
+def test_it_fails_when_a_deployment_ended_half_way(environment: Environment, text: str) -> None:
+    write(environment, text)
+    with pytest.raises(CommandError) as caught:
+        Outputs.load(environment)
+    assert str(caught.value) == (
+        f"environment production: {outputs_file(environment)} is not complete; "
+        "run ENVIRONMENT=production make up first"
+    )
+
+
+def test_commands_are_spelled_as_one_types_them(tmp_path: Path) -> None:
+    sandbox = Environment.from_variable(tmp_path, {})
+    assert make_command(sandbox, "up") == "make up"
+    other = Environment.from_variable(tmp_path, {"ENVIRONMENT": "staging"})
+    assert make_command(other, "-s env") == "ENVIRONMENT=staging make -s env"
+
+
+def test_the_command_of_an_environment_elsewhere_names_its_file(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "trial.yaml"
+    environment = Environment.from_variable(tmp_path, {"ENVIRONMENT": str(elsewhere)})
+    assert make_command(environment, "up") == f"ENVIRONMENT={elsewhere} make up"

@@ -1,0 +1,985 @@
+"""Settings: every problem of a file, in the words of the file, and nothing but that."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from hypothesis import example, given
+from hypothesis import strategies as st
+from synthesis import ROOT
+
+from constructs_lib.settings.settings import (
+    SERVICES,
+    Settings,
+    SettingsError,
+    covers_internet,
+    load_settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Load = Callable[[object], Settings]
+    Problems = Callable[[object], list[str]]
+
+OFFICE = "203.0.113.0/24"
+
+
+def document(**aws: object) -> dict[str, Any]:
+    """Give the smallest settings, with further keys under `aws`."""
+    return {
+        "aws": {
+            "region": "eu-central-1",
+            "ssh": {"cidrs": [OFFICE]},
+            "docker_api": {"cidrs": [OFFICE], "service_ports": [9200]},
+            **aws,
+        }
+    }
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "trial.yaml"
+
+
+@pytest.fixture
+def load(file: Path) -> Load:
+    """Write something as YAML, or as the text that it is, and load it."""
+
+    def write_and_load(content: object) -> Settings:
+        text = content if isinstance(content, str) else yaml.safe_dump(content)
+        file.write_text(text, encoding="utf-8")
+        return load_settings(file)
+
+    return write_and_load
+
+
+@pytest.fixture
+def problems(file: Path, load: Load) -> Problems:
+    """Load something that must be refused; give the problems without the file's name."""
+
+    def refused(content: object) -> list[str]:
+        with pytest.raises(SettingsError) as caught:
+            load(content)
+        assert str(caught.value) == "\n".join(caught.value.problems)
+        found = []
+        for problem in caught.value.problems:
+            name, colon, rest = problem.partition(": ")
+            assert (name, colon) == (str(file), ": ")
+            found.append(rest)
+        return found
+
+    return refused
+
+
+# What is accepted
+
+
+def test_the_defaults(load: Load) -> None:
+    settings = load(document())
+    aws = settings.aws
+    assert settings.project == "moor"
+    assert (aws.region, aws.profile, aws.role_arn) == ("eu-central-1", None, None)
+    assert aws.instance_type == "t3.small"
+    assert aws.image.model_dump() == {
+        "id": None,
+        "owner": "075585003325",
+        "name": "Flatcar-stable-*-hvm",
+        "architecture": "x86_64",
+    }
+    assert (aws.key_pair, aws.network) == (None, None)
+    assert aws.root_volume.size_gib == 20
+    assert (aws.ssh.port, aws.ssh.cidrs) == (22, (IPv4Network(OFFICE),))
+    assert (aws.docker_api.port, aws.docker_api.cidrs) == (2376, (IPv4Network(OFFICE),))
+    assert not aws.ssh.open_to_the_whole_internet
+    assert not aws.docker_api.open_to_the_whole_internet
+    assert aws.http.ports == (80, 443)
+    assert aws.http.cidrs == (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+    assert (aws.updates.reboot_strategy, aws.updates.window_start) == ("reboot", None)
+    assert settings.state.s3 is None
+    assert settings.sandbox is None
+    assert aws.open_tcp_ports == {22, 2376, 9200, 80, 443}
+
+
+def test_the_sandboxs_defaults(load: Load) -> None:
+    sandbox = load({**document(), "sandbox": {}}).sandbox
+    assert sandbox is not None
+    assert sandbox.endpoint_url == "http://127.0.0.1:4599"
+    assert sandbox.addresses == IPv4Network("127.18.0.0/24")
+    assert sandbox.subnet == IPv4Network("172.30.18.0/24")
+    assert (sandbox.gateway, sandbox.registry) == ("172.30.18.1", "172.30.18.1:5000")
+
+
+@pytest.mark.parametrize("name", ["sandbox.yaml", "production.example.yaml"])
+def test_the_files_of_this_project_load(name: str) -> None:
+    settings = load_settings(ROOT / "environments" / name)
+    assert (settings.sandbox is None) == name.startswith("production")
+
+
+def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
+    load: Load, tmp_path: Path
+) -> None:
+    key = tmp_path / "my-key"
+    key.write_bytes(private_key())
+    key.chmod(0o600)
+    text = (ROOT / "environments" / "production.example.yaml").read_text(encoding="utf-8")
+    # It is loaded from another folder here.
+    text = text.replace("../services", str(ROOT / "services"))
+    written = load(text)
+    body = text[text.index("\nproject: ") :].replace("~/.ssh/my-key", str(key))
+    opened = re.sub(r"^( *)# ", r"\1", body, flags=re.MULTILINE)
+    # The image is there twice, by name and by id: either, and not both.
+    by_name, by_id = opened.split("  image:\n    id:")
+    head, _ = opened.split("  image:   ")
+    line, _, rest = by_id.partition("\n")
+    shown = load(f"{by_name}{rest}").aws
+    assert shown.profile == "work"
+    assert shown.role_arn == "arn:aws:iam::123456789012:role/deploy"
+    assert shown.key_pair is not None
+    assert shown.network is not None
+    examples = {"profile", "role_arn", "key_pair", "network"}
+    assert shown.model_dump(exclude=examples) == written.aws.model_dump(exclude=examples)
+    assert load(f"{head}  image:\n    id:{line}\n{rest}").aws.image.id == "ami-0123456789abcdef0"
+
+
+@pytest.mark.parametrize("word", ["off", "reboot", "etcd-lock"])
+def test_plain_words_are_text(load: Load, word: str) -> None:
+    settings = load(f"{yaml.safe_dump(document())}  updates:\n    reboot_strategy: {word}\n")
+    assert settings.aws.updates.reboot_strategy == word
+
+
+def test_a_time_of_day_needs_no_quotes(load: Load) -> None:
+    window = "  updates: {window_start: 14:00, window_length: 1h30m}\n"
+    updates = load(yaml.safe_dump(document()) + window).aws.updates
+    assert (updates.window_start, updates.window_length) == ("14:00", "1h30m")
+
+
+def test_digits_with_a_leading_zero_are_text(load: Load) -> None:
+    # YAML 1.1 reads an octal number.
+    text = yaml.safe_dump(document()) + "  image: {owner: 012345670123}\n"
+    assert load(text).aws.image.owner == "012345670123"
+
+
+# The file itself
+
+
+def test_it_fails_when_the_file_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.yaml").touch()
+    (tmp_path / "production.example.yaml").touch()
+    file = tmp_path / "staging.yaml"
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert str(caught.value) == (
+        f"{file}: no such settings file; set ENVIRONMENT to another, or create it "
+        "(the environments here are: sandbox)"
+    )
+
+
+def test_it_fails_when_the_file_is_missing_and_no_other_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "staging.yaml"
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert str(caught.value) == (
+        f"{file}: no such settings file; set ENVIRONMENT to another, or create it"
+    )
+
+
+def test_the_file_is_named_as_one_sees_it_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "environments").mkdir()
+    file = tmp_path / "environments" / "trial.yaml"
+    file.write_text("- 1\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert str(caught.value) == (
+        "environments/trial.yaml: must hold a mapping of settings, got list"
+    )
+
+
+def test_it_fails_when_the_file_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: cannot be read: [Errno 21] Is a directory: '{tmp_path}'"
+    )
+
+
+def test_it_fails_when_the_file_is_not_text(file: Path) -> None:
+    file.write_bytes(b"project: \xff\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert str(caught.value) == (
+        f"{file}: cannot be read: 'utf-8' codec can't decode byte 0xff in position 9: "
+        "invalid start byte"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "must hold a mapping of settings, got nothing"),
+        ("# nothing\n", "must hold a mapping of settings, got nothing"),
+        ("- 1\n", "must hold a mapping of settings, got list"),
+        ("moor\n", "must hold a mapping of settings, got str"),
+        ("a: [1\n", "is not YAML: line 2, column 1: expected ',' or ']', but got '<stream end>'"),
+        (
+            "a:\n\t- b\n",
+            "is not YAML: line 2, column 1: found character '\\t' that cannot start any token",
+        ),
+        (
+            "project: a\nproject: b\n",
+            "is not YAML: line 2, column 1: the key 'project' stands twice",
+        ),
+        (
+            "aws: {region: x, ssh: {}, ssh: {}}",
+            "is not YAML: line 1, column 27: the key 'ssh' stands twice",
+        ),
+        (
+            "a: !!int x",
+            "is not YAML: line 1, column 4: the value does not fit its type tag:yaml.org,2002:int",
+        ),
+        ("a: !!set x", "is not YAML: line 1, column 4: expected a mapping node, but found scalar"),
+        (
+            "a: !!python/name:os.system x",
+            (
+                "is not YAML: line 1, column 4: could not determine a"
+                " constructor for the tag 'tag:yaml.org,2002:python/name:os.system'"
+            ),
+        ),
+        ("[" * 1500, "must not be nested this deeply"),
+    ],
+)
+def test_it_fails_when_the_file_is_not_a_yaml_mapping(
+    problems: Problems, text: str, problem: str
+) -> None:
+    assert problems(text) == [problem]
+
+
+# Keys
+
+
+def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
+    assert problems({**document(), "sandbx": {}}) == [
+        "sandbx: unknown key; the keys here are: " + ", ".join(sorted(Settings.model_fields))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("aws", "problem"),
+    [
+        (
+            {"regoin": 1},
+            (
+                "aws.regoin: unknown key; the keys here are: docker_api, http, image, "
+                "instance_type, key_pair, network, profile, region, role_arn, root_volume, ssh, "
+                "updates"
+            ),
+        ),
+        (
+            {"ssh": {"cidrs": [OFFICE], "prot": 22}},
+            "aws.ssh.prot: unknown key; the keys here are: cidrs, open_to_the_whole_internet, port",
+        ),
+        (
+            {"network": {"vpc": 1, "vpc_id": "vpc-01234567", "subnet_id": "subnet-01234567"}},
+            "aws.network.vpc: unknown key; the keys here are: subnet_id, vpc_id",
+        ),
+        (
+            # Names that pydantic uses for its own purposes.
+            {"image": {"ipv4network": 1}},
+            "aws.image.ipv4network: unknown key; the keys here are: architecture, id, name, owner",
+        ),
+        (
+            {"image": {"a\nb": 1}},
+            "aws.image.'a\\nb': unknown key; the keys here are: architecture, id, name, owner",
+        ),
+        ({"image": {3: 1}}, "aws.image.3: keys should be strings, got 3"),
+    ],
+)
+def test_it_fails_when_a_nested_key_is_unknown(
+    problems: Problems, aws: dict[str, object], problem: str
+) -> None:
+    assert problems(document(**aws)) == [problem]
+
+
+def test_it_fails_when_a_key_is_missing(problems: Problems) -> None:
+    assert problems({"aws": {"ssh": {}}}) == [
+        "aws.region: must be set; add it",
+        "aws.ssh.cidrs: must be set; add it",
+        "aws.docker_api: must be set; add it",
+    ]
+
+
+# Values
+
+A_NETWORK = "must be a network such as 203.0.113.0/24 (no bits set beyond the prefix)"
+
+
+@pytest.mark.parametrize(
+    ("aws", "problem"),
+    [
+        ({"ssh": 3}, "aws.ssh: must be a mapping, got 3"),
+        ({"ssh": None}, "aws.ssh: must be a mapping, got None"),
+        ({"region": 3}, "aws.region: must be text, got 3"),
+        (
+            {"region": "frankfurt"},
+            "aws.region: must be a region such as eu-central-1, got 'frankfurt'",
+        ),
+        (
+            {"instance_type": "small"},
+            "aws.instance_type: must be an instance type such as t3.small, got 'small'",
+        ),
+        (
+            {"role_arn": "deploy"},
+            (
+                "aws.role_arn: must be a role's ARN such as arn:aws:iam::123456789012:role/deploy, "
+                "got 'deploy'"
+            ),
+        ),
+        ({"profile": ""}, "aws.profile: must not be empty, got ''"),
+        (
+            {"image": {"id": "flatcar"}},
+            "aws.image.id: must be an AMI id such as ami-0123456789abcdef0, got 'flatcar'",
+        ),
+        (
+            {"image": {"owner": "flatcar"}},
+            "aws.image.owner: must be an AWS account id of 12 digits, got 'flatcar'",
+        ),
+        ({"image": {"name": ""}}, "aws.image.name: must not be empty, got ''"),
+        (
+            {"image": {"architecture": "arm"}},
+            "aws.image.architecture: must be one of 'x86_64' or 'arm64', got 'arm'",
+        ),
+        (
+            {"network": {"vpc_id": "vpc-1", "subnet_id": "subnet-01234567"}},
+            "aws.network.vpc_id: must be a VPC id such as vpc-0123456789abcdef0, got 'vpc-1'",
+        ),
+        (
+            {"network": {"vpc_id": "vpc-01234567", "subnet_id": "x"}},
+            "aws.network.subnet_id: must be a subnet id such as subnet-0123456789abcdef0, got 'x'",
+        ),
+        (
+            {"root_volume": {"size_gib": 7}},
+            "aws.root_volume.size_gib: must be in 8..16384, got 7",
+        ),
+        (
+            {"root_volume": {"size_gib": "20"}},
+            "aws.root_volume.size_gib: must be a whole number, got '20'",
+        ),
+        (
+            {"root_volume": {"size_gib": 20.5}},
+            "aws.root_volume.size_gib: must be a whole number, got 20.5",
+        ),
+        (
+            {"updates": {"reboot_strategy": "never"}},
+            (
+                "aws.updates.reboot_strategy: must be one of 'reboot', 'etcd-lock' or 'off', "
+                "got 'never'"
+            ),
+        ),
+        (
+            {"updates": {"window_start": "24:00", "window_length": "1h"}},
+            "aws.updates.window_start: must be a time such as Sun 04:00, got '24:00'",
+        ),
+        (
+            {"updates": {"window_start": "04:00", "window_length": ""}},
+            "aws.updates.window_length: must be a duration such as 1h30m, got ''",
+        ),
+        (
+            {"updates": {"window_start": "04:00"}},
+            "aws.updates.window_length: must be set beside window_start; add it",
+        ),
+        (
+            {"updates": {"window_length": "1h"}},
+            "aws.updates.window_start: must be set beside window_length; add it",
+        ),
+    ],
+)
+def test_it_fails_when_a_value_is_wrong(
+    problems: Problems, aws: dict[str, object], problem: str
+) -> None:
+    assert problems(document(**aws)) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("project", "problem"),
+    [
+        (3, "project: must be text, got 3"),
+        (
+            "Moor",
+            (
+                "project: must be 1 to 31 lower-case letters, digits and hyphens with a letter "
+                "first, got 'Moor'"
+            ),
+        ),
+    ],
+)
+def test_it_fails_when_the_project_has_no_usable_name(
+    problems: Problems, project: object, problem: str
+) -> None:
+    assert problems({**document(), "project": project}) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("s3", "problem"),
+    [
+        ({"bucket": "A"}, "state.s3.bucket: must be an S3 bucket's name, got 'A'"),
+        ({"region": "x"}, "state.s3.region: must be a region such as eu-central-1, got 'x'"),
+        (
+            {"prefix": "moor/"},
+            "state.s3.prefix: must be a key prefix without a slash at its end, got 'moor/'",
+        ),
+    ],
+)
+def test_it_fails_when_the_state_is_nowhere(
+    problems: Problems, s3: dict[str, str], problem: str
+) -> None:
+    state = {"s3": {"bucket": "states", "region": "eu-central-1", **s3}}
+    assert problems({**document(), "state": state}) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "problem"),
+    [
+        ({"api_port": 0}, "sandbox.api_port: must be in 1..65535, got 0"),
+        ({"registry_port": 70000}, "sandbox.registry_port: must be in 1..65535, got 70000"),
+        (
+            {"addresses": "10.0.0.0/24"},
+            "sandbox.addresses: must be a /16 to /30 inside 127.0.0.0/8, got '10.0.0.0/24'",
+        ),
+        (
+            {"addresses": "127.18.0.0/31"},
+            "sandbox.addresses: must be a /16 to /30 inside 127.0.0.0/8, got '127.18.0.0/31'",
+        ),
+        (
+            {"addresses": "127.0.0.0/16"},
+            (
+                "sandbox.addresses: must not overlap 127.0.0.0/24, which the computer itself uses, "
+                "got '127.0.0.0/16'"
+            ),
+        ),
+        (
+            {"subnet": "8.8.8.0/24"},
+            "sandbox.subnet: must be a private network of /16 to /28, got '8.8.8.0/24'",
+        ),
+        (
+            {"subnet": "127.9.0.0/24"},
+            "sandbox.subnet: must be a private network of /16 to /28, got '127.9.0.0/24'",
+        ),
+        ({"subnet": "172.30.18.1/24"}, f"sandbox.subnet: {A_NETWORK}, got '172.30.18.1/24'"),
+        ({"subnet": 5}, f"sandbox.subnet: {A_NETWORK}, got 5"),
+    ],
+)
+def test_it_fails_when_the_sandbox_has_no_usable_place(
+    problems: Problems, sandbox: dict[str, object], problem: str
+) -> None:
+    assert problems({**document(), "sandbox": sandbox}) == [problem]
+
+
+# Ports
+
+
+@pytest.mark.parametrize("port", [0, 70000, -1, 65536])
+@pytest.mark.parametrize("where", ["ssh", "docker_api"])
+def test_it_fails_when_a_port_is_out_of_range(problems: Problems, where: str, port: int) -> None:
+    aws = {where: {"cidrs": [OFFICE], "port": port}}
+    # Exactly this: nothing follows from a value that was refused.
+    assert problems(document(**aws)) == [f"aws.{where}.port: must be in 1..65535, got {port}"]
+
+
+@pytest.mark.parametrize("value", ["22", 22.0, True, None, [22]])
+def test_it_fails_when_a_port_is_no_number(problems: Problems, value: object) -> None:
+    aws = {"ssh": {"cidrs": [OFFICE], "port": value}}
+    assert problems(document(**aws)) == [f"aws.ssh.port: must be a whole number, got {value!r}"]
+
+
+@pytest.mark.parametrize(
+    ("aws", "expected"),
+    [
+        (
+            {"http": {"ports": [0, 80, 70000]}},
+            [
+                "aws.http.ports.0: must be in 1..65535, got 0",
+                "aws.http.ports.2: must be in 1..65535, got 70000",
+            ],
+        ),
+        ({"http": {"ports": 80}}, ["aws.http.ports: must be a list, got 80"]),
+        ({"http": {"ports": []}}, ["aws.http.ports: must hold at least 1 item, got []"]),
+        (
+            {"http": {"ports": [80, 80]}},
+            ["aws.http.ports: must name each one once, got [80, 80]; remove the other"],
+        ),
+        (
+            {"http": {"ports": [80, 22, 2376]}},
+            [
+                (
+                    "aws.http.ports: must not hold ssh.port, got 22; it would open that port to "
+                    "everyone"
+                ),
+                (
+                    "aws.http.ports: must not hold docker_api.port, got 2376; it would open that "
+                    "port to everyone"
+                ),
+            ],
+        ),
+        (
+            {"http": {"ports": [80, 9200]}},
+            [
+                (
+                    "aws.http.ports: must not hold one of docker_api.service_ports, got 9200; it "
+                    "would open that port to everyone"
+                )
+            ],
+        ),
+        (
+            {"docker_api": {"cidrs": [OFFICE], "service_ports": [9200, 22, 2376]}},
+            [
+                "aws.docker_api.service_ports: must not hold ssh.port, got 22; remove it",
+                "aws.docker_api.service_ports: must not hold docker_api.port, got 2376; remove it",
+            ],
+        ),
+        (
+            {"docker_api": {"cidrs": [OFFICE], "service_ports": [9200, 9200]}},
+            [
+                (
+                    "aws.docker_api.service_ports: must name each one once, got [9200, 9200]; "
+                    "remove the other"
+                )
+            ],
+        ),
+        (
+            {"ssh": {"cidrs": [OFFICE], "port": 2376}},
+            ["aws.docker_api.port: must differ from ssh.port, got 2376 for both"],
+        ),
+    ],
+)
+def test_it_fails_when_ports_contradict_each_other(
+    problems: Problems, aws: dict[str, object], expected: list[str]
+) -> None:
+    assert problems(document(**aws)) == expected
+
+
+# Networks
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["10.0.0.1/8", "10.0.0.0/33", "office", "", 10, True, 1.5, None, [], {}, "::1/64", "10.0.0.0/"],
+)
+@pytest.mark.parametrize("where", ["ssh", "docker_api", "http"])
+def test_it_fails_when_a_network_is_none(problems: Problems, where: str, value: object) -> None:
+    aws = {where: {"cidrs": [OFFICE, value]}}
+    assert problems(document(**aws)) == [f"aws.{where}.cidrs.1: {A_NETWORK}, got {value!r}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ([], "must hold at least 1 item, got []"),
+        (OFFICE, f"must be a list, got '{OFFICE}'"),
+        (
+            [OFFICE, OFFICE],
+            f"must name each one once, got ['{OFFICE}', '{OFFICE}']; remove the other",
+        ),
+    ],
+)
+def test_it_fails_when_the_networks_are_no_list_of_different_ones(
+    problems: Problems, value: object, problem: str
+) -> None:
+    assert problems(document(ssh={"cidrs": value})) == [f"aws.ssh.cidrs: {problem}"]
+
+
+WHOLE_INTERNET = [
+    ["0.0.0.0/0"],
+    ["::/0"],
+    ["0.0.0.0/1", "128.0.0.0/1"],
+    ["::/1", "8000::/1"],
+    ["2000::/3"],
+    ["128.0.0.0/1", "203.0.113.0/24", "0.0.0.0/2", "64.0.0.0/2"],
+]
+
+
+@pytest.mark.parametrize("cidrs", WHOLE_INTERNET)
+@pytest.mark.parametrize("where", ["ssh", "docker_api"])
+def test_it_fails_when_it_is_open_to_the_whole_internet_by_accident(
+    problems: Problems, where: str, cidrs: list[str]
+) -> None:
+    expected = [
+        (
+            f"aws.{where}.cidrs: must not cover the whole internet, got {cidrs!r}; name your own "
+            "networks, or say open_to_the_whole_internet: true beside it"
+        )
+    ]
+    assert problems(document(**{where: {"cidrs": cidrs}})) == expected
+    explicit_no = {"cidrs": cidrs, "open_to_the_whole_internet": False}
+    assert problems(document(**{where: explicit_no})) == expected
+
+
+@pytest.mark.parametrize("cidrs", WHOLE_INTERNET)
+def test_it_may_be_open_to_the_whole_internet_in_so_many_words(
+    load: Load, cidrs: list[str]
+) -> None:
+    said = {"cidrs": cidrs, "open_to_the_whole_internet": True}
+    settings = load(document(ssh=said, docker_api={**said, "service_ports": [9200]}))
+    expected = tuple(ip_network(c) for c in cidrs)
+    assert (settings.aws.ssh.cidrs, settings.aws.docker_api.cidrs) == (expected, expected)
+
+
+@pytest.mark.parametrize("word", ["yes", 1, "true", None])
+def test_it_fails_when_the_words_are_not_true(problems: Problems, word: object) -> None:
+    aws = {"ssh": {"cidrs": ["0.0.0.0/0"], "open_to_the_whole_internet": word}}
+    assert problems(document(**aws)) == [
+        f"aws.ssh.open_to_the_whole_internet: must be true or false, got {word!r}",
+        (
+            "aws.ssh.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your own "
+            "networks, or say open_to_the_whole_internet: true beside it"
+        ),
+    ]
+
+
+def test_saying_so_for_one_does_not_open_the_other(problems: Problems) -> None:
+    aws = {
+        "ssh": {"cidrs": ["0.0.0.0/0"], "open_to_the_whole_internet": True},
+        "docker_api": {"cidrs": ["0.0.0.0/0"], "service_ports": [9200]},
+    }
+    assert problems(document(**aws)) == [
+        (
+            "aws.docker_api.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your "
+            "own networks, or say open_to_the_whole_internet: true beside it"
+        )
+    ]
+
+
+def beneath(prefix: str) -> IPv4Network:
+    """Read a string of bits as the network of the addresses that begin with them."""
+    return IPv4Network((int(prefix.ljust(32, "0"), 2) if prefix else 0, len(prefix)))
+
+
+PREFIXES = st.lists(st.text(alphabet="01", max_size=4), max_size=12)
+
+
+@given(PREFIXES)
+@example(["0", "1"])
+@example(["0", "10", "110", "111"])
+@example(["0", "10", "110"])
+def test_covers_internet_agrees_with_counting_every_sixteenth(prefixes: list[str]) -> None:
+    sixteenths = [f"{n:04b}" for n in range(16)]
+    everything = all(any(s.startswith(p) for p in prefixes) for s in sixteenths)
+    assert covers_internet([beneath(p) for p in prefixes]) == everything
+
+
+@given(PREFIXES)
+@example(["001"])
+@example(["0010", "0011"])
+@example(["0010"])
+def test_covers_internet_of_ipv6_is_all_that_is_given_out(prefixes: list[str]) -> None:
+    networks = [IPv6Network((int(p.ljust(128, "0"), 2) if p else 0, len(p))) for p in prefixes]
+    given_out = ["0010", "0011"]  # 2000::/3
+    everything = all(any(s.startswith(p) for p in prefixes) for s in given_out)
+    assert covers_internet(networks) == everything
+
+
+def test_half_of_each_is_not_everything() -> None:
+    assert not covers_internet([IPv4Network("0.0.0.0/1"), IPv6Network("8000::/1")])
+    assert not covers_internet([])
+
+
+# The key file
+
+
+def private_key(passphrase: bytes | None = None) -> bytes:
+    return ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption(),
+    )
+
+
+def with_key(path: object) -> dict[str, Any]:
+    return document(key_pair={"name": "mine", "private_key_file": str(path)})
+
+
+def test_a_key_file_of_your_own(load: Load, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(private_key())
+    key.chmod(0o600)
+    found = load(with_key("key")).aws.key_pair
+    assert found is not None
+    assert (found.name, found.private_key_file) == ("mine", key), "relative to the settings file"
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "key").write_bytes(private_key())
+    (home / "key").chmod(0o600)
+    monkeypatch.setenv("HOME", str(home))
+    found = load(with_key("~/key")).aws.key_pair
+    assert found is not None
+    assert found.private_key_file == home / "key"
+
+
+def test_it_fails_when_the_key_file_is_missing(problems: Problems, tmp_path: Path) -> None:
+    assert problems(with_key("nowhere")) == [
+        (
+            f"aws.key_pair.private_key_file: {tmp_path}/nowhere: private key: must be a readable "
+            "file, got no such file or directory; give the path of the private key"
+        )
+    ]
+
+
+def test_it_fails_when_others_may_read_the_key_file(problems: Problems, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(private_key())
+    key.chmod(0o644)
+    (problem,) = problems(with_key("key"))
+    assert problem.startswith(f"aws.key_pair.private_key_file: {key}: ")
+    assert "got 0644" in problem
+    assert f"chmod 600 {key}" in problem
+
+
+def test_it_fails_when_the_key_file_has_a_passphrase(problems: Problems, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(private_key(b"secret"))
+    key.chmod(0o600)
+    assert problems(with_key("key")) == [
+        (
+            f"aws.key_pair.private_key_file: {key}: private key: must have no passphrase, got an "
+            f"encrypted key; ssh-keygen -p -f {key} removes it, or give a key made for this purpose"
+        )
+    ]
+
+
+def test_it_fails_when_nobody_has_that_home_folder(problems: Problems) -> None:
+    assert problems(with_key("~nobody-of-that-name/key")) == [
+        (
+            "aws.key_pair.private_key_file: must begin with a home folder that exists, "
+            "got '~nobody-of-that-name/key'; write the whole path"
+        )
+    ]
+
+
+# All at once, and anything at all
+
+
+def test_every_problem_is_reported_at_once(problems: Problems) -> None:
+    assert problems(
+        {
+            "project": 3,
+            "awss": {},
+            "aws": {
+                "region": "eu-central-1",
+                "ssh": {"cidrs": ["10.0.0.1/8"], "port": 0},
+                "docker_api": {"cidrs": ["0.0.0.0/0"], "port": 70000},
+                "root_volume": {"size_gib": "big"},
+            },
+        }
+    ) == [
+        "project: must be text, got 3",
+        "aws.root_volume.size_gib: must be a whole number, got 'big'",
+        f"aws.ssh.cidrs.0: {A_NETWORK}, got '10.0.0.1/8'",
+        "aws.ssh.port: must be in 1..65535, got 0",
+        (
+            "aws.docker_api.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your "
+            "own networks, or say open_to_the_whole_internet: true beside it"
+        ),
+        "aws.docker_api.port: must be in 1..65535, got 70000",
+        "awss: unknown key; the keys here are: " + ", ".join(sorted(Settings.model_fields)),
+    ]
+
+
+KEYS = sorted(
+    {"project", "aws", "services", "variables", "state", "sandbox", "s3", "bucket"}
+    | set(Settings.model_fields["aws"].annotation.model_fields)  # type: ignore[union-attr]
+    | {"port", "ports", "cidrs", "service_ports", "name", "id", "private_key_file", "subnet"}
+    | {"open_to_the_whole_internet", "window_start", "size_gib", "ipv4network", ""}
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["0.0.0.0/0", "::/0", "eu-central-1", "off", "~x/y", "a\0b"])
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(KEYS) | st.integers() | st.text(max_size=6), inner)
+    ),
+    max_leaves=12,
+)
+
+
+def only_settings_errors(folder: Path, content: bytes) -> None:
+    file = folder / "garbage.yaml"
+    file.write_bytes(content)
+    problems: tuple[str, ...] | None = None
+    try:
+        load_settings(file)
+    except SettingsError as error:
+        problems = error.problems
+    if problems is not None:
+        assert problems
+        assert [p for p in problems if not p.startswith(f"{file}: ") or "\n" in p] == []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("garbage")
+
+
+@given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda s: s.encode("utf-8")))
+@example(content=b"a: !!timestamp x")
+@example(content=b"a: 2001-13-45")
+@example(content=b"a: !!bool x")
+@example(content=b"a: 0b_")
+@example(content=b"? [a]\n: b")
+@example(content=b"&a {a: *a}")
+@example(content=b"&a [*a]")
+@example(content=b'"a\\nb": 1')
+@example(content=b"a: " + b"1" * 5000)
+@example(content=b"\xff\xfea\x00")
+def test_garbage_gives_a_settings_error_and_nothing_else(folder: Path, content: bytes) -> None:
+    only_settings_errors(folder, content)
+
+
+YAML_BITS = st.lists(
+    st.sampled_from(
+        [
+            *"-?:,[]{}#&*!|>'\"%@` \n\t~=",
+            *("<<", "!!", "a", "1", "0x", "int", "float", "set", "omap", "binary", "timestamp"),
+            *("pairs", "null", "*a", "&a", "---", "...", ": ", "- ", "\n  "),
+        ]
+    ),
+    max_size=20,
+).map("".join)
+
+
+@given(YAML_BITS)
+def test_broken_yaml_gives_a_settings_error_and_nothing_else(folder: Path, text: str) -> None:
+    only_settings_errors(folder, text.encode("utf-8"))
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6), VALUES)
+def test_wrong_shapes_give_a_settings_error_and_nothing_else(
+    folder: Path, aws: dict[str, object], other: object
+) -> None:
+    content = yaml.safe_dump({**document(**aws), "services": other, "state": {"s3": other}})
+    only_settings_errors(folder, content.encode("utf-8"))
+
+
+NETWORKS = st.one_of(
+    st.builds(
+        lambda a, p: ip_network((a, p), strict=False), st.ip_addresses(v=4), st.integers(1, 32)
+    ),
+    st.builds(
+        lambda a, p: ip_network((a, p), strict=False), st.ip_addresses(v=6), st.integers(4, 128)
+    ),
+)
+PORTS = st.lists(st.integers(1, 65535), min_size=6, max_size=6, unique=True)
+
+
+@given(
+    project=st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True),
+    ports=PORTS,
+    cidrs=st.lists(NETWORKS, min_size=1, max_size=4, unique=True),
+    size=st.integers(8, 16384),
+    architecture=st.sampled_from(["x86_64", "arm64"]),
+    window=st.none() | st.tuples(st.sampled_from(["Sun 04:00", "14:00", "23:59"]), st.just("2h")),
+)
+def test_what_is_dumped_loads_as_the_same(  # noqa: PLR0917
+    folder: Path,
+    project: str,
+    ports: list[int],
+    cidrs: list[IPv4Network | IPv6Network],
+    size: int,
+    architecture: str,
+    window: tuple[str, str] | None,
+) -> None:
+    ssh, docker, service, other, web, api = ports
+    written = {
+        "project": project,
+        "aws": {
+            "region": "eu-central-1",
+            "image": {"architecture": architecture},
+            "root_volume": {"size_gib": size},
+            "ssh": {"port": ssh, "cidrs": [str(c) for c in cidrs]},
+            "docker_api": {
+                "port": docker,
+                "cidrs": [OFFICE],
+                "service_ports": [service, other],
+            },
+            "http": {"ports": [web]},
+            "updates": dict(zip(("window_start", "window_length"), window, strict=True))
+            if window
+            else {},
+        },
+        "sandbox": {"api_port": api},
+    }
+    first = folder / "first.yaml"
+    first.write_text(yaml.safe_dump(written), encoding="utf-8")
+    if covers_internet(cidrs):
+        with pytest.raises(SettingsError, match="must not cover the whole internet"):
+            load_settings(first)
+        return
+    settings = load_settings(first)
+    assert settings.aws.ssh.cidrs == tuple(cidrs)
+    assert settings.aws.ssh.port == ssh
+    second = folder / "second.yaml"
+    second.write_text(yaml.safe_dump(settings.model_dump(mode="json")), encoding="utf-8")
+    assert load_settings(second) == settings
+
+
+# The services
+
+
+def test_the_services_defaults(load: Load) -> None:
+    settings = load(document())
+    assert settings.services == (SERVICES,)
+    assert SERVICES.is_file()
+    assert settings.variables == {}
+
+
+@pytest.mark.parametrize("written", ["one.yaml", ["one.yaml"], ["one.yaml", "two.yaml"]])
+def test_compose_files_are_relative_to_the_settings(
+    load: Load, tmp_path: Path, written: str | list[str]
+) -> None:
+    for name in ("one.yaml", "two.yaml"):
+        (tmp_path / name).write_text("services: {}", encoding="utf-8")
+    names = [written] if isinstance(written, str) else written
+    settings = load({**document(), "services": written, "variables": {"A_1": "b"}})
+    assert settings.services == tuple(tmp_path / name for name in names)
+    assert settings.variables == {"A_1": "b"}
+
+
+def test_it_fails_when_a_compose_file_is_not_there(problems: Problems, tmp_path: Path) -> None:
+    (found,) = problems({**document(), "services": "no.yaml"})
+    assert found.startswith("services: must be Compose files that exist, got ")
+    assert found.endswith(f"; there is no {tmp_path / 'no.yaml'}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"services": []}, "services: must hold at least 1 item, got []"),
+        ({"variables": {"A": 1}}, "variables.A: must be text, got 1"),
+        ({"docker": {}}, "docker: unknown key; the keys here are: aws, project, sandbox, "),
+    ],
+)
+def test_it_fails_when_the_services_are_not_named_well(
+    problems: Problems, keys: dict[str, object], expected: str
+) -> None:
+    (found,) = problems({**document(), **keys})
+    assert found.startswith(expected)

@@ -1,0 +1,66 @@
+"""Where Terraform's state goes: always said in so many words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdktf import TerraformStack
+from synthesis import Json, new_app, synth, synth_of
+
+from constructs_lib.settings.environment import Environment
+from constructs_lib.terraform.state_backend import LocalState, S3State
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def backend(state: LocalState | S3State, name: str = "aws") -> Json:
+    document = synth_of(lambda stack: state.attach(stack, name))
+    found: Json = document["terraform"]["backend"]
+    return found
+
+
+def test_a_local_state_has_an_absolute_path() -> None:
+    assert backend(LocalState(folder=Path("/env/state"))) == {
+        "local": {"path": "/env/state/aws.tfstate"}
+    }
+
+
+def test_the_path_does_not_depend_on_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = Environment.from_variable(Path("/project"), {})
+    before = backend(LocalState(folder=environment.state))
+    monkeypatch.chdir(tmp_path)
+    assert before == backend(LocalState(folder=environment.state))
+    assert before == {"local": {"path": "/project/.moor/sandbox/state/aws.tfstate"}}
+
+
+def test_s3_is_encrypted_and_locked_by_s3_itself() -> None:
+    state = S3State(bucket="states", region="eu-central-1", prefix="moor/production")
+    assert backend(state, "docker") == {
+        "s3": {
+            "bucket": "states",
+            "key": "moor/production/docker.tfstate",
+            "region": "eu-central-1",
+            "encrypt": True,
+            "use_lockfile": True,
+        }
+    }
+
+
+def test_s3_with_a_profile() -> None:
+    state = S3State(bucket="states", region="eu-central-1", prefix="moor", profile="work")
+    assert backend(state)["s3"]["profile"] == "work"
+
+
+def test_every_stack_has_a_state_of_its_own() -> None:
+    app = new_app()
+    state = LocalState(folder=Path("/env/state"))
+    paths = set()
+    for name in ("aws", "docker"):
+        stack = TerraformStack(app, name)
+        state.attach(stack, name)
+        paths.add(synth(stack)["terraform"]["backend"]["local"]["path"])
+    assert paths == {"/env/state/aws.tfstate", "/env/state/docker.tfstate"}
