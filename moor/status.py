@@ -50,7 +50,7 @@ def docker_variables(environment: Environment, outputs: Outputs) -> dict[str, st
 def show(
     environment: Environment, settings: Settings, outputs: Outputs, console: Console, *, wait: bool
 ) -> None:
-    """Print the machine, its services and the next moor.
+    """Print the machine, its services and the next commands.
 
     Args:
         environment: The environment.
