@@ -232,7 +232,7 @@ class CloudConfig:
 
     @property
     def units(self) -> tuple[Unit, ...]:
-        """The units, in the order of their adding, which is also that of their moor."""
+        """The units, in the order of their adding, which is also that of their commands."""
         return tuple(self._units)
 
     def add_file(

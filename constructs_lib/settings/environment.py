@@ -96,7 +96,7 @@ class Environment:
 
     @property
     def sandbox(self) -> Path:
-        """What the sandbox remembers between moor."""
+        """What the sandbox remembers between commands."""
         return self.directory / "sandbox"
 
     @property

@@ -1,4 +1,4 @@
-"""The command line, the order of the steps, and the variables of moor."""
+"""The command line, the order of the steps, and the variables of commands."""
 
 from __future__ import annotations
 
