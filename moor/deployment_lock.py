@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from constructs_lib.files import lock
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
@@ -28,21 +27,9 @@ def acquire(environment: Environment) -> int:
     Raises:
         CommandError: Another command works on the environment.
     """
-    environment.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(environment.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 64).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise CommandError(
-            f"environment {environment.name}: must have one command at a time, "
-            f"got another at work (process {holder}); wait until it has ended"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    os.set_inheritable(descriptor, True)
-    return descriptor
+    return lock.acquire(
+        environment.lock, busy=lambda holder: _refuse(environment, holder), inherited=True
+    )
 
 
 @contextmanager
@@ -52,10 +39,13 @@ def held(environment: Environment) -> Iterator[None]:
     Raises:
         CommandError: Another command works on the environment.
     """
-    descriptor = acquire(environment)
-    # Children must not keep it: a daemon started here would hold the lock for good.
-    os.set_inheritable(descriptor, False)
-    try:
+    # Not inherited: a daemon started here would hold the lock for good.
+    with lock.exclusive_lock(environment.lock, busy=lambda holder: _refuse(environment, holder)):
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _refuse(environment: Environment, holder: str) -> NoReturn:
+    raise CommandError(
+        f"environment {environment.name}: must have one command at a time, "
+        f"got another at work (process {holder}); wait until it has ended"
+    ) from None

@@ -34,12 +34,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from constructs_lib.files.private_file import (
-    check_private,
-    exclusive_lock,
-    write_private,
-    write_public,
-)
+from constructs_lib.files.lock import exclusive_lock
+from constructs_lib.files.private_file import check_private, write_private, write_public
 from constructs_lib.identity.certificate_authority import (
     CertificateAuthority,
     Clock,

@@ -8,7 +8,6 @@ in a folder for its sockets. `stop` undoes what it did to the machine's network.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
 import json
@@ -27,6 +26,7 @@ from urllib.parse import urlsplit
 import docker
 from docker.errors import DockerException
 
+from constructs_lib.files.lock import exclusive_lock
 from sandbox.engine.processes import (
     ProcessIdentity,
     all_processes,
@@ -298,17 +298,13 @@ def engine_lock(report: Callable[[str], None]) -> Iterator[None]:
         report: Takes a line where we must wait.
     """
     file = Path(tempfile.gettempdir()) / f"moor-engine-{os.geteuid()}.lock"
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(file, flags, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report("waiting for another sandbox that starts or stops")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with exclusive_lock(
+        file,
+        busy=lambda holder: report(
+            f"waiting for another sandbox that starts or stops (process {holder})"
+        ),
+    ):
         yield
-    finally:
-        os.close(descriptor)
 
 
 class PrivateEngine:
