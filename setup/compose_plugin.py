@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from setup import children, go
-from setup.providers import platform_name
+from setup.provider_mirror import platform_name
 from setup.step import Step, digest_of
 from setup.variables import child_variables
 

@@ -7,7 +7,8 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from setup import go
-from setup.providers import DOCKER, REGISTRIES, must_build_docker, platform_name
+from setup.provider_mirror import DOCKER, REGISTRIES, platform_name
+from setup.providers import must_build_docker
 from setup.step import Step, digest_of
 
 if TYPE_CHECKING:
