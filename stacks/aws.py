@@ -14,9 +14,10 @@ from cdktf_cdktf_provider_aws.provider import (
 )
 
 from constructs_lib.aws.elastic_ip import ElasticIp
+from constructs_lib.aws.firewall import groups
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
-from constructs_lib.aws.security_group import IngressRule, SecurityGroup
+from constructs_lib.aws.security_group import SecurityGroup
 from constructs_lib.host.docker_api import CertificateStore, DockerApi, SshAccess
 
 if TYPE_CHECKING:
@@ -70,60 +71,17 @@ class AwsStack(TerraformStack):
         state.attach(self, id_)
         _provider(self, settings, tags, endpoint_url)
         network = settings.network
-        vpc_id = network.vpc_id if network else None
-        groups = [
+        security_groups = [
             SecurityGroup(
                 self,
-                "AllowSsh",
-                name=f"{name}-allow-ssh",
-                display_name="allow-ssh",
-                description="SSH to the Docker host",
-                vpc_id=vpc_id,
-                ingress=[
-                    IngressRule(
-                        port=settings.ssh.port,
-                        cidrs=settings.ssh.cidrs,
-                        description="SSH: the deployment and its operators",
-                    )
-                ],
-            ),
-            SecurityGroup(
-                self,
-                "AllowDocker",
-                name=f"{name}-allow-docker",
-                display_name="allow-docker",
-                description="The Docker API, and services for its users only",
-                vpc_id=vpc_id,
-                ingress=[
-                    IngressRule(
-                        port=settings.docker_api.port,
-                        cidrs=settings.docker_api.cidrs,
-                        description="Docker API behind mutual TLS",
-                    ),
-                    *(
-                        IngressRule(
-                            port=port,
-                            cidrs=settings.docker_api.cidrs,
-                            description="a service for the users of the Docker API",
-                        )
-                        for port in settings.docker_api.service_ports
-                    ),
-                ],
-            ),
-            SecurityGroup(
-                self,
-                "AllowAllHttpHttps",
-                name=f"{name}-allow-all-http-https",
-                display_name="allow-all-http-https",
-                description="The web services",
-                vpc_id=vpc_id,
-                ingress=[
-                    IngressRule(
-                        port=port, cidrs=settings.http.cidrs, description="HTTP and HTTPS services"
-                    )
-                    for port in settings.http.ports
-                ],
-            ),
+                group.id,
+                name=f"{name}-{group.name}",
+                display_name=group.name,
+                description=group.description,
+                vpc_id=network.vpc_id if network else None,
+                ingress=group.ingress,
+            )
+            for group in groups(settings)
         ]
         machine = Machine(
             self,
@@ -137,7 +95,7 @@ class AwsStack(TerraformStack):
             ),
             instance_type=settings.instance_type,
             user_data=user_data,
-            security_groups=groups,
+            security_groups=security_groups,
             root_volume_gib=settings.root_volume.size_gib,
             public_key=public_key,
             key_name=settings.key_pair.name if settings.key_pair else None,

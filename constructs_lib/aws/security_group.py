@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup as SecurityGroupResource
 from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
 
+from constructs_lib.aws.firewall import EVERYWHERE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EVERYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngressRule:
-    """One TCP port, open to some networks.
-
-    Attributes:
-        port: TCP port, 1 to 65535.
-        cidrs: The networks that may connect: one or more, each once.
-        description: Why the port is open; at most 255 characters, and never empty.
-
-    Raises:
-        ValueError: A value is outside of its range.
-    """
-
-    port: int
-    cidrs: tuple[IPv4Network | IPv6Network, ...]
-    description: str
-
-    def __post_init__(self) -> None:
-        """Check the ranges that EC2 would only refuse during the deployment."""
-        if not 1 <= self.port <= 65535:  # noqa: PLR2004
-            msg = f"ingress rule: port: must be in 1..65535, got {self.port}"
-            raise ValueError(msg)
-        if not self.cidrs:
-            msg = f"ingress rule: cidrs: must name a network for port {self.port}, got none"
-            raise ValueError(msg)
-        if len(set(self.cidrs)) != len(self.cidrs):
-            listed = ", ".join(str(c) for c in self.cidrs)
-            msg = f"ingress rule: cidrs: must name each network once, got {listed}"
-            raise ValueError(msg)
-        if not 1 <= len(self.description) <= 255:  # noqa: PLR2004
-            msg = (
-                "ingress rule: description: must be 1 to 255 characters, "
-                f"got {len(self.description)}"
-            )
-            raise ValueError(msg)
+    from constructs_lib.aws.firewall import IngressRule
 
 
 class SecurityGroup(Construct):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from cdktf import App, LocalExecProvisioner, TerraformStack
+from cdktf import App, TerraformStack
 from constructs import Construct
 
 from constructs_lib.compose.parse import seconds
@@ -24,7 +22,7 @@ from constructs_lib.docker.container import (
 from constructs_lib.docker.image import BuildOptions, BuiltImage, Image, PulledImage
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
-from constructs_lib.terraform.terraform_data import terraform_data
+from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -176,25 +174,18 @@ class ComposeServices(Construct):
         self, scope: Construct, id_: str, service: Service, until: str, timeout: float
     ) -> TerraformResource:
         containers = self._containers[service.name]
-        words = [
-            *(shlex.quote(sys.executable), "-m", "constructs_lib.compose.wait"),
-            # A token such as ${data…} must reach Terraform unquoted; an address needs no quotes.
+        step = run_module(
+            "constructs_lib.compose.wait",
             *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
-            *("--certificates", shlex.quote(str(self._endpoint.certificates))),
+            *("--certificates", str(self._endpoint.certificates)),
             *("--until", until, "--timeout", str(int(timeout))),
             *service.container_names(self._project.name),
-        ]
+        )
         return terraform_data(
             scope,
             id_,
             triggers={str(number + 1): container.id for number, container in enumerate(containers)},
-            provisioners=[
-                LocalExecProvisioner(
-                    type="local-exec",
-                    command=" ".join(words),
-                    working_dir=str(Path(__file__).parents[2]),
-                )
-            ],
+            provisioners=[step],
         )
 
     def _image(self, service: Service) -> Image:

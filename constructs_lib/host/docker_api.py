@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,13 +10,12 @@ from typing import TYPE_CHECKING, Final
 from cdktf import (
     FileProvisioner,
     Fn,
-    LocalExecProvisioner,
     RemoteExecProvisioner,
     SSHProvisionerConnection,
 )
 from constructs import Construct
 
-from constructs_lib.terraform.terraform_data import terraform_data
+from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
     from constructs_lib.aws.elastic_ip import ElasticIp
@@ -140,7 +137,7 @@ class DockerApi(Construct):
                 _remote(f"sudo install -d -m 0700 -o {ssh.user} -g {ssh.user} {STAGING}"),
                 _upload(scripts["init.sh"], "init.sh"),
                 _remote(f"sudo bash {STAGING}/init.sh"),
-                _local(
+                run_module(
                     "constructs_lib.identity.pki",
                     "issue",
                     *("--pki", str(store.pki), "--certificates", str(store.certificates)),
@@ -150,7 +147,7 @@ class DockerApi(Construct):
                 _upload(store.pki / "server-key.pem", "server-key.pem"),
                 _upload(scripts["open-docker-api.sh"], "open-docker-api.sh"),
                 _remote(f"sudo bash {STAGING}/open-docker-api.sh {port}"),
-                _local(
+                run_module(
                     "constructs_lib.host.docker_api_probe",
                     *("--host", ip, "--port", str(port)),
                     *("--certificates", str(store.certificates)),
@@ -170,14 +167,3 @@ def _remote(command: str) -> RemoteExecProvisioner:
 
 def _upload(source: Path, name: str) -> FileProvisioner:
     return FileProvisioner(type="file", source=str(source), destination=f"{STAGING}/{name}")
-
-
-def _local(module: str, *arguments: str) -> LocalExecProvisioner:
-    """Run a module of this project with the interpreter that runs the app."""
-    # A token such as ${aws_eip.…} must reach Terraform unquoted; an address needs no quotes.
-    words = [a if a.startswith("${") else shlex.quote(a) for a in arguments]
-    return LocalExecProvisioner(
-        type="local-exec",
-        command=" ".join([shlex.quote(sys.executable), "-m", module, *words]),
-        working_dir=str(Path(__file__).parents[2]),
-    )

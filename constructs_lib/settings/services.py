@@ -18,13 +18,11 @@ def load_services(environment: Environment, settings: Settings) -> ComposeProjec
     Raises:
         ComposeError: They cannot be used; with every problem.
     """
-    aws = settings.aws
-    guarded = {aws.ssh.port, aws.docker_api.port}
     return load_project(
         settings.services,
         name=settings.project,
         variables=service_variables(environment, settings),
-        open_tcp_ports=aws.open_tcp_ports - guarded,
+        open_tcp_ports=settings.aws.service_tcp_ports,
     )
 
 

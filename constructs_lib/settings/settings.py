@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from constructs_lib.aws.firewall import EVERYWHERE, openings
 from constructs_lib.identity.ssh_key import check_private_key_file
 
 if TYPE_CHECKING:
@@ -181,10 +182,7 @@ class HttpSettings(_Model):
     """
 
     ports: Annotated[Ports, Field(min_length=1)] = (80, 443)
-    cidrs: Cidrs = (
-        IPv4Network("0.0.0.0/0"),
-        IPv6Network("::/0"),
-    )
+    cidrs: Cidrs = EVERYWHERE
 
 
 class ImageSettings(_Model):
@@ -336,32 +334,21 @@ class AwsSettings(_Model):
     updates: UpdateSettings = UpdateSettings()
 
     @property
-    def open_tcp_ports(self) -> frozenset[int]:
-        """The TCP ports that the security groups open to anybody."""
+    def service_tcp_ports(self) -> frozenset[int]:
+        """The TCP ports that the security groups open for services."""
         return frozenset(
-            {self.ssh.port, self.docker_api.port, *self.docker_api.service_ports, *self.http.ports}
+            port for opening in openings(self) if opening.for_services for port in opening.ports
         )
 
     @model_validator(mode="after")
-    def _distinct_ports(self) -> Self:
-        problems: list[str] = []
-        if self.ssh.port == self.docker_api.port:
-            problems.append(
-                f"docker_api.port: must differ from ssh.port, got {self.ssh.port} for both"
-            )
-        guarded = {self.ssh.port: "ssh.port", self.docker_api.port: "docker_api.port"}
-        problems += [
-            f"docker_api.service_ports: must not hold {guarded[port]}, got {port}; remove it"
-            for port in self.docker_api.service_ports
-            if port in guarded
-        ]
-        for port in self.docker_api.service_ports:
-            guarded.setdefault(port, "one of docker_api.service_ports")
-        problems += [
-            f"http.ports: must not hold {guarded[port]}, got {port}; "
-            "it would open that port to everyone"
-            for port in self.http.ports
-            if port in guarded
+    def _each_port_in_one_opening(self) -> Self:
+        owners: dict[int, str] = {}
+        problems = [
+            f"{opening.setting}: must share no port with {owner}, got {port} in both; "
+            "change one of them, or the networks of both could connect"
+            for opening in openings(self)
+            for port in opening.ports
+            if (owner := owners.setdefault(port, opening.setting)) != opening.setting
         ]
         if problems:
             raise ValueError("\n".join(problems))

@@ -105,7 +105,7 @@ def test_the_defaults(load: Load) -> None:
     assert (aws.updates.reboot_strategy, aws.updates.window_start) == ("reboot", None)
     assert settings.state.s3 is None
     assert settings.sandbox is None
-    assert aws.open_tcp_ports == {22, 2376, 9200, 80, 443}
+    assert aws.service_tcp_ports == {9200, 80, 443}
 
 
 def test_the_sandboxs_defaults(load: Load) -> None:
@@ -501,6 +501,13 @@ def test_it_fails_when_a_port_is_no_number(problems: Problems, value: object) ->
     assert problems(document(**aws)) == [f"aws.ssh.port: must be a whole number, got {value!r}"]
 
 
+def shared(setting: str, other: str, port: int) -> str:
+    return (
+        f"aws.{setting}: must share no port with {other}, got {port} in both; "
+        "change one of them, or the networks of both could connect"
+    )
+
+
 @pytest.mark.parametrize(
     ("aws", "expected"),
     [
@@ -520,30 +527,21 @@ def test_it_fails_when_a_port_is_no_number(problems: Problems, value: object) ->
         (
             {"http": {"ports": [80, 22, 2376]}},
             [
-                (
-                    "aws.http.ports: must not hold ssh.port, got 22; it would open that port to "
-                    "everyone"
-                ),
-                (
-                    "aws.http.ports: must not hold docker_api.port, got 2376; it would open that "
-                    "port to everyone"
-                ),
+                shared("http.ports", "ssh.port", 22),
+                shared("http.ports", "docker_api.port", 2376),
             ],
         ),
         (
             {"http": {"ports": [80, 9200]}},
             [
-                (
-                    "aws.http.ports: must not hold one of docker_api.service_ports, got 9200; it "
-                    "would open that port to everyone"
-                )
+                shared("http.ports", "docker_api.service_ports", 9200),
             ],
         ),
         (
             {"docker_api": {"cidrs": [OFFICE], "service_ports": [9200, 22, 2376]}},
             [
-                "aws.docker_api.service_ports: must not hold ssh.port, got 22; remove it",
-                "aws.docker_api.service_ports: must not hold docker_api.port, got 2376; remove it",
+                shared("docker_api.service_ports", "ssh.port", 22),
+                shared("docker_api.service_ports", "docker_api.port", 2376),
             ],
         ),
         (
@@ -557,7 +555,9 @@ def test_it_fails_when_a_port_is_no_number(problems: Problems, value: object) ->
         ),
         (
             {"ssh": {"cidrs": [OFFICE], "port": 2376}},
-            ["aws.docker_api.port: must differ from ssh.port, got 2376 for both"],
+            [
+                shared("docker_api.port", "ssh.port", 2376),
+            ],
         ),
     ],
 )

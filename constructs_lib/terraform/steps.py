@@ -1,10 +1,13 @@
-"""A resource of Terraform's own, which stands for steps instead of for a thing."""
+"""Steps of a deployment: a resource of Terraform's own, which stands for no thing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from cdktf import TerraformResource
+from cdktf import LocalExecProvisioner, TerraformResource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,11 +15,12 @@ if TYPE_CHECKING:
     from cdktf import (
         FileProvisioner,
         ITerraformDependable,
-        LocalExecProvisioner,
         RemoteExecProvisioner,
         SSHProvisionerConnection,
     )
     from constructs import Construct
+
+_ROOT: Final = Path(__file__).parents[2]
 
 
 def terraform_data(
@@ -51,3 +55,22 @@ def terraform_data(
     )
     resource.add_override("triggers_replace", dict(triggers))
     return resource
+
+
+def run_module(module: str, *arguments: str) -> LocalExecProvisioner:
+    """Make the step that runs a module of this project, on this computer.
+
+    It runs with the interpreter that runs the app, in the project's folder: nothing has to be
+    on the PATH, and it does not matter where the deployment was started.
+
+    Args:
+        module: The module's name, as `python -m` takes it.
+        arguments: Its arguments. What is no token is quoted for the shell.
+    """
+    # A token such as ${aws_eip.…} must reach Terraform unquoted; an address needs no quotes.
+    words = [a if a.startswith("${") else shlex.quote(a) for a in arguments]
+    return LocalExecProvisioner(
+        type="local-exec",
+        command=" ".join([shlex.quote(sys.executable), "-m", module, *words]),
+        working_dir=str(_ROOT),
+    )

@@ -1,0 +1,171 @@
+"""Every opening of the machine: which ports, to whom, and why.
+
+An opening is added in `groups`, and nowhere else: the AWS stack makes the security groups of
+it, the settings refuse a port that two openings name, and the services may publish those ports
+that are opened for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from constructs_lib.settings.settings import AwsSettings
+
+EVERYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngressRule:
+    """One TCP port, open to some networks.
+
+    Attributes:
+        port: TCP port, 1 to 65535.
+        cidrs: The networks that may connect: one or more, each once.
+        description: Why the port is open; at most 255 characters, and never empty.
+
+    Raises:
+        ValueError: A value is outside of its range.
+    """
+
+    port: int
+    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    description: str
+
+    def __post_init__(self) -> None:
+        """Check the ranges that EC2 would only refuse during the deployment."""
+        if not 1 <= self.port <= 65535:  # noqa: PLR2004
+            msg = f"ingress rule: port: must be in 1..65535, got {self.port}"
+            raise ValueError(msg)
+        if not self.cidrs:
+            msg = f"ingress rule: cidrs: must name a network for port {self.port}, got none"
+            raise ValueError(msg)
+        if len(set(self.cidrs)) != len(self.cidrs):
+            listed = ", ".join(str(c) for c in self.cidrs)
+            msg = f"ingress rule: cidrs: must name each network once, got {listed}"
+            raise ValueError(msg)
+        if not 1 <= len(self.description) <= 255:  # noqa: PLR2004
+            msg = (
+                "ingress rule: description: must be 1 to 255 characters, "
+                f"got {len(self.description)}"
+            )
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The ports of one setting, open to some networks.
+
+    Attributes:
+        setting: The key under `aws` that names the ports, such as `ssh.port`.
+        ports: TCP ports, each 1 to 65535.
+        cidrs: The networks that may connect: one or more, each once.
+        description: Why they are open; each rule says it.
+        for_services: Whether services answer there. Else the machine itself does, and a
+            service must not publish these ports.
+    """
+
+    setting: str
+    ports: tuple[int, ...]
+    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    description: str
+    for_services: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A security group, as a value.
+
+    Attributes:
+        id: The construct's id; changing it replaces the group.
+        name: What its name ends in, after the environment's, and what the AWS console shows.
+        description: What the group is for. Changing it replaces the group.
+        openings: What it lets in.
+    """
+
+    id: str
+    name: str
+    description: str
+    openings: tuple[Opening, ...]
+
+    @property
+    def ingress(self) -> tuple[IngressRule, ...]:
+        """The rules, one a port.
+
+        Raises:
+            ValueError: A value of an opening is outside of its range.
+        """
+        return tuple(
+            IngressRule(port=port, cidrs=opening.cidrs, description=opening.description)
+            for opening in self.openings
+            for port in opening.ports
+        )
+
+
+def groups(settings: AwsSettings) -> tuple[Group, ...]:
+    """Return the machine's security groups, with all that they let in.
+
+    Args:
+        settings: The machine's settings.
+    """
+    ssh, docker_api, http = settings.ssh, settings.docker_api, settings.http
+    return (
+        Group(
+            id="AllowSsh",
+            name="allow-ssh",
+            description="SSH to the Docker host",
+            openings=(
+                Opening(
+                    setting="ssh.port",
+                    ports=(ssh.port,),
+                    cidrs=ssh.cidrs,
+                    description="SSH: the deployment and its operators",
+                ),
+            ),
+        ),
+        Group(
+            id="AllowDocker",
+            name="allow-docker",
+            description="The Docker API, and services for its users only",
+            openings=(
+                Opening(
+                    setting="docker_api.port",
+                    ports=(docker_api.port,),
+                    cidrs=docker_api.cidrs,
+                    description="Docker API behind mutual TLS",
+                ),
+                Opening(
+                    setting="docker_api.service_ports",
+                    ports=docker_api.service_ports,
+                    cidrs=docker_api.cidrs,
+                    description="a service for the users of the Docker API",
+                    for_services=True,
+                ),
+            ),
+        ),
+        Group(
+            id="AllowAllHttpHttps",
+            name="allow-all-http-https",
+            description="The web services",
+            openings=(
+                Opening(
+                    setting="http.ports",
+                    ports=http.ports,
+                    cidrs=http.cidrs,
+                    description="HTTP and HTTPS services",
+                    for_services=True,
+                ),
+            ),
+        ),
+    )
+
+
+def openings(settings: AwsSettings) -> tuple[Opening, ...]:
+    """Return all openings of the machine, whichever group they are in.
+
+    Args:
+        settings: The machine's settings.
+    """
+    return tuple(opening for group in groups(settings) for opening in group.openings)
