@@ -251,7 +251,8 @@ def _attributes(change: Mapping[str, Any]) -> Iterator[AttributeChange]:
                 )
             continue
         old, new = before.get(name), after.get(name)
-        if old == new:
+        # The provider fills in what the configuration leaves out: 0, false, an empty list.
+        if old == new or (not old and not new):
             continue
         if _has(secret_before, name) or _has(secret_after, name):
             yield AttributeChange(name=name, before=SECRET, after=SECRET, replaces=replaces)
@@ -289,7 +290,8 @@ def differences(name: str, old: object, new: object) -> Iterator[tuple[str, str,
     pairs_old, pairs_new = _pairs(old), _pairs(new)
     if pairs_old is not None and pairs_new is not None:
         for key in sorted({*pairs_old, *pairs_new}):
-            if key in _NOISE or pairs_old.get(key) == pairs_new.get(key):
+            was, becomes = pairs_old.get(key), pairs_new.get(key)
+            if key in _NOISE or was == becomes or (not was and not becomes):
                 continue
             inner = f"{name}.{key}"
             if isinstance(pairs_old.get(key), dict) or isinstance(pairs_new.get(key), dict):

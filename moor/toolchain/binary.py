@@ -37,8 +37,8 @@ def check(environment: Environment, toolchain: Toolchain, *, s3: bool) -> None:
     if s3 and found and (int(found[1]), int(found[2])) < _S3_LOCKING:
         raise CommandError(
             f"{environment.settings_file}: state.s3: must have Terraform or OpenTofu 1.10 or "
-            f"later, which lock a state in S3, got {version} ({toolchain.terraform}); install a newer one "
-            "and run `python3 -m setup --refresh`"
+            f"later, which lock a state in S3, got {version} ({toolchain.terraform}); install a "
+            "newer one and run `python3 -m setup --refresh`"
         )
     before = _remembered(environment)
     now = toolchain.kind
