@@ -21,8 +21,9 @@ from moor.toolchain.terraform_cli import Run, Terraform
 from moor.toolchain.toolchain import with_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from moor.recovery import Leftover
     from moor.screen import Screen
     from moor.session import Session
     from moor.toolchain.stack import Stack
@@ -49,6 +50,7 @@ class Deployment:
         lock: The descriptor of the environment's lock.
         state_is_lost: Whether the last stack's state is known to be gone, and so not checked.
         stacks: The stacks, in the order in which they are applied.
+        leftovers: Finds what an interrupted deployment of a stack has left.
     """
 
     session: Session
@@ -56,6 +58,7 @@ class Deployment:
     lock: int
     state_is_lost: bool = False
     stacks: list[Stack] = field(default_factory=list)
+    leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
 
@@ -316,7 +319,7 @@ class Deployment:
     def _recover(self, *, approve: bool) -> None:
         """Look for what an interrupted deployment has left, and no state knows."""
         for stack in self.stacks:
-            left = recovery.leftovers(self.session, stack, self._terraform)
+            left = self.leftovers(self.session, stack, self._terraform)
             if not left:
                 continue
             self.screen.say(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.files.private_file import write_private
 from moor.failure import CommandError
+from moor.outputs import outputs_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,9 @@ def resource_count(environment: Environment) -> int:
         CommandError: A state file is not readable as one.
     """
     return sum(_count(_document(file)) for file in _files(environment))
+
+
+_EMPTY: Final = "an empty file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +55,15 @@ def check(environment: Environment) -> None:
     Raises:
         CommandError: One is; with what to do about it.
     """
-    problems = []
+    problems, deployed = [], _deployed(environment)
     for file in sorted({*_files(environment), *map(_without_backup, _backups(environment))}):
         problem = damage(file)
         if problem is None:
             continue
         found = backup_of(file)
+        if found is None and problem == _EMPTY and file.stem not in deployed:
+            # Terraform makes the file when it begins to plan; killed then, it leaves it empty.
+            continue
         if found is None:
             problems.append(
                 f"{file}: must be a Terraform state, got {problem}, and no backup of it; if "
@@ -84,7 +91,7 @@ def damage(file: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return "a file that cannot be read"
     if not text.strip():
-        return "an empty file"
+        return _EMPTY
     return None if _parsed(text) is not None else "something else"
 
 
@@ -145,6 +152,14 @@ def set_aside(environment: Environment) -> Path:
 
 def _files(environment: Environment) -> list[Path]:
     return sorted(environment.state.glob("*.tfstate"))
+
+
+def _deployed(environment: Environment) -> set[str]:
+    """Return the stacks that were applied to their end once, and so must have a state."""
+    try:
+        return set(json.loads(outputs_file(environment).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return set()
 
 
 def _backups(environment: Environment) -> list[Path]:
