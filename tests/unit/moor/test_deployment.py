@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from terraform_stacks import Trial, step
@@ -179,7 +179,7 @@ def test_an_error_of_terraforms_names_the_stack_and_the_resource(trial: Trial) -
     ).replace(f"ENVIRONMENT={trial.environment.settings_file}", "ENVIRONMENT=trial")
 
 
-def killer(flag: Path, whom: str) -> dict[str, object]:
+def killer(flag: Path, whom: str) -> dict[str, Any]:
     """Return a step that kills somebody the first time."""
     return step(f"test -e {flag} || {{ touch {flag}; kill -9 {whom}; sleep 5; }}")
 
@@ -190,7 +190,10 @@ def test_a_killed_terraform_is_a_failure_and_the_next_deployment_repairs(
 ) -> None:
     flag = trial.environment.root / "killed"
     # A shell's parent is Terraform.
-    trial.write(**{stack: {"Killer": killer(flag, "$PPID")}})
+    step_of = {"Killer": killer(flag, "$PPID")}
+    trial.write(
+        aws=step_of if stack == "aws" else None, docker=step_of if stack == "docker" else None
+    )
     with pytest.raises(CommandError) as caught:
         trial.up()
     log = trial.environment.log / f"terraform-{stack}.log"
