@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.load import load_settings
 from constructs_lib.settings.services import load_services
-from constructs_lib.settings.settings import Settings, load_settings
 from moor import deployment, deployment_lock, graph
 from moor import status as summary
 from moor.failure import CommandError
@@ -22,6 +22,8 @@ from moor.toolchain.toolchain import ROOT, Toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from constructs_lib.settings.settings import Settings
 
 app = typer.Typer(
     add_completion=False,

@@ -1,24 +1,15 @@
-"""The settings of an environment: one YAML file, validated as a whole.
-
-Every problem of a file is reported at once, each in the words of the file:
-`environments/production.yaml: aws.docker_api.port: must be in 1..65535, got 99999`.
-"""
+"""The settings of an environment: every key that its file may have."""
 
 from __future__ import annotations
 
-import re
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -26,11 +17,30 @@ from pydantic import (
 
 from constructs_lib.aws.firewall import EVERYWHERE, openings
 from constructs_lib.identity.ssh_key import check_private_key_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pydantic_core import ErrorDetails
+from constructs_lib.settings.values import (
+    AccountId,
+    AmiId,
+    BucketName,
+    Cidr,
+    Cidrs,
+    Duration,
+    Flag,
+    InstanceType,
+    KeyPrefix,
+    PlainIPv4Network,
+    Port,
+    Ports,
+    ProjectName,
+    Region,
+    RoleArn,
+    SubnetId,
+    Text,
+    TimeOfWeek,
+    VariableName,
+    VolumeSize,
+    VpcId,
+    covers_internet,
+)
 
 FLATCAR_OWNER: Final = "075585003325"
 """The AWS account that publishes Flatcar Container Linux.
@@ -42,94 +52,17 @@ SERVICES: Final = Path(__file__).parents[2] / "services" / "compose.yaml"
 """The Compose file of an environment that names none."""
 
 
-class SettingsError(ValueError):
-    """A settings file cannot be used.
-
-    Attributes:
-        problems: One line a problem, each `FILE: FIELD: what must be, got VALUE; remedy`.
-    """
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
-
-
-def _matching(pattern: str, meaning: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            msg = f"must be {meaning}"
-            raise ValueError(msg)
-        return value
-
-    return AfterValidator(check)
-
-
-def _between(low: int, high: int) -> AfterValidator:
-    def check(value: int) -> int:
-        if not low <= value <= high:
-            msg = f"must be in {low}..{high}"
-            raise ValueError(msg)
-        return value
-
-    return AfterValidator(check)
-
-
-def _written_as_text(value: object) -> object:
-    """Refuse a bare number: the number 10 would be the address 0.0.0.10."""
-    if not isinstance(value, str | IPv4Network | IPv6Network):
-        msg = f"must be {_A_NETWORK}"
-        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError only)
-    return value
-
-
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) != len(values):
-        msg = "must name each one once; remove the other"
-        raise ValueError(msg)
-    return values
-
-
-_A_NETWORK: Final = "a network such as 203.0.113.0/24 (no bits set beyond the prefix)"
-
-Port = Annotated[int, Field(strict=True), _between(1, 65535)]
-Ports = Annotated[tuple[Port, ...], AfterValidator(_each_once)]
-Cidr = Annotated[IPv4Network | IPv6Network, BeforeValidator(_written_as_text)]
-Cidrs = Annotated[tuple[Cidr, ...], Field(min_length=1), AfterValidator(_each_once)]
-PlainIPv4Network = Annotated[IPv4Network, BeforeValidator(_written_as_text)]
-
-
 class _Model(BaseModel):
     """Frozen, and strict about unknown keys: a misspelled key must not pass silently."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
-"""Source: IANA, "Internet Protocol Version 6 Address Space"."""
-
-
-def covers_internet(networks: Iterable[Cidr]) -> bool:
-    """Tell whether networks together hold every public IPv4 or IPv6 address there is.
-
-    Halves count too: 0.0.0.0/1 with 128.0.0.0/1 is the whole internet in two lines.
-    So does 2000::/3, which holds every IPv6 address that is given out.
-
-    Args:
-        networks: Any mixture of IPv4 and IPv6 networks.
-    """
-    listed = list(networks)
-    v4 = collapse_addresses(n for n in listed if isinstance(n, IPv4Network))
-    v6 = collapse_addresses(n for n in listed if isinstance(n, IPv6Network))
-    return any(n.prefixlen == 0 for n in v4) or any(_GLOBAL_UNICAST.subnet_of(n) for n in v6)
-
-
 class _Guarded(_Model):
     """An access that is dangerous to open to everyone."""
 
     # Declared before `cidrs`, whose validator reads it.
-    open_to_the_whole_internet: Annotated[bool, Field(strict=True)] = False
+    open_to_the_whole_internet: Flag = False
     cidrs: Cidrs
 
     @field_validator("cidrs")
@@ -195,12 +128,9 @@ class ImageSettings(_Model):
         architecture: `x86_64` or `arm64`; it must suit the instance type.
     """
 
-    id: (
-        Annotated[str, _matching(r"ami-[0-9a-f]{8,17}", "an AMI id such as ami-0123456789abcdef0")]
-        | None
-    ) = None
-    owner: Annotated[str, _matching(r"[0-9]{12}", "an AWS account id of 12 digits")] = FLATCAR_OWNER
-    name: Annotated[str, Field(min_length=1)] = "Flatcar-stable-*-hvm"
+    id: AmiId | None = None
+    owner: AccountId = FLATCAR_OWNER
+    name: Text = "Flatcar-stable-*-hvm"
     architecture: Literal["x86_64", "arm64"] = "x86_64"
 
 
@@ -237,12 +167,8 @@ class NetworkSettings(_Model):
         subnet_id: A subnet of that VPC with a route to an internet gateway.
     """
 
-    vpc_id: Annotated[
-        str, _matching(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0123456789abcdef0")
-    ]
-    subnet_id: Annotated[
-        str, _matching(r"subnet-[0-9a-f]{8,17}", "a subnet id such as subnet-0123456789abcdef0")
-    ]
+    vpc_id: VpcId
+    subnet_id: SubnetId
 
 
 class RootVolumeSettings(_Model):
@@ -252,7 +178,7 @@ class RootVolumeSettings(_Model):
         size_gib: Size in GiB, 8 to 16384.
     """
 
-    size_gib: Annotated[int, Field(strict=True), _between(8, 16384)] = 20
+    size_gib: VolumeSize = 20
 
 
 class UpdateSettings(_Model):
@@ -266,19 +192,8 @@ class UpdateSettings(_Model):
     """
 
     reboot_strategy: Literal["reboot", "etcd-lock", "off"] = "reboot"
-    window_start: (
-        Annotated[
-            str,
-            _matching(
-                r"((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01]\d|2[0-3]):[0-5]\d",
-                "a time such as Sun 04:00",
-            ),
-        ]
-        | None
-    ) = None
-    window_length: (
-        Annotated[str, _matching(r"(\d+h)?(\d+m)?(?<=[hm])", "a duration such as 1h30m")] | None
-    ) = None
+    window_start: TimeOfWeek | None = None
+    window_length: Duration | None = None
 
     @model_validator(mode="after")
     def _whole_window(self) -> Self:
@@ -309,21 +224,10 @@ class AwsSettings(_Model):
         updates: When the machine may reboot to finish an update.
     """
 
-    region: Annotated[str, _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-central-1")]
-    profile: Annotated[str, Field(min_length=1)] | None = None
-    role_arn: (
-        Annotated[
-            str,
-            _matching(
-                r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
-                "a role's ARN such as arn:aws:iam::123456789012:role/deploy",
-            ),
-        ]
-        | None
-    ) = None
-    instance_type: Annotated[
-        str, _matching(r"[a-z0-9-]+\.[a-z0-9-]+", "an instance type such as t3.small")
-    ] = "t3.small"
+    region: Region
+    profile: Text | None = None
+    role_arn: RoleArn | None = None
+    instance_type: InstanceType = "t3.small"
     image: ImageSettings = ImageSettings()
     key_pair: KeyPairSettings | None = None
     network: NetworkSettings | None = None
@@ -364,11 +268,9 @@ class S3StateSettings(_Model):
         prefix: What the objects' keys begin with.
     """
 
-    bucket: Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
-    region: Annotated[str, _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-central-1")]
-    prefix: Annotated[
-        str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")
-    ] = "moor"
+    bucket: BucketName
+    region: Region
+    prefix: KeyPrefix = "moor"
 
 
 class StateSettings(_Model):
@@ -445,21 +347,10 @@ class Settings(_Model):
         sandbox: Deploy to an emulated AWS on this computer instead of to AWS.
     """
 
-    project: Annotated[
-        str,
-        _matching(
-            r"[a-z][a-z0-9-]{0,30}",
-            "1 to 31 lower-case letters, digits and hyphens with a letter first",
-        ),
-    ] = "moor"
+    project: ProjectName = "moor"
     aws: AwsSettings
     services: Annotated[tuple[Path, ...], Field(min_length=1)] = (SERVICES,)
-    variables: dict[
-        Annotated[
-            str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores")
-        ],
-        str,
-    ] = Field(default_factory=dict)
+    variables: dict[VariableName, str] = Field(default_factory=dict)
     state: StateSettings = StateSettings()
     sandbox: SandboxSettings | None = None
 
@@ -470,7 +361,7 @@ class Settings(_Model):
 
     @field_validator("services")
     @classmethod
-    def _there(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+    def _existing(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
         base: Path = (info.context or {}).get("directory", Path.cwd())
         files = tuple(base / file.expanduser() for file in value)
         missing = [str(file) for file in files if not file.is_file()]
@@ -478,176 +369,3 @@ class Settings(_Model):
             msg = f"must be Compose files that exist; there is no {', '.join(missing)}"
             raise ValueError(msg)
         return files
-
-
-def load_settings(path: Path) -> Settings:
-    """Read and check a settings file.
-
-    Args:
-        path: A YAML file with one mapping.
-
-    Raises:
-        SettingsError: The file is missing, is not YAML, or holds anything that may not
-            be there; with every problem.
-    """
-    name = _shown(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SettingsError([_missing(path, name)]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{name}: cannot be read: {error}"]) from None
-    try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506  (a subclass of SafeLoader)
-    except yaml.YAMLError as error:
-        raise SettingsError([f"{name}: is not YAML: {_one_line(error)}"]) from None
-    except RecursionError:
-        raise SettingsError([f"{name}: must not be nested this deeply"]) from None
-    if not isinstance(document, dict):
-        kind = "nothing" if document is None else type(document).__name__
-        raise SettingsError([f"{name}: must hold a mapping of settings, got {kind}"])
-    try:
-        return Settings.model_validate(document, context={"directory": path.parent})
-    except ValidationError as error:
-        problems = [line for item in _telling(error.errors()) for line in _lines(item)]
-        unique = dict.fromkeys(problems)
-        raise SettingsError([f"{name}: {problem}" for problem in unique]) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without its surprises.
-
-    A key given twice is refused: the second would silently win. Of plain words and numbers,
-    only `true`, `false`, `null` and decimal numbers are not text: YAML 1.1 reads `off` as
-    false, `14:00` as 840 and `010` as 8, and none of that is meant in a settings file.
-    """
-
-    # Not SafeLoader's, which belong to everyone.
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}  # type: ignore[misc]
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
-        try:
-            return super().construct_object(node, deep=deep)
-        except (ValueError, KeyError, AttributeError, TypeError):
-            # What PyYAML's constructors of tagged scalars raise on a value that does not fit.
-            raise yaml.MarkedYAMLError(
-                problem=f"the value does not fit its type {node.tag}", problem_mark=node.start_mark
-            ) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key_node, _ in node.value:
-                key = str(key_node.value)
-                if key in seen and key != "<<":
-                    raise yaml.MarkedYAMLError(
-                        problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
-                    )
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?(0|[1-9][0-9]*)\.[0-9]+", "-+0123456789"),
-    ("merge", r"<<", "<"),
-):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first)
-    )
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _missing(path: Path, name: str) -> str:
-    others = sorted(p.stem for p in path.parent.glob("*.yaml") if ".example" not in p.name)
-    hint = f" (the environments here are: {', '.join(others)})" if others else ""
-    return f"{name}: no such settings file; set ENVIRONMENT to another, or create it{hint}"
-
-
-def _one_line(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or error.context}"
-    return " ".join(str(error).split())
-
-
-def _telling(items: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Drop `too short` where it only follows from items that were refused themselves."""
-    return [
-        item
-        for item in items
-        if item["type"] != "too_short"
-        or not any(o is not item and o["loc"][: len(item["loc"])] == item["loc"] for o in items)
-    ]
-
-
-_UNION_BRANCH: Final = re.compile(r"ipv[46]network|function-after\[.*|lax-or-strict.*")
-
-
-def _lines(item: ErrorDetails) -> list[str]:
-    """Put one finding of pydantic into the words of the file."""
-    kind = item["type"]
-    *way, last = [str(p) for p in item["loc"]] or [""]
-    # What pydantic adds to the way; but a key of the file may have such a name.
-    parts = [p for p in way if not _UNION_BRANCH.fullmatch(p)]
-    if kind == "extra_forbidden" or not _UNION_BRANCH.fullmatch(last):
-        parts.append(last)
-    field = ".".join(p if p.isprintable() else repr(p) for p in parts)
-    context = item.get("ctx", {})
-    value = item["input"]
-    if kind == "missing":
-        return [f"{field}: must be set; add it"]
-    if kind == "extra_forbidden":
-        known = ", ".join(sorted(_known_keys(parts[:-1])))
-        return [f"{field}: unknown key; the keys here are: {known}"]
-    if kind == "value_error":
-        return _own_errors(field, str(context["error"]), value)
-    return [f"{field}: {_requirement(kind, context, item['msg'])}, got {value!r}"]
-
-
-def _own_errors(field: str, text: str, value: object) -> list[str]:
-    """Errors raised by the validators above: they know the field, or else only the value."""
-    if text.startswith("must "):
-        requirement, semicolon, remedy = text.partition("; ")
-        return [f"{field}: {requirement}, got {value!r}{semicolon}{remedy}"]
-    if isinstance(value, dict):
-        prefix = f"{field}." if field else ""
-        return [f"{prefix}{line}" for line in text.splitlines()]
-    return [f"{field}: {text}"]
-
-
-def _requirement(kind: str, context: dict[str, Any], message: str) -> str:
-    if kind in {"ip_v4_network", "ip_v6_network", "ip_v4_address", "ip_any_network"}:
-        return f"must be {_A_NETWORK}"
-    fixed = {
-        "int_type": "must be a whole number",
-        "int_parsing": "must be a whole number",
-        "string_type": "must be text",
-        "bool_parsing": "must be true or false",
-        "bool_type": "must be true or false",
-        "tuple_type": "must be a list",
-        "model_type": "must be a mapping",
-        "model_attributes_type": "must be a mapping",
-        "too_short": f"must hold at least {context.get('min_length')} item",
-        "string_too_short": "must not be empty",
-        "literal_error": f"must be one of {context.get('expected', '')}",
-        "path_type": "must be a path",
-    }
-    return fixed.get(kind, message[:1].lower() + message[1:])
-
-
-def _known_keys(parts: list[str]) -> Iterable[str]:
-    model: type[BaseModel] = Settings
-    for part in parts:
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return model.model_fields
