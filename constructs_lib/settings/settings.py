@@ -24,6 +24,8 @@ from constructs_lib.settings.values import (
     Cidr,
     Cidrs,
     Duration,
+    ExistingFile,
+    FileName,
     Flag,
     InstanceType,
     KeyPrefix,
@@ -144,19 +146,13 @@ class KeyPairSettings(_Model):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=255)]
-    private_key_file: Path
+    private_key_file: FileName
 
     @field_validator("private_key_file")
     @classmethod
-    def _usable(cls, value: Path, info: ValidationInfo) -> Path:
-        base: Path = (info.context or {}).get("directory", Path.cwd())
-        try:
-            file = base / value.expanduser()
-        except RuntimeError:
-            msg = "must begin with a home folder that exists; write the whole path"
-            raise ValueError(msg) from None
-        check_private_key_file(file)
-        return file
+    def _usable(cls, value: Path) -> Path:
+        check_private_key_file(value)
+        return value
 
 
 class NetworkSettings(_Model):
@@ -349,7 +345,7 @@ class Settings(_Model):
 
     project: ProjectName = "moor"
     aws: AwsSettings
-    services: Annotated[tuple[Path, ...], Field(min_length=1)] = (SERVICES,)
+    services: Annotated[tuple[ExistingFile, ...], Field(min_length=1)] = (SERVICES,)
     variables: dict[VariableName, str] = Field(default_factory=dict)
     state: StateSettings = StateSettings()
     sandbox: SandboxSettings | None = None
@@ -358,14 +354,3 @@ class Settings(_Model):
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
-
-    @field_validator("services")
-    @classmethod
-    def _existing(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
-        base: Path = (info.context or {}).get("directory", Path.cwd())
-        files = tuple(base / file.expanduser() for file in value)
-        missing = [str(file) for file in files if not file.is_file()]
-        if missing:
-            msg = f"must be Compose files that exist; there is no {', '.join(missing)}"
-            raise ValueError(msg)
-        return files

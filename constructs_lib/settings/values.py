@@ -5,11 +5,15 @@ Each check says only what the value must be; `load` adds the file, the key and t
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+import unicodedata
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,6 +109,38 @@ ProjectName = Annotated[
 VariableName = Annotated[
     str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores")
 ]
+
+
+def _beside_settings(value: Path, info: ValidationInfo) -> Path:
+    """Return the whole path of a file that settings name: relative to them, or from a home."""
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in str(value)):
+        msg = "must be a path without control characters"
+        raise ValueError(msg)
+    folder: Path = (info.context or {}).get("directory", Path.cwd())
+    try:
+        return folder / value.expanduser()
+    except RuntimeError:
+        msg = "must begin with a home folder that exists; write the whole path"
+        raise ValueError(msg) from None
+
+
+def _existing(file: Path) -> Path:
+    try:
+        there = stat.S_ISREG(file.stat().st_mode)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        msg = f"must be a file that can be read; {file}: {reason}"
+        raise ValueError(msg) from None
+    if not there:
+        msg = f"must be a file; {file} is something else"
+        raise ValueError(msg)
+    return file
+
+
+FileName = Annotated[Path, AfterValidator(_beside_settings)]
+"""A path relative to the settings file; `~` is the home folder."""
+
+ExistingFile = Annotated[FileName, AfterValidator(_existing)]
 
 
 def covers_internet(networks: Iterable[Cidr]) -> bool:

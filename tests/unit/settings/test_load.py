@@ -285,6 +285,8 @@ def test_broken_yaml_gives_a_settings_error_and_nothing_else(folder: Path, text:
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6), VALUES)
+@example({}, "~0")
+@example({}, "\n")
 def test_wrong_shapes_give_a_settings_error_and_nothing_else(
     folder: Path, aws: dict[str, object], other: object
 ) -> None:

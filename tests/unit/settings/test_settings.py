@@ -18,6 +18,7 @@ from constructs_lib.settings.settings import SERVICES
 from constructs_lib.settings.values import covers_internet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from settings_files import Load, Problems
@@ -490,15 +491,6 @@ def test_it_fails_when_the_key_file_has_a_passphrase(problems: Problems, tmp_pat
     ]
 
 
-def test_it_fails_when_nobody_has_that_home_folder(problems: Problems) -> None:
-    assert problems(with_key("~nobody-of-that-name/key")) == [
-        (
-            "aws.key_pair.private_key_file: must begin with a home folder that exists, "
-            "got '~nobody-of-that-name/key'; write the whole path"
-        )
-    ]
-
-
 NETWORKS = st.one_of(
     st.builds(
         lambda a, p: ip_network((a, p), strict=False), st.ip_addresses(v=4), st.integers(1, 32)
@@ -584,9 +576,101 @@ def test_compose_files_are_relative_to_the_settings(
 
 
 def test_it_fails_when_a_compose_file_is_not_there(problems: Problems, tmp_path: Path) -> None:
-    (found,) = problems({**document(), "services": "no.yaml"})
-    assert found.startswith("services: must be Compose files that exist, got ")
-    assert found.endswith(f"; there is no {tmp_path / 'no.yaml'}")
+    (tmp_path / "one.yaml").write_text("services: {}", encoding="utf-8")
+    assert problems({**document(), "services": ["one.yaml", "no.yaml"]}) == [
+        (
+            "services.1: must be a file that can be read, got 'no.yaml'; "
+            f"{tmp_path / 'no.yaml'}: no such file or directory"
+        )
+    ]
+
+
+def test_it_fails_when_a_compose_file_is_a_folder(problems: Problems, tmp_path: Path) -> None:
+    assert problems({**document(), "services": "."}) == [
+        f"services.0: must be a file, got '.'; {tmp_path} is something else"
+    ]
+
+
+def with_services(path: str) -> dict[str, Any]:
+    return {**document(), "services": path}
+
+
+WHERE_A_FILE_IS_NAMED = pytest.mark.parametrize(
+    ("field", "with_file"),
+    [("services.0", with_services), ("aws.key_pair.private_key_file", with_key)],
+)
+
+
+@WHERE_A_FILE_IS_NAMED
+@pytest.mark.parametrize("name", ["~0", "~nobody-of-that-name/file"])
+def test_it_fails_when_nobody_has_that_home_folder(
+    problems: Problems, field: str, with_file: Callable[[str], object], name: str
+) -> None:
+    assert problems(with_file(name)) == [
+        (f"{field}: must begin with a home folder that exists, got {name!r}; write the whole path")
+    ]
+
+
+@WHERE_A_FILE_IS_NAMED
+def test_it_fails_when_there_is_no_home_at_all(
+    problems: Problems,
+    field: str,
+    with_file: Callable[[str], object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As in a container whose user has no entry in /etc/passwd.
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 3_999_999)
+    assert problems(with_file("~/file")) == [
+        f"{field}: must begin with a home folder that exists, got '~/file'; write the whole path"
+    ]
+
+
+@WHERE_A_FILE_IS_NAMED
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m"])
+def test_it_fails_when_a_path_has_control_characters(
+    problems: Problems, field: str, with_file: Callable[[str], object], name: str
+) -> None:
+    assert problems(with_file(name)) == [
+        f"{field}: must be a path without control characters, got {name!r}"
+    ]
+
+
+@WHERE_A_FILE_IS_NAMED
+def test_it_fails_when_a_path_is_half_a_surrogate_pair(
+    problems: Problems, field: str, with_file: Callable[[str], object]
+) -> None:
+    text = yaml.safe_dump(with_file("HALF")).replace("HALF", '"\\ud800"')
+    assert problems(text) == [f"{field}: must be a path without control characters, got '\\ud800'"]
+
+
+@WHERE_A_FILE_IS_NAMED
+def test_it_fails_when_a_path_is_too_long(
+    problems: Problems, field: str, with_file: Callable[[str], object]
+) -> None:
+    (found,) = problems(with_file("x" * 300))
+    assert found.startswith(f"{field}: ")
+    assert "file name too long" in found
+
+
+def test_it_fails_when_the_way_to_a_compose_file_is_a_circle(
+    problems: Problems, tmp_path: Path
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert problems(with_services("loop")) == [
+        (
+            "services.0: must be a file that can be read, got 'loop'; "
+            f"{tmp_path / 'loop'}: too many levels of symbolic links"
+        )
+    ]
+
+
+def test_a_compose_file_may_be_in_the_home_folder(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "compose.yaml").write_text("services: {}", encoding="utf-8")
+    assert load(with_services("~/compose.yaml")).services == (tmp_path / "compose.yaml",)
 
 
 @pytest.mark.parametrize(
