@@ -1,4 +1,9 @@
-"""The settings of an environment: every key that its file may have."""
+"""The settings of an environment: every key that its file may have.
+
+A key is described here and nowhere else: the table in README.md and the comments of
+environments/production.example.yaml are made from the descriptions and defaults of these fields,
+by `python -m constructs_lib.settings.reference`.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +34,7 @@ from constructs_lib.settings.values import (
     Flag,
     InstanceType,
     KeyPrefix,
+    Otherwise,
     PlainIPv4Network,
     Port,
     Ports,
@@ -63,9 +69,15 @@ class _Model(BaseModel):
 class _Guarded(_Model):
     """An access that is dangerous to open to everyone."""
 
+    port: Port
     # Declared before `cidrs`, whose validator reads it.
-    open_to_the_whole_internet: Flag = False
-    cidrs: Cidrs
+    open_to_the_whole_internet: Flag = Field(
+        default=False,
+        description="`true` lets `cidrs` cover the whole internet, which is an error otherwise",
+    )
+    cidrs: Cidrs = Field(
+        description="the networks that may connect: your own", examples=[["203.0.113.0/24"]]
+    )
 
     @field_validator("cidrs")
     @classmethod
@@ -82,71 +94,69 @@ class _Guarded(_Model):
 
 
 class SshSettings(_Guarded):
-    """Who may reach SSH.
+    """Who may reach SSH."""
 
-    Attributes:
-        port: TCP port of sshd, 1 to 65535. Other than 22 it is set by user data.
-        cidrs: The networks that may connect.
-        open_to_the_whole_internet: Allows `cidrs` to cover everything.
-    """
-
-    port: Port = 22
+    port: Port = Field(default=22, description="TCP port of SSH, 1 to 65535")
 
 
 class DockerApiSettings(_Guarded):
-    """Who may reach Docker's remote API.
+    """Who may reach Docker's remote API."""
 
-    Attributes:
-        port: TCP port of the API, 1 to 65535.
-        cidrs: The networks that may connect; a client certificate is needed as well.
-        open_to_the_whole_internet: Allows `cidrs` to cover everything.
-        service_ports: Published ports of services that the same networks may reach and
-            nobody else: for what operators use and the public must not see.
-    """
-
-    port: Port = 2376
-    service_ports: Ports = ()
+    port: Port = Field(
+        default=2376,
+        description="TCP port of the Docker API, which asks for a client certificate as well",
+    )
+    service_ports: Ports = Field(
+        default=(),
+        description="ports of services that the same networks may reach, and nobody else: "
+        "for what operators use and the public must not see",
+        examples=[[9200]],
+    )
 
 
 class HttpSettings(_Model):
-    """Who may reach the web services.
+    """Who may reach the web services."""
 
-    Attributes:
-        ports: TCP ports open to `cidrs`.
-        cidrs: The networks that may connect; everyone by default.
-    """
-
-    ports: Annotated[Ports, Field(min_length=1)] = (80, 443)
-    cidrs: Cidrs = EVERYWHERE
+    ports: Annotated[Ports, Field(min_length=1)] = Field(
+        default=(80, 443), description="TCP ports of the web services"
+    )
+    cidrs: Cidrs = Field(
+        default=EVERYWHERE, description="the networks that may connect; everyone by default"
+    )
 
 
 class ImageSettings(_Model):
-    """Which machine image to start.
+    """Which machine image to start."""
 
-    Attributes:
-        id: An explicit AMI id. Replaces the look-up by the other fields.
-        owner: The AWS account that publishes the image: 12 digits.
-        name: The pattern that the image's name matches; `*` stands for anything.
-        architecture: `x86_64` or `arm64`; it must suit the instance type.
-    """
-
-    id: AmiId | None = None
-    owner: AccountId = FLATCAR_OWNER
-    name: Text = "Flatcar-stable-*-hvm"
-    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    id: Annotated[AmiId | None, Otherwise("the newest that the keys below find")] = Field(
+        default=None,
+        description="exactly this image; the other keys then have no effect",
+        examples=["ami-0123456789abcdef0"],
+    )
+    owner: AccountId = Field(
+        default=FLATCAR_OWNER, description="the AWS account that publishes the image: 12 digits"
+    )
+    name: Text = Field(
+        default="Flatcar-stable-*-hvm",
+        description="the pattern of the image's name; `*` stands for anything",
+    )
+    architecture: Literal["x86_64", "arm64"] = Field(
+        default="x86_64",
+        description="`x86_64`, or `arm64` with an instance type to match, such as `t4g.small`",
+    )
 
 
 class KeyPairSettings(_Model):
-    """An EC2 key pair that exists already.
+    """An EC2 key pair that exists already."""
 
-    Attributes:
-        name: The name of the key pair in the region.
-        private_key_file: Its private key, without a passphrase and readable by its owner
-            only. Relative to the settings file; `~` is the home folder.
-    """
-
-    name: Annotated[str, Field(min_length=1, max_length=255)]
-    private_key_file: FileName
+    name: Annotated[Text, Field(max_length=255)] = Field(
+        description="its name in the region", examples=["my-key"]
+    )
+    private_key_file: FileName = Field(
+        description="its private key, with mode 0600 and no passphrase; relative to the settings, "
+        "or from `~`, the home folder",
+        examples=["~/.ssh/my-key"],
+    )
 
     @field_validator("private_key_file")
     @classmethod
@@ -156,40 +166,40 @@ class KeyPairSettings(_Model):
 
 
 class NetworkSettings(_Model):
-    """A network of your own instead of the default VPC.
+    """A network of your own instead of the default VPC."""
 
-    Attributes:
-        vpc_id: The VPC of the security groups.
-        subnet_id: A subnet of that VPC with a route to an internet gateway.
-    """
-
-    vpc_id: VpcId
-    subnet_id: SubnetId
+    vpc_id: VpcId = Field(
+        description="the VPC of the security groups", examples=["vpc-0123456789abcdef0"]
+    )
+    subnet_id: SubnetId = Field(
+        description="a subnet of that VPC with a route to an internet gateway",
+        examples=["subnet-0123456789abcdef0"],
+    )
 
 
 class RootVolumeSettings(_Model):
-    """The machine's disk: encrypted gp3.
+    """The machine's disk."""
 
-    Attributes:
-        size_gib: Size in GiB, 8 to 16384.
-    """
-
-    size_gib: VolumeSize = 20
+    size_gib: VolumeSize = Field(
+        default=20, description="size of the encrypted gp3 volume in GiB, 8 to 16384"
+    )
 
 
 class UpdateSettings(_Model):
-    """When Flatcar may reboot to finish an update.
+    """When the machine may reboot to finish an update."""
 
-    Attributes:
-        reboot_strategy: `reboot` (as soon as an update is there), `etcd-lock`, or `off`.
-        window_start: Start of the window in which reboots may happen, in UTC, such as
-            `Sun 04:00` or `04:00`; any time where unset.
-        window_length: Its length, such as `1h30m`. Needs `window_start`.
-    """
-
-    reboot_strategy: Literal["reboot", "etcd-lock", "off"] = "reboot"
-    window_start: TimeOfWeek | None = None
-    window_length: Duration | None = None
+    reboot_strategy: Literal["reboot", "etcd-lock", "off"] = Field(
+        default="reboot", description="`reboot` when an update is there, `etcd-lock`, or `off`"
+    )
+    window_start: Annotated[TimeOfWeek | None, Otherwise("any time")] = Field(
+        default=None,
+        description="when the window for reboots begins, in UTC: such as `Sun 04:00`, or `04:00` "
+        "for each day",
+        examples=["Sun 04:00"],
+    )
+    window_length: Annotated[Duration | None, Otherwise("needed with `window_start`")] = Field(
+        default=None, description="how long the window is, such as `1h30m`", examples=["2h"]
+    )
 
     @model_validator(mode="after")
     def _whole_window(self) -> Self:
@@ -203,35 +213,40 @@ class UpdateSettings(_Model):
 
 
 class AwsSettings(_Model):
-    """The machine and what surrounds it.
+    """The machine and what surrounds it."""
 
-    Attributes:
-        region: The AWS region.
-        profile: A profile of the AWS configuration files, where not the default.
-        role_arn: A role to assume for the deployment.
-        instance_type: The EC2 instance type.
-        image: Which machine image to start.
-        key_pair: An existing key pair; where unset a key is made for the environment.
-        network: A VPC and subnet; where unset the default VPC.
-        root_volume: The machine's disk.
-        ssh: Who may reach SSH.
-        docker_api: Who may reach Docker's remote API.
-        http: Who may reach the web services.
-        updates: When the machine may reboot to finish an update.
-    """
-
-    region: Region
-    profile: Text | None = None
-    role_arn: RoleArn | None = None
-    instance_type: InstanceType = "t3.small"
-    image: ImageSettings = ImageSettings()
-    key_pair: KeyPairSettings | None = None
-    network: NetworkSettings | None = None
-    root_volume: RootVolumeSettings = RootVolumeSettings()
-    ssh: SshSettings
-    docker_api: DockerApiSettings
-    http: HttpSettings = HttpSettings()
-    updates: UpdateSettings = UpdateSettings()
+    region: Region = Field(description="the AWS region", examples=["eu-central-1"])
+    profile: Annotated[Text | None, Otherwise("the standard AWS chain")] = Field(
+        default=None, description="a profile of `~/.aws/config`", examples=["work"]
+    )
+    role_arn: Annotated[RoleArn | None, Otherwise("none")] = Field(
+        default=None,
+        description="a role to assume for the deployment",
+        examples=["arn:aws:iam::123456789012:role/deploy"],
+    )
+    instance_type: InstanceType = Field(
+        default="t3.small", description="the EC2 instance type, of the image's architecture"
+    )
+    image: ImageSettings = Field(
+        default=ImageSettings(),
+        description="the machine image: the newest of that name at each deployment; "
+        "a newer one never replaces a running machine",
+    )
+    key_pair: Annotated[KeyPairSettings | None, Otherwise("a key is made under `.moor/`")] = Field(
+        default=None, description="an EC2 key pair that exists already"
+    )
+    network: Annotated[NetworkSettings | None, Otherwise("the region's default VPC")] = Field(
+        default=None, description="a network of your own"
+    )
+    root_volume: RootVolumeSettings = Field(
+        default=RootVolumeSettings(), description="the machine's disk"
+    )
+    ssh: SshSettings = Field(description="who may reach SSH")
+    docker_api: DockerApiSettings = Field(description="who may reach the Docker API")
+    http: HttpSettings = Field(default=HttpSettings(), description="who may reach the web services")
+    updates: UpdateSettings = Field(
+        default=UpdateSettings(), description="when the machine may reboot to finish an update"
+    )
 
     @property
     def service_tcp_ports(self) -> frozenset[int]:
@@ -256,43 +271,40 @@ class AwsSettings(_Model):
 
 
 class S3StateSettings(_Model):
-    """Terraform state in an S3 bucket, locked natively by S3.
+    """Terraform state in an S3 bucket, locked natively by S3."""
 
-    Attributes:
-        bucket: The bucket, which exists already.
-        region: The bucket's region.
-        prefix: What the objects' keys begin with.
-    """
-
-    bucket: BucketName
-    region: Region
-    prefix: KeyPrefix = "moor"
+    bucket: BucketName = Field(
+        description="the bucket, which exists already", examples=["my-terraform-state"]
+    )
+    region: Region = Field(description="the bucket's region", examples=["eu-central-1"])
+    prefix: KeyPrefix = Field(default="moor", description="what the objects' keys begin with")
 
 
 class StateSettings(_Model):
-    """Where Terraform's state is kept.
+    """Where Terraform's state is kept."""
 
-    Attributes:
-        s3: An S3 bucket; where unset the state is a file under `.moor/`.
-    """
-
-    s3: S3StateSettings | None = None
+    s3: Annotated[S3StateSettings | None, Otherwise("a file under `.moor/`")] = Field(
+        default=None, description="an S3 bucket, with S3's own locking"
+    )
 
 
 class SandboxSettings(_Model):
-    """An emulated AWS with machines as containers, on this computer.
+    """An emulated AWS with machines as containers, on this computer."""
 
-    Attributes:
-        api_port: TCP port of the emulated AWS API on 127.0.0.1.
-        addresses: Loopback network that the Elastic IPs are taken from.
-        subnet: Private network of the machines; its first address is the gateway.
-        registry_port: TCP port of the local image registry on the gateway.
-    """
-
-    api_port: Port = 4599
-    addresses: PlainIPv4Network = IPv4Network("127.18.0.0/24")
-    subnet: PlainIPv4Network = IPv4Network("172.30.18.0/24")
-    registry_port: Port = 5000
+    api_port: Port = Field(
+        default=4599, description="TCP port of the emulated AWS API on 127.0.0.1"
+    )
+    addresses: PlainIPv4Network = Field(
+        default=IPv4Network("127.18.0.0/24"),
+        description="where the Elastic IPs are taken from: a /16 to /30 inside 127.0.0.0/8",
+    )
+    subnet: PlainIPv4Network = Field(
+        default=IPv4Network("172.30.18.0/24"),
+        description="the machines' private network, /16 to /28; its first address is the gateway",
+    )
+    registry_port: Port = Field(
+        default=5000, description="TCP port of the image registry on the gateway"
+    )
 
     @field_validator("addresses")
     @classmethod
@@ -330,25 +342,31 @@ class SandboxSettings(_Model):
 
 
 class Settings(_Model):
-    """All settings of an environment.
+    """All settings of an environment."""
 
-    Attributes:
-        project: The project's name: 1 to 31 lower-case letters, digits and hyphens. A tag
-            of every AWS resource and a variable of the services.
-        aws: The machine.
-        services: The Compose files of the services, relative to the settings file; later ones
-            are merged into the first.
-        variables: What the Compose files may use as `${NAME}`.
-        state: Where Terraform's state is kept.
-        sandbox: Deploy to an emulated AWS on this computer instead of to AWS.
-    """
-
-    project: ProjectName = "moor"
-    aws: AwsSettings
-    services: Annotated[tuple[ExistingFile, ...], Field(min_length=1)] = (SERVICES,)
-    variables: dict[VariableName, str] = Field(default_factory=dict)
-    state: StateSettings = StateSettings()
-    sandbox: SandboxSettings | None = None
+    project: ProjectName = Field(
+        default="moor",
+        description="a tag of every AWS resource, and the Compose project of the services: "
+        "1 to 31 lower-case letters, digits and hyphens",
+    )
+    aws: AwsSettings = Field(description="the machine and what surrounds it")
+    services: Annotated[tuple[ExistingFile, ...], Field(min_length=1)] = Field(
+        default=(SERVICES,),
+        description="the Compose file of the services, or a list of them, merged in their order; "
+        "relative to the settings",
+    )
+    variables: dict[VariableName, str] = Field(
+        default_factory=dict,
+        description="what the Compose files may use as `${NAME}`; "
+        "`COMPOSE_PROFILES` switches profiles on",
+        examples=[{"COMPOSE_PROFILES": "debug"}],
+    )
+    state: StateSettings = Field(
+        default=StateSettings(), description="where Terraform's state is kept"
+    )
+    sandbox: Annotated[SandboxSettings | None, Otherwise("AWS itself")] = Field(
+        default=None, description="deploy to an AWS that is emulated on this computer"
+    )
 
     @field_validator("services", mode="before")
     @classmethod

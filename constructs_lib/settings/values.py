@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import unicodedata
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -22,6 +23,17 @@ A_NETWORK: Final = "a network such as 203.0.113.0/24 (no bits set beyond the pre
 
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 """Source: IANA, "Internet Protocol Version 6 Address Space"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """What holds where an optional key is not written: the reference shows it as the default.
+
+    Attributes:
+        meaning: It, in a few words.
+    """
+
+    meaning: str
 
 
 def _matching(pattern: str, meaning: str) -> AfterValidator:

@@ -206,13 +206,13 @@ def test_every_problem_is_reported_at_once(problems: Problems) -> None:
     ) == [
         "project: must be text, got 3",
         "aws.root_volume.size_gib: must be a whole number, got 'big'",
-        f"aws.ssh.cidrs.0: {A_NETWORK}, got '10.0.0.1/8'",
         "aws.ssh.port: must be in 1..65535, got 0",
+        f"aws.ssh.cidrs.0: {A_NETWORK}, got '10.0.0.1/8'",
+        "aws.docker_api.port: must be in 1..65535, got 70000",
         (
             "aws.docker_api.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your "
             "own networks, or say open_to_the_whole_internet: true beside it"
         ),
-        "aws.docker_api.port: must be in 1..65535, got 70000",
         "awss: unknown key; the keys here are: " + ", ".join(sorted(Settings.model_fields)),
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -65,32 +64,6 @@ def test_the_sandboxs_defaults(load: Load) -> None:
 def test_the_files_of_this_project_load(name: str) -> None:
     settings = load_settings(ROOT / "environments" / name)
     assert (settings.sandbox is None) == name.startswith("production")
-
-
-def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
-    load: Load, tmp_path: Path
-) -> None:
-    key = tmp_path / "my-key"
-    key.write_bytes(private_key())
-    key.chmod(0o600)
-    text = (ROOT / "environments" / "production.example.yaml").read_text(encoding="utf-8")
-    # It is loaded from another folder here.
-    text = text.replace("../services", str(ROOT / "services"))
-    written = load(text)
-    body = text[text.index("\nproject: ") :].replace("~/.ssh/my-key", str(key))
-    opened = re.sub(r"^( *)# ", r"\1", body, flags=re.MULTILINE)
-    # The image is there twice, by name and by id: either, and not both.
-    by_name, by_id = opened.split("  image:\n    id:")
-    head, _ = opened.split("  image:   ")
-    line, _, rest = by_id.partition("\n")
-    shown = load(f"{by_name}{rest}").aws
-    assert shown.profile == "work"
-    assert shown.role_arn == "arn:aws:iam::123456789012:role/deploy"
-    assert shown.key_pair is not None
-    assert shown.network is not None
-    examples = {"profile", "role_arn", "key_pair", "network"}
-    assert shown.model_dump(exclude=examples) == written.aws.model_dump(exclude=examples)
-    assert load(f"{head}  image:\n    id:{line}\n{rest}").aws.image.id == "ami-0123456789abcdef0"
 
 
 # Values
