@@ -14,7 +14,7 @@ import yaml
 from benchmarks import report
 from benchmarks.measure import Sample, run
 from constructs_lib.settings.environment import Environment
-from constructs_lib.settings.settings import load_settings
+from constructs_lib.settings.load import load_settings
 from constructs_lib.synthesis.fast_bindings import OFF
 from moor.toolchain.toolchain import ROOT, Toolchain, with_changes
 from sandbox.lifecycle import Sandbox

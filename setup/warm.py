@@ -44,7 +44,7 @@ class Warm(Step):
         self.command(self.project.python, "-m", "compileall", "-q", *OURS)
         # The app runs with -O, whose compiled files are others: all that it imports is compiled.
         self.command(
-            *(self.project.python, "-O", "-c", "import main, constructs_lib.settings.settings"),
+            *(self.project.python, "-O", "-c", "import main, constructs_lib.settings.load"),
             variables={"PYTHONDONTWRITEBYTECODE": ""},
         )
         return "the bindings are unpacked"

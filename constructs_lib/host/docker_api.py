@@ -138,8 +138,7 @@ class DockerApi(Construct):
                 _upload(scripts["init.sh"], "init.sh"),
                 _remote(f"sudo bash {STAGING}/init.sh"),
                 run_module(
-                    "constructs_lib.identity.pki",
-                    "issue",
+                    "constructs_lib.identity.issue",
                     *("--pki", str(store.pki), "--certificates", str(store.certificates)),
                     *("--address", ip),
                 ),

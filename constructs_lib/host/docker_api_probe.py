@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from constructs_lib.identity.certificate_authority import CertificateAuthority, load_certificate
+from constructs_lib.identity.certificate_authority import CertificateAuthority
+from constructs_lib.identity.pem import load_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -24,7 +24,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.host.cloud_config import CloudConfig, DropIn
-from constructs_lib.identity.certificate_authority import is_authority, load_certificate
+from constructs_lib.identity.certificate_authority import is_authority
+from constructs_lib.identity.pem import load_certificate
 
 if TYPE_CHECKING:
     from constructs_lib.host.cloud_config import Updates

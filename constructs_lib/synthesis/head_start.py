@@ -124,7 +124,7 @@ def _node() -> int:
 
 def _settings(environment: Environment) -> Settings:
     # Imported here and below: it is a good part of the work.
-    from constructs_lib.settings.settings import load_settings  # noqa: PLC0415
+    from constructs_lib.settings.load import load_settings  # noqa: PLC0415
 
     return load_settings(environment.settings_file)
 

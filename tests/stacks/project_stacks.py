@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from synthesis import ROOT, Json, new_app, synth
 
 from constructs_lib.host.docker_api import CertificateStore, SshAccess
 from constructs_lib.identity.pki import Pki
 from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.load import load_settings
 from constructs_lib.settings.services import load_services
-from constructs_lib.settings.settings import Settings, load_settings
 from main import SSH_USER, Identity, add_stacks
+
+if TYPE_CHECKING:
+    from constructs_lib.settings.settings import Settings
 
 PROJECT: Final = Path("/project")
 """The folder of the environments here. Nothing is ever written there."""

@@ -13,7 +13,7 @@ import yaml
 from benchmarks import picture, report
 from benchmarks.measure import TIMES, Sample, alternate, run
 from benchmarks.subjects import growth_settings
-from constructs_lib.settings.settings import load_settings
+from constructs_lib.settings.load import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -71,7 +71,7 @@ def test_the_steps_are_exactly_these_in_this_order() -> None:
         (
             "local-exec",
             {
-                "command": f"{python} -m constructs_lib.identity.pki issue --pki /env/pki "
+                "command": f"{python} -m constructs_lib.identity.issue --pki /env/pki "
                 f"--certificates /env/certificates --address {ADDRESS}",
                 "working_dir": here,
             },
@@ -163,8 +163,7 @@ def test_folders_with_spaces_reach_the_commands_whole() -> None:
     assert words == [
         [
             "-m",
-            "constructs_lib.identity.pki",
-            "issue",
+            "constructs_lib.identity.issue",
             "--pki",
             "/my env/pki",
             *own,
