@@ -20,7 +20,10 @@ from docker.types import IPAMConfig, IPAMPool
 
 from sandbox.addresses import gateway
 from sandbox.api.server import RECONCILE, ROUTE
-from sandbox.engine.engine import Engine, PrivateEngine, connect, engine_lock, find_engine
+from sandbox.engine.connect import connect
+from sandbox.engine.find import Engine, find_engine
+from sandbox.engine.lock import engine_lock
+from sandbox.engine.private import PrivateEngine
 from sandbox.engine.processes import ProcessIdentity
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.image import build_images
