@@ -27,7 +27,7 @@ from constructs_lib.host.docker_api_probe import DockerApiProbe, ProbeError
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

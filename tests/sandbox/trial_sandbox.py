@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import SandboxSettings
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 from sandbox.lifecycle import Sandbox
 
 if TYPE_CHECKING:
