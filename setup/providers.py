@@ -108,7 +108,7 @@ class Providers(Step):
         binary = Binary.load(self.project)
         host = REGISTRIES[binary.kind]
         registry = self._registry or f"https://{host}"
-        self.say(f"asking {host}")
+        self.doing(f"asking {host}")
         if answers(registry):
             self.project.terraform_configuration.unlink(missing_ok=True)
             self._record("registry", configuration=None, files=[])

@@ -16,13 +16,14 @@ from provider_files import PLATFORM, packed, unpacked
 from setup.docker_provider import DockerProvider
 from setup.errors import SetupError
 from setup.providers import Providers, answers, must_build_docker
-from setup.step import Context, perform_all
+from setup.schedule import perform_all
 from setup.terraform import load_record, save_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from setup.project import Project
+    from setup.step import Context
 
 WELL_KNOWN = json.dumps({"modules.v1": "/v1/modules/", "providers.v1": "/v1/providers/"})
 
