@@ -20,7 +20,6 @@ _SIGNS: Final[dict[Action, tuple[str, str]]] = {
     "replace": ("±", "red"),
     "destroy": ("-", "red"),
     "import": ("=", "cyan"),
-    "read": ("?", "dim"),
 }
 _WORDS: Final[dict[Action, str]] = {
     "create": "will be created",
@@ -28,7 +27,6 @@ _WORDS: Final[dict[Action, str]] = {
     "replace": "will be replaced",
     "destroy": "will be destroyed",
     "import": "will be taken over",
-    "read": "will be read",
 }
 
 
