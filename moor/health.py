@@ -158,8 +158,10 @@ def judge(expected: Expected, found: Found | None) -> Row:
         verdict, problem = "bad", "must be of the present configuration, got an older one"
     elif found.status == "exited" and found.exit_code == 0 and expected.ends:
         pass
-    elif found.status in ("created", "restarting") or found.health == "starting":
+    elif found.status in ("created", "restarting"):
         verdict, problem = "pending", f"must run, got {found.state}"
+    elif found.status == "running" and found.health == "starting":
+        verdict, problem = "pending", "must be healthy, got starting"
     elif found.status != "running":
         verdict, problem = "bad", f"must run, got {found.state}"
     elif found.health == "unhealthy":
@@ -198,10 +200,13 @@ def watch(
     asked = ask or answer_of
     begin = clock()
     answers: dict[str, str] = {}
+    # Whoever looks once cannot wait for words: a database would never be right.
+    silence = min(SILENCE_SECONDS, patience_seconds)
     while True:
         found = look()
+        is_silent = clock() - begin >= silence
         rows = [
-            _with_answer(judge(e, found.get(e.name)), answers, asked, clock() - begin)
+            _with_answer(judge(e, found.get(e.name)), answers, asked, is_silent=is_silent)
             for e in wanted
         ]
         tick(rows)
@@ -214,7 +219,7 @@ def watch(
 
 
 def _with_answer(
-    row: Row, answers: dict[str, str], ask: Callable[[str], str | None], waited: float
+    row: Row, answers: dict[str, str], ask: Callable[[str], str | None], *, is_silent: bool
 ) -> Row:
     """Add what a running container answers, and whether that will do."""
     url = row.expected.url
@@ -224,7 +229,7 @@ def _with_answer(
         said = ask(url)
         if said:
             answers[url] = said
-        elif said == "" and ("(healthy)" in row.state or waited >= SILENCE_SECONDS):
+        elif said == "" and ("(healthy)" in row.state or is_silent):
             answers[url] = "takes connections"
     verdict, problem = row.verdict, row.problem
     if not answers.get(url):
@@ -261,7 +266,8 @@ def answer_of(url: str) -> str | None:
         return ""
     finally:
         connection.close()
-    return f"{response.status} {response.reason}"
+    # What a service says must not be able to move a terminal's cursor.
+    return "".join(c for c in f"{response.status} {response.reason}" if c.isprintable()).strip()
 
 
 def problems(rows: Iterable[Row], *, seconds: float) -> Iterator[str]:

@@ -64,6 +64,7 @@ class Narrator:
                 self._screen.note(key, line)
         elif event.kind in ("apply_complete", "apply_errored") and event.action != "read":
             took = self._screen.finish(key)
+            output = self._output.pop(key, ())
             if event.kind == "apply_complete":
                 self._screen.say(
                     f"{what}: {_DONE.get(event.action, event.action)} ({took:.1f} s)",
@@ -71,7 +72,7 @@ class Narrator:
                 )
             else:
                 self._screen.say(f"{what}: failed after {took:.1f} s", style="bold red")
-                for line in self._output.pop(key, ()):
+                for line in output:
                     self._screen.say(f"    {line}")
 
     def name(self, address: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-Action = Literal["create", "update", "replace", "destroy", "read", "import"]
+Action = Literal["create", "update", "replace", "destroy", "import"]
 
 _ACTIONS: Final[Mapping[tuple[str, ...], Action]] = {
     ("create",): "create",
@@ -30,10 +30,15 @@ SECRET: Final = "(secret)"  # noqa: S105  (it stands for one)
 NOTHING: Final = "nothing"
 
 _SECRET_NAME: Final = re.compile(
-    r"pass(w(or)?d|phrase)?($|_)|secret|token|credential|private|(api|access|auth|_)key|_pw$|dsn",
+    r"pass(word|wd|phrase)|pass\d*($|[^a-z])|pwd|_pw$|secret|(?<!http_)token|credential|dsn"
+    r"|private(?!_(ip|dns))|(api|access|auth|(?<!public)_)key",
     re.IGNORECASE,
 )
-_USER_INFO: Final = re.compile(r"(\w+://)[^/@\s]+@")
+_USER_INFO: Final = re.compile(r"(\w+://)\S+@")
+_ASSIGNED: Final = re.compile(r"([\w.-]+)(=|[\"']\s?:\s?[\"']?)[^\s&;,\"']+")
+_LABEL: Final = frozenset({"label", "value"})
+"""How the Docker provider spells one label."""
+
 _LONGEST: Final = 72
 
 _NOUNS: Final[Mapping[str, str]] = {
@@ -92,11 +97,6 @@ class Change:
     name: str
     attributes: tuple[AttributeChange, ...] = ()
     lost: str = ""
-
-    @property
-    def type(self) -> str:
-        """The type of the resource, in Terraform's words."""
-        return self.address.split(".", 1)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,17 +186,19 @@ def assumed_plan(stack: str, document: Mapping[str, Any], *, why: str) -> StackP
 def _change(raw: Mapping[str, Any]) -> Change | None:
     change = raw["change"]
     action = _ACTIONS.get(tuple(change["actions"]))
-    if change.get("importing") and action in (None, "update"):
-        action = "import" if action is None else action
+    if action is None and change.get("importing"):
+        action = "import"
     if action is None or raw.get("mode") == "data":
         return None
     kind = str(raw["type"])
-    before, after = change.get("before") or {}, change.get("after") or {}
+    side = "after" if change.get("after") else "before"
+    secret = change.get(f"{side}_sensitive") or {}
+    told = {k: v for k, v in (change.get(side) or {}).items() if not _has(secret, k)}
     return Change(
         address=str(raw["address"]),
         action=action,
         noun=_noun(kind),
-        name=_name(kind, str(raw["name"]), after or before),
+        name=_name(kind, str(raw["name"]), told),
         attributes=tuple(_attributes(change)) if action in ("update", "replace") else (),
         lost=_lost(kind, action),
     )
@@ -212,9 +214,9 @@ def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
         ports = values.get("from_port"), values.get("to_port")
         port = ports[0] if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
         where = values.get("cidr_ipv4") or values.get("cidr_ipv6") or "itself"
-        if str(values.get("ip_protocol")) == "-1":
-            return f"all to {where}"
         way = "from" if "ingress" in kind else "to"
+        if str(values.get("ip_protocol")) == "-1":
+            return f"all {way} {where}"
         return f"{port}/{values.get('ip_protocol')} {way} {where}"
     tags = values.get("tags")
     named = values.get("name") or (tags.get("Name") if isinstance(tags, dict) else None)
@@ -287,17 +289,18 @@ def differences(name: str, old: object, new: object) -> Iterator[tuple[str, str,
         A name, with dots and brackets where it is inside, and both values as text. Values
         whose name says that they are secret are masked.
     """
-    pairs_old, pairs_new = _pairs(old), _pairs(new)
-    if pairs_old is not None and pairs_new is not None:
+    if _SECRET_NAME.search(name):
+        yield name, shown(old, name), shown(new, name)
+        return
+    pairs_old = {} if old is None else _pairs(old)
+    pairs_new = {} if new is None else _pairs(new)
+    # Pairs in another order are the same pairs: that is told as a difference of lists.
+    if pairs_old is not None and pairs_new is not None and pairs_old != pairs_new:
         for key in sorted({*pairs_old, *pairs_new}):
             was, becomes = pairs_old.get(key), pairs_new.get(key)
             if key in _NOISE or was == becomes or (not was and not becomes):
                 continue
-            inner = f"{name}.{key}"
-            if isinstance(pairs_old.get(key), dict) or isinstance(pairs_new.get(key), dict):
-                yield from differences(inner, pairs_old.get(key) or {}, pairs_new.get(key) or {})
-            else:
-                yield inner, shown(pairs_old.get(key), key), shown(pairs_new.get(key), key)
+            yield from differences(f"{name}.{_printable(key)}", was, becomes)
         return
     if isinstance(old, list) and isinstance(new, list):
         yield from _list_differences(name, old, new)
@@ -324,35 +327,54 @@ def _list_differences(
 
 def _pairs(value: object) -> dict[str, Any] | None:
     """Return a value as names with values, where it is a way of saying that."""
-    if value is None:
-        return None
     if isinstance(value, dict):
         return value
-    if not isinstance(value, list) or not value:
-        return {} if value == [] else None
+    if not isinstance(value, list):
+        return None
     if all(isinstance(item, str) and "=" in item for item in value):
-        return dict(item.split("=", 1) for item in value)
-    if all(isinstance(item, dict) and {"label", "value"} == set(item) for item in value):
-        return {item["label"]: item["value"] for item in value}
-    return None
+        pairs = dict(item.split("=", 1) for item in value)
+    elif all(isinstance(item, dict) and set(item) == _LABEL for item in value):
+        pairs = {item["label"]: item["value"] for item in value}
+    else:
+        return None
+    # A name that is there twice is no name: options of a command, for instance.
+    return pairs if len(pairs) == len(value) else None
 
 
 def shown(value: object, name: str = "") -> str:
-    """Return a value as text, masked where its name says that it is secret."""
+    """Return a value as one line of text, masked where a name says that it is secret."""
     if value is None or value in ("", [], {}):
         return NOTHING
     if _SECRET_NAME.search(name):
         return SECRET
-    if isinstance(value, dict):
+    if isinstance(value, dict) and set(value) == _LABEL:
+        text = f"{value['label']}={shown(value['value'], str(value['label']))}"
+    elif isinstance(value, dict):
         inside = {key: item for key, item in value.items() if item not in (None, "", [], {}, False)}
         text = ", ".join(f"{key}: {shown(item, key)}" for key, item in sorted(inside.items()))
     elif isinstance(value, list):
         text = ", ".join(shown(item, name) for item in value)
     elif isinstance(value, str):
-        text = value
+        text = _masked(" ".join(value.split()))
     else:
         text = json.dumps(value)
-    text = _USER_INFO.sub(rf"\1{SECRET}@", " ".join(text.split()))
+    text = _printable(text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _masked(text: str) -> str:
+    """Mask what in a text is secret by the name before it or by its place in a URL."""
     if (pair := re.match(r"([\w.-]+)=", text)) and _SECRET_NAME.search(pair[1]):
         return f"{pair[1]}={SECRET}"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    text = _USER_INFO.sub(rf"\1{SECRET}@", text)
+    return _ASSIGNED.sub(
+        lambda found: (
+            f"{found[1]}{found[2]}{SECRET}" if _SECRET_NAME.search(found[1]) else found[0]
+        ),
+        text,
+    )
+
+
+def _printable(text: str) -> str:
+    """Spell out what could move a terminal's cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

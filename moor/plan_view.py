@@ -20,7 +20,6 @@ _SIGNS: Final[dict[Action, tuple[str, str]]] = {
     "replace": ("±", "red"),
     "destroy": ("-", "red"),
     "import": ("=", "cyan"),
-    "read": ("?", "dim"),
 }
 _WORDS: Final[dict[Action, str]] = {
     "create": "will be created",
@@ -28,26 +27,24 @@ _WORDS: Final[dict[Action, str]] = {
     "replace": "will be replaced",
     "destroy": "will be destroyed",
     "import": "will be taken over",
-    "read": "will be read",
 }
 
 
-def show_plans(plans: Sequence[StackPlan], console: Console, *, details: bool = True) -> None:
+def show_plans(plans: Sequence[StackPlan], console: Console) -> None:
     """Print plans.
 
     Args:
         plans: The plans, in the order in which they are applied.
         console: Where to print.
-        details: Whether to tell what changes of each resource.
     """
     for plan in plans:
-        title = Text(f"{plan.stack:8}", style="bold") + Text(plan.summary)
-        console.print(title)
+        # Numbers of nothing would tell that nothing changes, which nobody knows yet.
+        told = plan.summary if plan.changes or not plan.assumed else plan.assumed
+        console.print(Text.assemble((f"{plan.stack:8}", "bold"), told))
         if plan.assumed and plan.changes:
             console.print(Text(f"  read from the configuration: {plan.assumed}", style="dim"))
-        if details:
-            for row in _rows(plan):
-                console.print(row)
+        for row in _rows(plan):
+            console.print(row)
 
 
 def as_json(plans: Sequence[StackPlan]) -> dict[str, Any]:
@@ -107,8 +104,8 @@ def _attributes(attributes: Sequence[AttributeChange]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for a in attributes:
-        change = Text(a.before, style="red") + Text(" -> ", style="dim") + Text(a.after, "green")
+        change = Text.assemble((a.before, "red"), (" -> ", "dim"), (a.after, "green"))
         if a.replaces:
-            change += Text("  (cannot be changed in place)", style="dim")
+            change.append("  (cannot be changed in place)", style="dim")
         table.add_row(Text(f"      {a.name}"), change)
     return table

@@ -17,12 +17,12 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from constructs_lib.settings.environment import VARIABLE
 from moor import commands
 from moor.failure import CommandError, StoppedError, WrongUseError
-from moor.screen import escaped
+from moor.screen import make_console
 from moor.session import Session
 
 if TYPE_CHECKING:
@@ -133,12 +133,12 @@ def ended(action: Callable[[], object]) -> int:
 
 
 def _failed(message: str, status: int) -> int:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = make_console(sys.stderr)
     for number, line in enumerate(message.splitlines() or ["failed"]):
         if number and line.startswith(" "):
-            console.print(escaped(f"       {line}"))
+            console.print(Text(f"       {line}"))
         else:
-            console.print(f"[bold red]error:[/] {escaped(line)}")
+            console.print(Text.assemble(("error:", "bold red"), f" {line}"))
     return status
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _ROWS: Final = 12
 
 _FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FRAMES_A_SECOND: Final = 10
+
+_SEQUENCE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""What moves a terminal's cursor, or colours its text."""
 
 
 class _Lasting:
@@ -54,10 +58,15 @@ class _Lasting:
 def make_console(stream: IO[str] | None = None) -> Console:
     """Return a console for a stream, by default standard output."""
     chosen = sys.stdout if stream is None else stream
+    if isinstance(chosen, io.TextIOWrapper):
+        # A terminal of another encoding than ours must not end a deployment half-way.
+        chosen.reconfigure(errors="replace")
     return Console(
         file=_Lasting(chosen),  # type: ignore[arg-type]  # all that rich asks of a stream
         highlight=False,
         soft_wrap=True,
+        # Said to rich, which would believe FORCE_COLOR, and draw into a file.
+        force_terminal=chosen.isatty(),
         width=None if chosen.isatty() else _WIDTH_OF_A_FILE,
     )
 
@@ -65,7 +74,7 @@ def make_console(stream: IO[str] | None = None) -> Console:
 @dataclass(slots=True)
 class _Work:
     text: str
-    begin: float = field(default_factory=time.monotonic)
+    begin: float
     note: str = ""
 
 
@@ -87,14 +96,10 @@ class Screen:
 
     def say(self, text: str, *, style: str = "") -> None:
         """Print a line, with the time since the beginning where nobody sees it pass."""
-        line = Text(text, style=style)
+        line = Text(_plain(text), style=style)
         if not self.console.is_terminal:
             line = Text(f"{time.monotonic() - self._begin:6.1f}s  ") + line
         self.console.print(line)
-
-    def print(self, *objects: object) -> None:
-        """Print anything that rich can."""
-        self.console.print(*objects)
 
     @contextlib.contextmanager
     def phase(self, text: str, *, done: str | None = None) -> Iterator[None]:
@@ -121,7 +126,7 @@ class Screen:
             key: What tells it from others.
             text: What is shown.
         """
-        self._work[key] = _Work(text)
+        self._work[key] = _Work(text, time.monotonic())
         if not self.console.is_terminal:
             self.say(f"{text} ...")
             return
@@ -135,7 +140,7 @@ class Screen:
     def note(self, key: str, text: str) -> None:
         """Show the latest of something that is under way."""
         if key in self._work:
-            self._work[key].note = text
+            self._work[key].note = _plain(text)
 
     def finish(self, key: str) -> float:
         """Show it no longer.
@@ -174,10 +179,10 @@ class Screen:
         width = self.console.width
         rows = []
         for work in works[:_ROWS]:
-            row = Text(f"{frame} ", style="cyan") + Text(work.text, style="default")
-            row += Text(f"  {now - work.begin:.0f} s", style="dim")
+            row = Text.assemble((f"{frame} ", "cyan"), work.text)
+            row.append(f"  {now - work.begin:.0f} s", style="dim")
             if work.note:
-                row += Text(f"  {work.note}", style="dim")
+                row.append(f"  {work.note}", style="dim")
             row.truncate(width - 1, overflow="ellipsis")
             rows.append(row)
         if len(works) > _ROWS:
@@ -185,6 +190,6 @@ class Screen:
         return Group(*rows)
 
 
-def escaped(text: str) -> str:
-    """Return text that rich takes as it is."""
-    return escape(text)
+def _plain(text: str) -> str:
+    """Return text without what a program has said to its terminal and not to a person."""
+    return "".join(c for c in _SEQUENCE.sub("", text) if c.isprintable() or c in "\n\t")

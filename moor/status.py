@@ -95,7 +95,9 @@ def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Cons
         table.add_column(column, overflow="fold", no_wrap=not console.is_terminal)
     for row in found:
         state = Text(row.state, style=_STYLES[row.verdict])
-        table.add_row(row.expected.name, state, row.expected.url, row.answer, row.image)
+        # As plain text: what a service answers is no markup of ours.
+        told = (row.expected.url, row.answer, row.image)
+        table.add_row(Text(row.expected.name), state, *map(Text, told))
     console.print(table)
     console.print("\n[bold]next[/]")
     steps = Table(box=None, pad_edge=False, show_header=False)

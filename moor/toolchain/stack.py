@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
 from moor.failure import CommandError
@@ -39,11 +39,14 @@ class Stack:
         file = self.folder / CONFIGURATION
         try:
             document = json.loads(file.read_bytes())
+            reason = f"a {type(document).__name__}"
         except (OSError, ValueError) as error:
+            document, reason = None, str(error)
+        if not isinstance(document, dict):
             raise CommandError(
-                f"{file}: must be a configuration that cdktf wrote, got: {error}; synthesize again"
-            ) from None
-        return dict(document)
+                f"{file}: must be a configuration that cdktf wrote, got: {reason}; synthesize again"
+            )
+        return document
 
     def addresses(self, belongs: Callable[[str], bool]) -> list[str]:
         """Return the addresses of the resources whose construct paths are wanted.
@@ -86,9 +89,12 @@ def load_stacks(output: Path) -> list[Stack]:
             )
             for name, raw in stacks.items()
         }
+        order = TopologicalSorter({name: stack.depends_on for name, stack in found.items()})
+        return [found[name] for name in order.static_order()]
+    except CycleError as error:
+        reason = f"stacks that depend on each other: {', '.join(error.args[1])}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CommandError(
-            f"{file}: must be a manifest that cdktf wrote, got: {error!r}; synthesize again"
-        ) from None
-    order = TopologicalSorter({name: stack.depends_on for name, stack in found.items()})
-    return [found[name] for name in order.static_order()]
+        reason = repr(error)
+    raise CommandError(
+        f"{file}: must be a manifest that cdktf wrote, got: {reason}; synthesize again"
+    )
