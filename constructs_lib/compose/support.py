@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from constructs_lib.compose import convert
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Shape = Literal["one", "list", "map"]
 
@@ -28,16 +30,28 @@ class Key:
         inside: The keys below it; None where its value is the user's own.
         shape: Whether those keys stand in the value, in each item of a list, or in each value
             of a mapping.
+        option: The field of `ContainerOptions` that it becomes; empty where more than a field
+            comes of it, or where it takes other keys to know.
+        read: From its value to that field's.
     """
 
     how: Literal["yes", "nothing", "no"]
     text: str = ""
     inside: Mapping[str, Key] | None = None
     shape: Shape = "one"
+    option: str = ""
+    read: Callable[[Any], Any] = convert.same
 
 
-def _yes(text: str = "", inside: Mapping[str, Key] | None = None, shape: Shape = "one") -> Key:
-    return Key(how="yes", text=text, inside=inside, shape=shape)
+def _yes(
+    text: str = "",
+    inside: Mapping[str, Key] | None = None,
+    shape: Shape = "one",
+    *,
+    option: str = "",
+    read: Callable[[Any], Any] = convert.same,
+) -> Key:
+    return Key(how="yes", text=text, inside=inside, shape=shape, option=option, read=read)
 
 
 def _nothing(text: str) -> Key:
@@ -50,7 +64,6 @@ def _no(remedy: str) -> Key:
 
 _SWARM: Final = "leave it out: it is for a swarm, and this is one engine"
 _WINDOWS: Final = "leave it out: it is for Windows"
-_OBSOLETE: Final = "leave it out: Compose itself ignores it by now"
 _DEVICE_REQUEST: Final = {
     "capabilities": _yes(),
     "count": _yes("`all` too"),
@@ -110,10 +123,10 @@ DEPLOY: Final[Mapping[str, Key]] = {
         inside={
             "limits": _yes(
                 inside={
-                    "cpus": _yes(),
+                    "cpus": _yes(option="cpus", read=convert.decimal),
                     "devices": _no("use `reservations.devices`"),
                     "generic_resources": _no(_SWARM),
-                    "memory": _yes("in whole MiB"),
+                    "memory": _yes("in whole MiB", option="memory_mib", read=convert.mib),
                     "pids": _no("use `ulimits.nproc`: the provider has no limit of processes"),
                 }
             ),
@@ -122,7 +135,9 @@ DEPLOY: Final[Mapping[str, Key]] = {
                     "cpus": _no("use `cpu_shares`: an engine cannot reserve CPUs"),
                     "devices": _yes(inside=_DEVICE_REQUEST, shape="list"),
                     "generic_resources": _no(_SWARM),
-                    "memory": _yes("in whole MiB"),
+                    "memory": _yes(
+                        "in whole MiB", option="memory_reservation_mib", read=convert.mib
+                    ),
                     "pids": _no("leave it out: an engine cannot reserve processes"),
                 }
             ),
@@ -205,20 +220,30 @@ SERVICE: Final[Mapping[str, Key]] = {
     "attach": _nothing("it is about the terminal of `docker compose up`"),
     "blkio_config": _yes(
         inside={
-            "device_read_bps": _yes(inside=_THROTTLE, shape="list"),
-            "device_read_iops": _yes(inside=_THROTTLE, shape="list"),
-            "device_write_bps": _yes(inside=_THROTTLE, shape="list"),
-            "device_write_iops": _yes(inside=_THROTTLE, shape="list"),
+            "device_read_bps": _yes(
+                inside=_THROTTLE, shape="list", option="read_bps", read=convert.throttles
+            ),
+            "device_read_iops": _yes(
+                inside=_THROTTLE, shape="list", option="read_iops", read=convert.throttles
+            ),
+            "device_write_bps": _yes(
+                inside=_THROTTLE, shape="list", option="write_bps", read=convert.throttles
+            ),
+            "device_write_iops": _yes(
+                inside=_THROTTLE, shape="list", option="write_iops", read=convert.throttles
+            ),
             "weight": _no("leave it out: the provider cannot set it"),
             "weight_device": _no("leave it out: the provider cannot set it"),
         }
     ),
     "build": _yes("the image is built on the machine", inside=BUILD),
-    "cap_add": _yes(),
-    "cap_drop": _yes(),
-    "cgroup": _yes(),
-    "cgroup_parent": _yes(),
-    "command": _yes("no argument may be empty, and `[]` is refused"),
+    "cap_add": _yes(option="cap_add", read=convert.text_list),
+    "cap_drop": _yes(option="cap_drop", read=convert.text_list),
+    "cgroup": _yes(option="cgroupns_mode"),
+    "cgroup_parent": _yes(option="cgroup_parent"),
+    "command": _yes(
+        "no argument may be empty, and `[]` is refused", option="command", read=convert.command
+    ),
     "configs": _yes(
         "copied into the container; their content is not in Terraform's state",
         inside=_FILE_REFERENCE,
@@ -227,13 +252,13 @@ SERVICE: Final[Mapping[str, Key]] = {
     "container_name": _yes(),
     "cpu_count": _no(_WINDOWS),
     "cpu_percent": _no(_WINDOWS),
-    "cpu_period": _yes("not together with `cpus`"),
-    "cpu_quota": _yes("not together with `cpus`"),
+    "cpu_period": _yes("not together with `cpus`", option="cpu_period"),
+    "cpu_quota": _yes("not together with `cpus`", option="cpu_quota"),
     "cpu_rt_period": _no("use `cpus` or `cpu_shares`"),
     "cpu_rt_runtime": _no("use `cpus` or `cpu_shares`"),
-    "cpu_shares": _yes(),
-    "cpus": _yes(),
-    "cpuset": _yes(),
+    "cpu_shares": _yes(option="cpu_shares"),
+    "cpus": _yes(option="cpus", read=convert.decimal),
+    "cpuset": _yes(option="cpu_set"),
     "credential_spec": _no(_WINDOWS),
     "depends_on": _yes(
         "all conditions; a dependency that ends with an error or becomes unhealthy fails the "
@@ -243,52 +268,69 @@ SERVICE: Final[Mapping[str, Key]] = {
     ),
     "deploy": _yes(inside=DEPLOY),
     "develop": _nothing("it is for `docker compose watch`"),
-    "device_cgroup_rules": _yes(),
+    "device_cgroup_rules": _yes(option="device_cgroup_rules", read=convert.text_list),
     "devices": _yes(
-        inside={"permissions": _yes(), "source": _yes(), "target": _yes()}, shape="list"
+        inside={"permissions": _yes(), "source": _yes(), "target": _yes()},
+        shape="list",
+        option="devices",
+        read=convert.devices,
     ),
-    "dns": _yes(),
-    "dns_opt": _yes(),
-    "dns_search": _yes(),
+    "dns": _yes(option="dns", read=convert.text_list),
+    "dns_opt": _yes(option="dns_options", read=convert.text_list),
+    "dns_search": _yes(option="dns_search", read=convert.text_list),
     "dockerfile": _no("use `build.dockerfile`"),
-    "domainname": _yes(),
-    "entrypoint": _yes("`[]` is refused"),
+    "domainname": _yes(option="domainname"),
+    "entrypoint": _yes("`[]` is refused", option="entrypoint", read=convert.entrypoint),
     "environment": _yes("it is in Terraform's state: use `secrets` for secrets"),
     "expose": _nothing("containers of one network reach all of each other's ports"),
     "external_links": _no("join the network of the other container, as an external one"),
-    "extra_hosts": _yes("IPv4 addresses and `host-gateway`"),
+    "extra_hosts": _yes(
+        "IPv4 addresses and `host-gateway`", option="extra_hosts", read=convert.extra_hosts
+    ),
     "gpus": _yes(inside=_DEVICE_REQUEST, shape="list"),
-    "group_add": _yes(),
-    "healthcheck": _yes("the deployment waits until it is healthy", inside=HEALTHCHECK),
+    "group_add": _yes(option="group_add", read=convert.text_list),
+    "healthcheck": _yes(
+        "the deployment waits until it is healthy",
+        inside=HEALTHCHECK,
+        option="healthcheck",
+        read=convert.healthcheck,
+    ),
     "hostname": _yes(),
     "image": _yes("a tag that moved in its registry shows in the plan; see `pull_policy`"),
-    "init": _yes(),
-    "ipc": _yes("`service:NAME` too"),
+    "init": _yes(option="init"),
+    "ipc": _yes("`service:NAME` too", option="ipc_mode", read=convert.own_mode),
     "isolation": _no(_WINDOWS),
     "label_file": _yes(),
-    "labels": _yes(),
+    "labels": _yes(option="labels", read=convert.text_map),
     "links": _yes("to services that share a network"),
     "log_driver": _no("use `logging.driver`"),
     "log_opt": _no("use `logging.options`"),
-    "logging": _yes(inside={"driver": _yes(), "options": _yes()}),
+    "logging": _yes(
+        inside={
+            "driver": _yes(option="log_driver"),
+            "options": _yes(option="log_options", read=convert.text_map),
+        }
+    ),
     "mac_address": _no("use `networks.NAME.mac_address`"),
-    "mem_limit": _yes("in whole MiB"),
-    "mem_reservation": _yes("in whole MiB"),
+    "mem_limit": _yes("in whole MiB", option="memory_mib", read=convert.mib),
+    "mem_reservation": _yes("in whole MiB", option="memory_reservation_mib", read=convert.mib),
     "mem_swappiness": _no("use `memswap_limit`"),
-    "memswap_limit": _yes("in whole MiB, or -1"),
+    "memswap_limit": _yes(
+        "in whole MiB, or -1", option="memory_swap_mib", read=convert.mib_or_unlimited
+    ),
     "models": _no("run the model as a service"),
     "net": _no("use `network_mode`"),
-    "network_mode": _yes("`service:NAME` too"),
+    "network_mode": _yes("`service:NAME` too", option="network_mode", read=convert.own_mode),
     "networks": _yes(inside=ATTACHMENT, shape="map"),
     "oom_kill_disable": _no("use `mem_limit` and `mem_reservation`"),
     "oom_score_adj": _no("use `mem_limit` and `mem_reservation`"),
-    "pid": _yes("`service:NAME` too"),
+    "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.own_mode),
     "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
-    "platform": _yes(),
+    "platform": _yes(option="platform"),
     "ports": _yes(inside=PORT, shape="list"),
     "post_start": _no("put the command into the image's entry point"),
     "pre_stop": _no("let the program act on its `stop_signal`"),
-    "privileged": _yes(),
+    "privileged": _yes(option="privileged", read=bool),
     "profiles": _yes("set `COMPOSE_PROFILES` to choose"),
     "provider": _no("run it as a service with an image"),
     "pull_policy": _yes(
@@ -296,33 +338,39 @@ SERVICE: Final[Mapping[str, Key]] = {
         "`if_not_present`: it does not. `build`: as `build` says. `never` and the periods are "
         "refused"
     ),
-    "read_only": _yes("not together with files that are copied into the container"),
+    "read_only": _yes(
+        "not together with files that are copied into the container", option="read_only", read=bool
+    ),
     "restart": _yes(),
-    "runtime": _yes(),
+    "runtime": _yes(option="runtime"),
     "scale": _yes("as `deploy.replicas`"),
     "secrets": _yes(
         "copied into the container; their content is not in Terraform's state",
         inside=_FILE_REFERENCE,
         shape="list",
     ),
-    "security_opt": _yes("but for profiles in files"),
-    "shm_size": _yes("in whole MiB"),
-    "stdin_open": _yes(),
-    "stop_grace_period": _yes("in whole seconds"),
-    "stop_signal": _yes(),
-    "storage_opt": _yes(),
-    "sysctls": _yes(),
-    "tmpfs": _yes(),
-    "tty": _yes(),
-    "ulimits": _yes(),
+    "security_opt": _yes(
+        "but for profiles in files", option="security_options", read=convert.security_options
+    ),
+    "shm_size": _yes("in whole MiB", option="shm_size_mib", read=convert.mib),
+    "stdin_open": _yes(option="stdin_open", read=bool),
+    "stop_grace_period": _yes(
+        "in whole seconds", option="stop_timeout", read=convert.whole_seconds
+    ),
+    "stop_signal": _yes(option="stop_signal"),
+    "storage_opt": _yes(option="storage_options", read=convert.text_map),
+    "sysctls": _yes(option="sysctls", read=convert.text_map),
+    "tmpfs": _yes(option="tmpfs", read=convert.tmpfs),
+    "tty": _yes(option="tty", read=bool),
+    "ulimits": _yes(option="ulimits", read=convert.ulimits),
     "use_api_socket": _no("mount `/var/run/docker.sock`, if the service is to rule the machine"),
-    "user": _yes(),
-    "userns_mode": _yes(),
+    "user": _yes(option="user"),
+    "userns_mode": _yes(option="userns_mode"),
     "uts": _no("use `hostname`"),
     "volume_driver": _no("use the volume's `driver`"),
     "volumes": _yes(inside=MOUNT, shape="list"),
     "volumes_from": _yes(),
-    "working_dir": _yes(),
+    "working_dir": _yes(option="working_dir"),
 }
 
 NETWORK: Final[Mapping[str, Key]] = {

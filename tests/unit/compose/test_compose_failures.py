@@ -146,8 +146,8 @@ def test_a_variable_that_no_file_shows_is_told_all_the_same(tmp_path: Path) -> N
     warning = 'time=now msg="The \\"GONE\\" variable is not set. Defaulting to a blank string."\n'
     assert list(unset_variables(2 * warning, [tmp_path / "compose.yaml"])) == [
         (
-            'compose.yaml: variable "GONE" is not set; set it in .env or the settings\' variables, or '
-            "write ${GONE:-} for nothing"
+            'compose.yaml: variable "GONE" is not set; set it in .env or the settings\' '
+            "variables, or write ${GONE:-} for nothing"
         )
     ]
 
