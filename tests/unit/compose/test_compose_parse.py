@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +16,6 @@ from constructs_lib.docker.container_options import (
     DeviceRequest,
     Healthcheck,
     Ulimit,
-    provider_arguments,
 )
 
 if TYPE_CHECKING:
@@ -280,17 +278,3 @@ def test_the_digest_does_not_know_where_the_project_lies(tmp_path: Path) -> None
 )
 def test_seconds(text: str, expected: float | None) -> None:
     assert seconds(text) == expected
-
-
-def test_nothing_is_said_to_the_provider_of_what_is_unset() -> None:
-    assert provider_arguments(ContainerOptions()) == {}
-
-
-def test_a_memory_limit_says_what_the_engine_makes_of_the_swap_limit() -> None:
-    # The provider would show the engine's own value as a change, for ever.
-    assert provider_arguments(ContainerOptions(memory_mib=64)) == {
-        "memory": 64,
-        "memory_swap": 128,
-        "lifecycle": {"ignore_changes": ["memory_swap"]},
-    }
-    assert replace(ContainerOptions(memory_mib=64), memory_swap_mib=-1).memory_swap_mib == -1
