@@ -18,8 +18,9 @@ from constructs_lib.synthesis import head_start  # before cdktf, whose import st
 from cdktf import App
 
 from constructs_lib.compose.delivery import Vault
+from constructs_lib.host import cloud_config
 from constructs_lib.host.docker_api import CertificateStore, SshAccess
-from constructs_lib.host.docker_host import docker_host_cloud_config
+from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.pki import Pki
 from constructs_lib.identity.ssh_key import ensure_key_pair
 from constructs_lib.settings.environment import Environment
@@ -140,12 +141,14 @@ def add_stacks(
         },
         settings=aws,
         state=state,
-        user_data=docker_host_cloud_config(
-            ca_certificate=identity.ca_certificate,
-            docker_port=aws.docker_api.port,
-            ssh_port=aws.ssh.port,
-            updates=aws.updates,
-        ).render(),
+        user_data=cloud_config.render(
+            docker_host(
+                ca_certificate=identity.ca_certificate,
+                docker_port=aws.docker_api.port,
+                ssh_port=aws.ssh.port,
+                updates=aws.updates,
+            )
+        ),
         store=identity.store,
         ssh=identity.ssh,
         public_key=identity.public_key,
