@@ -5,14 +5,14 @@ ENVIRONMENT ?= sandbox
 export ENVIRONMENT
 
 SETUP := $(PYTHON) -m setup
-MOOR := .venv/bin/python -m moor
+MOOR := .venv/bin/moor
 PYTHON_SOURCES := constructs_lib stacks sandbox setup moor benchmarks tests main.py
 # Those with a shell in their first line: a name tells nothing, and text further down neither.
 SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
   'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status env ssh graph synth test bench check fmt shell clean
+.PHONY: help setup up plan down status env ssh graph synth test bench check fmt shell clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ up: setup ## Deploy both stacks (ENVIRONMENT=name, default: sandbox)
 
 down: ## Destroy both stacks, and stop the sandbox
 	@if [ -d .moor ]; then $(SETUP) && $(MOOR) down; else echo 'nothing is deployed from here'; fi
+
+plan: ## Show what `make up` would change
+	@$(SETUP)
+	@$(MOOR) plan
 
 status: ## Tell what is deployed and what runs
 	@$(SETUP) --for synth
@@ -42,7 +46,7 @@ graph: ## Draw Terraform's graph of each stack as SVG and PNG
 
 synth: ## Write the Terraform configuration of both stacks; needs no Docker and no network
 	@$(SETUP) --for synth
-	@.venv/bin/cdktf synth
+	@$(MOOR) synth
 
 test: ## Run all tests; the last ones deploy to the sandbox
 	@$(SETUP) --for test

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib.synthesis import head_start  # before cdktf, whose import starts Node and waits
+from constructs_lib.synthesis import fast_bindings, head_start, jsii_runtime
+
+# Before cdktf, whose import starts Node and waits for it.
+jsii_runtime.choose()
+fast_bindings.install()
+if __name__ == "__main__":
+    head_start.begin(Path(__file__).resolve().parent)
 
 # isort: split
 from cdktf import App

@@ -144,12 +144,9 @@ class Deployment:
         )
         return cls(environment=environment, variables=variables)
 
-    def cdktf(self) -> Sample:
-        """Deploy both stacks with cdktf, as `make up` does."""
-        words = ["deploy", *STACKS, "--auto-approve", "--no-color"]
-        return run(
-            Toolchain.load().command(words, self.environment), folder=ROOT, variables=self.variables
-        )
+    def moor(self) -> Sample:
+        """Deploy both stacks with `moor up`, until all that should run was seen to run."""
+        return run([sys.executable, "-m", "moor", "up"], folder=ROOT, variables=self.variables)
 
     def terraform(self) -> Sample:
         """Initialize and apply each stack with Terraform itself."""

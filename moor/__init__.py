@@ -1,1 +1,1 @@
-"""The commands behind `make up`, `make down` and the others, and the `cdktf` wrapper."""
+"""A Docker host on AWS, and the services on it: the program that people run."""

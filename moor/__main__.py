@@ -1,6 +1,6 @@
 """Run a command: `python -m moor up`."""
 
-from moor.command_line import app
+from moor.program import main
 
 if __name__ == "__main__":
-    app(prog_name="python -m moor")
+    main()

@@ -45,7 +45,7 @@ def _prepare(environment: Environment) -> dict[str, str | None]:
     from moor import sandbox_control  # noqa: PLC0415
 
     settings = load_settings(environment.settings_file)
-    deployment_lock.acquire(environment)
+    deployment_lock.acquire(environment, _report)
     if settings.sandbox is None:
         return {}
     sandbox = sandbox_control.ready(environment, settings.sandbox, _report)

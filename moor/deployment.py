@@ -1,201 +1,404 @@
-"""Deploy and destroy both stacks, through cdktf."""
+"""Deploying and destroying: plans side by side, approved, and applied exactly as approved."""
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
+import json
 import sys
-import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from moor import sandbox_control
-from moor.failure import CommandError
-from moor.outputs import make_command, outputs_file
-from moor.toolchain import terraform_state
-from moor.toolchain.changes import changes_by_stack
-from moor.toolchain.toolchain import ROOT, Toolchain, with_changes
-from sandbox.lifecycle import Sandbox
+from constructs_lib.files.private_file import write_private
+from moor import plan_view, recovery, sandbox_control, typed
+from moor.failure import CommandError, StoppedError, WrongUseError
+from moor.narrator import Narrator
+from moor.outputs import outputs_file
+from moor.plan import StackPlan, assumed_plan, read_plan
+from moor.synthesis import Synthesis
+from moor.toolchain import binary, terraform_state
+from moor.toolchain.process import Interrupts
+from moor.toolchain.terraform_cli import Run, Terraform
+from moor.toolchain.toolchain import with_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
-    from rich.console import Console
+    from moor.recovery import Leftover
+    from moor.screen import Screen
+    from moor.session import Session
+    from moor.toolchain.stack import Stack
 
-    from constructs_lib.settings.environment import Environment
-    from constructs_lib.settings.settings import Settings
+_HARMLESS: Final = frozenset(
+    {
+        "aws_security_group",
+        "aws_vpc_security_group_egress_rule",
+        "aws_vpc_security_group_ingress_rule",
+    }
+)
+"""What may change without any effect on what runs on the machine."""
 
-EVERY_STACK: Final = "*"
+_ASSUMED: Final = "there is no machine yet that could be asked"
 
 
-def deploy(
-    environment: Environment, settings: Settings, *, approve: bool, console: Console
-) -> None:
-    """Deploy both stacks in order.
+@dataclass(kw_only=True)
+class Deployment:
+    """The two stacks of an environment, from synthesis to what runs.
 
-    In a sandbox nothing is asked; elsewhere cdktf shows the plan and asks.
-
-    Raises:
-        CommandError: The deployment failed; or it would have to ask, and nobody is there.
+    Attributes:
+        session: The command.
+        screen: Where progress is told.
+        lock: The descriptor of the environment's lock.
+        state_is_lost: Whether the last stack's state is known to be gone, and so not checked.
+        stacks: The stacks, in the order in which they are applied.
+        leftovers: Finds what an interrupted deployment of a stack has left.
     """
-    toolchain = Toolchain.load()
-    variables = toolchain.variables(environment)
-    unattended = _unattended(environment, settings, "up", approve=approve)
-    if settings.sandbox is not None:
-        sandbox = sandbox_control.ready(environment, settings.sandbox, console.print)
-        variables = with_changes(variables, sandbox.environment_variables())
-    _cdktf(
-        toolchain,
-        environment,
-        "deploy",
-        unattended=unattended,
-        variables=variables,
-        console=console,
-    )
 
+    session: Session
+    screen: Screen
+    lock: int
+    state_is_lost: bool = False
+    stacks: list[Stack] = field(default_factory=list)
+    leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
+    _terraform: Terraform = field(init=False)
+    _narrator: Narrator = field(init=False)
 
-def destroy(
-    environment: Environment, settings: Settings, *, approve: bool, console: Console
-) -> None:
-    """Destroy both stacks in reverse order, and stop the sandbox.
+    def prepare(self) -> None:
+        """Check all that can be checked, synthesize, and see that the sandbox runs.
 
-    A sandbox is ours alone: it is stopped and forgotten whether or not Terraform
-    managed to take it apart piece by piece.
+        Nothing is started before settings and services are known to be right.
 
-    Raises:
-        CommandError: The destruction failed; or it would have to ask, and nobody is there.
-    """
-    toolchain = Toolchain.load()
-    variables = toolchain.variables(environment)
-    unattended = _unattended(environment, settings, "down", approve=approve)
-    if settings.sandbox is None:
-        _cdktf(
-            toolchain,
-            environment,
-            "destroy",
-            unattended=unattended,
+        Raises:
+            CommandError: Something is wrong.
+            ValueError: The settings cannot be used.
+            OSError: A file cannot be read.
+            StoppedError: Somebody asked to end.
+        """
+        session, environment = self.session, self.session.environment
+        synthesis = Synthesis.start(session, inherited=(self.lock,))
+        with contextlib.closing(synthesis), self.screen.phase("synthesis"):
+            settings = session.settings
+            binary.check(environment, session.toolchain, s3=settings.state.s3 is not None)
+            if settings.state.s3 is None and not self.state_is_lost:
+                terraform_state.check(environment)
+            self.stacks = synthesis.finish(tick=self.screen.tick)
+        variables = session.variables()
+        if settings.sandbox is not None:
+            with self.screen.phase("sandbox", done=""):
+                sandbox = sandbox_control.ready(environment, settings.sandbox, self.screen.say)
+            variables = with_changes(variables, sandbox.environment_variables())
+        self.use(variables)
+
+    def use(self, variables: dict[str, str]) -> None:
+        """Take these environment variables for Terraform, and initialize the stacks."""
+        self._narrator = Narrator(self.screen)
+        self._terraform = Terraform(
+            program=self.session.toolchain.terraform,
             variables=variables,
-            console=console,
+            log=self.session.environment.log,
+            on_event=self._narrator.take,
+            tick=self.screen.tick,
+            say=self.screen.say,
+            inherited=(self.lock,),
         )
-        outputs_file(environment).unlink(missing_ok=True)
-        return
-    sandbox = Sandbox(environment, settings.sandbox, console.print)
-    if terraform_state.resource_count(environment) and not sandbox_control.is_lost(
-        environment, sandbox
-    ):
-        try:
-            _cdktf(
-                toolchain,
-                environment,
-                "destroy",
-                unattended=unattended,
-                variables=with_changes(variables, sandbox.environment_variables()),
-                console=console,
+        for stack in self.stacks:
+            self._terraform.init(stack)
+
+    @property
+    def terraform(self) -> Terraform:
+        """Terraform, for this environment."""
+        return self._terraform
+
+    # Deploying
+
+    def up(self, *, approve: bool, services: Sequence[str] = ()) -> list[StackPlan]:
+        """Deploy both stacks, or some services without touching the first one.
+
+        Args:
+            approve: Whether nobody is asked.
+            services: Names of services; with what they depend on they alone are deployed.
+
+        Returns:
+            What was applied.
+
+        Raises:
+            CommandError: Something failed, or was not approved.
+            StoppedError: Somebody asked to end.
+        """
+        self._recover(approve=approve)
+        with contextlib.ExitStack() as stack:
+            runs = self._plans(services)
+            for run in runs:
+                stack.callback(run.close)
+            shown = self._shown(runs)
+            binary.remember(self.session.environment, self.session.toolchain)
+            return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
+
+    def plan(self, *, services: Sequence[str] = ()) -> list[StackPlan]:
+        """Plan, and change nothing.
+
+        Raises:
+            CommandError: It cannot be planned.
+            StoppedError: Somebody asked to end.
+        """
+        runs = self._plans(services)
+        with contextlib.ExitStack() as stack:
+            for run in runs:
+                stack.callback(run.close)
+            return self._shown(runs)
+
+    def down(self, *, approve: bool) -> list[StackPlan]:
+        """Destroy both stacks, the last one first.
+
+        Raises:
+            CommandError: Something failed, or was not approved.
+            StoppedError: Somebody asked to end.
+        """
+        backwards = list(reversed(self.stacks))
+        with contextlib.ExitStack() as stack:
+            with self.screen.phase("plan of the destruction"):
+                runs = [self._terraform.plan(s, destroy=True) for s in backwards]
+                for run in runs:
+                    stack.callback(run.close)
+                self._terraform.finish(runs)
+            for run in runs:
+                run.must_have_succeeded()
+            plans = [self._details(run) for run in runs]
+            self._ask(plans, approve=approve, question="Destroy all of this?")
+            for run in runs:
+                if run.changes:
+                    self._apply(run)
+            return plans
+
+    def apply_only(self, stack: Stack, addresses: Sequence[str]) -> None:
+        """Plan and apply some resources of a stack and what they depend on.
+
+        Raises:
+            CommandError: It failed.
+            StoppedError: Somebody asked to end.
+        """
+        with contextlib.closing(self._terraform.plan(stack, targets=addresses)) as run:
+            self._terraform.finish([run])
+            run.must_have_succeeded()
+            if run.changes:
+                self._details(run)
+                self._apply(run)
+
+    def _targets(self, services: Sequence[str]) -> list[str]:
+        """Return the addresses of some services' resources.
+
+        Raises:
+            WrongUseError: There is no such service; with the nearest names.
+        """
+        last = self.stacks[-1]
+        known = self.session.services.services
+        unknown = [name for name in services if name not in known]
+        if unknown:
+            raise WrongUseError(
+                "\n".join(typed.unknown("service", n, list(known)) for n in unknown)
             )
+        wanted = tuple(f"Compose/Services/{name}/" for name in services)
+        return last.addresses(lambda path: path.startswith(wanted))
+
+    def _plans(self, services: Sequence[str]) -> list[Run]:
+        """Plan the stacks side by side."""
+        if services:
+            targets, stacks = self._targets(services), self.stacks[-1:]
+            label = f"plan of {', '.join(services)}"
+        else:
+            targets, stacks, label = [], self.stacks, "plan of both stacks"
+        with contextlib.ExitStack() as stack, self.screen.phase(label):
+            runs = []
+            for one in stacks:
+                runs.append(self._terraform.plan(one, targets=targets))
+                stack.callback(runs[-1].close)
+            self._terraform.finish(runs)
+            first = runs[0]
+            first.must_have_succeeded()
+            for run in runs[1:]:
+                run.process.must_have_ended_well()
+                if run.failed and not first.changes:
+                    run.must_have_succeeded()
+            stack.pop_all()
+        return runs
+
+    def _shown(self, runs: Sequence[Run]) -> list[StackPlan]:
+        """Return what plans say; of one that could not be made what the configuration says."""
+        plans = []
+        for run in runs:
+            if run.failed:
+                document = run.stack.document()
+                plan = assumed_plan(run.stack.name, document, why=_ASSUMED)
+                if self._has_resources(run.stack):
+                    plan = StackPlan(
+                        stack=run.stack.name,
+                        assumed="it is planned when the stack before it is applied",
+                    )
+                plans.append(plan)
+            else:
+                plans.append(self._details(run))
+        self._narrator.learn(plans)
+        return plans
+
+    def _has_resources(self, stack: Stack) -> bool:
+        state = self._terraform.state(stack)
+        return any(r.get("mode") == "managed" for r in state.get("resources", []))
+
+    def _details(self, run: Run) -> StackPlan:
+        """Return what a plan says; asking Terraform takes seconds, so not where it says nothing."""
+        if not run.changes:
+            return StackPlan(stack=run.stack.name)
+        plan = read_plan(run.stack.name, self._terraform.show(run))
+        self._narrator.learn([plan])
+        return plan
+
+    def _apply_in_turn(
+        self,
+        runs: Sequence[Run],
+        shown: Sequence[StackPlan],
+        *,
+        approve: bool,
+        targets: Sequence[str],
+        stack: contextlib.ExitStack,
+    ) -> list[StackPlan]:
+        self._ask(shown, approve=approve)
+        applied: list[StackPlan] = []
+        stale = False
+        for run, plan in zip(runs, shown, strict=True):
+            current, what = run, plan
+            if run.failed or stale:
+                with self.screen.phase(f"plan of {run.stack.name}, as the stack before it is now"):
+                    addresses = self._targets(targets) if targets else []
+                    current = self._terraform.plan(run.stack, targets=addresses)
+                    stack.callback(current.close)
+                    self._terraform.finish([current])
+                current.must_have_succeeded()
+                what = self._details(current)
+                if what.key != plan.key:
+                    # What was approved is what is applied: this is something else.
+                    self._ask([what], approve=approve)
+            if current.changes:
+                self._apply(current)
+            if current.changes or not _outputs_known(self.session, run.stack.name):
+                self._write_outputs(run.stack)
+            stale = stale or _matters(current)
+            applied.append(what)
+        return applied
+
+    def _apply(self, run: Run) -> None:
+        name, environment = run.stack.name, self.session.environment
+        total = len(run.planned)
+        recovery.begin(environment, name)
+        applying = self._terraform.apply(run)
+        with Interrupts() as interrupts:
+            try:
+                self._terraform.finish([applying], interrupts=interrupts)
+            except StoppedError as error:
+                self.screen.close()
+                made = f"{len(applying.done)} of {total} changes of the stack {name} were made"
+                state = (
+                    "what was under way when it was killed may exist and not be in the state"
+                    if error.killed
+                    else "the state knows them"
+                )
+                raise StoppedError(
+                    error.signal, killed=error.killed, state=f"{made}, and {state}; {self._again()}"
+                ) from None
+        self.screen.close()
+        try:
+            applying.must_have_succeeded()
         except CommandError as error:
-            console.print(f"[yellow]{error}[/]\nthe sandbox is removed as a whole instead")
-    sandbox_control.stop(environment, settings.sandbox, console.print)
-    outputs_file(environment).unlink(missing_ok=True)
-    console.print(
-        f"[green]nothing is left of the environment {environment.name}[/] but its keys, "
-        f"certificates and logs in {environment.directory.relative_to(ROOT)}; "
-        f"next: {make_command(environment, 'up')}"
-    )
+            raise CommandError(
+                f"{error}\n{len(applying.done)} of {total} changes of the stack {name} were made; "
+                f"{self._again()}"
+            ) from None
+        recovery.end(environment, name)
+
+    def _again(self) -> str:
+        return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"
+
+    def _recover(self, *, approve: bool) -> None:
+        """Look for what an interrupted deployment has left, and no state knows."""
+        for stack in self.stacks:
+            left = self.leftovers(self.session, stack, self._terraform)
+            if not left:
+                continue
+            self.screen.say(
+                f"{stack.name}: a deployment that was interrupted has left what its state does "
+                "not know:"
+            )
+            for thing in left:
+                self.screen.say(f"  {thing.name}")
+            if not approve and self.session.settings.sandbox is None:
+                self._confirm("Remove it?")
+            for thing in left:
+                thing.remove()
+                self.screen.say(f"removed {thing.name}")
+
+    def _write_outputs(self, stack: Stack) -> None:
+        """Remember a stack's outputs, beside those of the other one."""
+        file = outputs_file(self.session.environment)
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            document = {}
+        document[stack.name] = self._terraform.outputs(stack)
+        write_private(file, (json.dumps(document, indent=2) + "\n").encode())
+
+    def _ask(
+        self, plans: Sequence[StackPlan], *, approve: bool, question: str = "Apply this?"
+    ) -> None:
+        """Show plans; outside a sandbox, and unless approved beforehand, ask."""
+        plan_view.show_plans(plans, self.screen.console)
+        nothing = not any(plan.changes or plan.outputs or plan.assumed for plan in plans)
+        if nothing or approve or self.session.settings.sandbox is not None:
+            return
+        self._confirm(question)
+
+    def _confirm(self, question: str) -> None:
+        must_be_attended(self.session, approve=False)
+        self.screen.console.print(f"[bold]{question}[/] Type yes: ", end="")
+        if sys.stdin.readline().strip() != "yes":
+            raise CommandError("not approved: nothing of this was changed")
 
 
-def synthesize(environment: Environment, settings: Settings, console: Console) -> None:
-    """Write the Terraform configuration of both stacks.
+def must_be_attended(session: Session, *, approve: bool) -> None:
+    """Refuse to change anything outside a sandbox that nobody could approve.
 
     Raises:
-        CommandError: The synthesis failed.
+        CommandError: It would have to be asked, and nobody is there.
     """
-    del settings  # The app loads them itself; the caller has checked them.
-    toolchain = Toolchain.load()
-    done = subprocess.run(
-        toolchain.command(["synth"], environment),
-        cwd=ROOT,
-        env=toolchain.variables(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        console.print(done.stdout + done.stderr, markup=False)
-        raise CommandError(f"cdktf synth: must end with status 0, got {done.returncode}")
-
-
-def _unattended(
-    environment: Environment, settings: Settings, target: str, *, approve: bool
-) -> bool:
-    if settings.sandbox is not None or approve:
-        return True
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        return False
-    raise CommandError(
-        f"environment {environment.name}: must be approved at a terminal, got none; "
-        f"APPROVE=1 {make_command(environment, target)} approves beforehand"
-    )
-
-
-def _cdktf(
-    toolchain: Toolchain,
-    environment: Environment,
-    name: str,
-    *,
-    unattended: bool,
-    variables: Mapping[str, str],
-    console: Console,
-) -> None:
-    """Run a cdktf command on both stacks; unattended, its output also goes to a log."""
-    arguments = [name, EVERY_STACK]
-    if not unattended:
-        # A person answers cdktf's questions: the terminal is theirs.
-        done = subprocess.run(
-            toolchain.command(arguments, environment), cwd=ROOT, env=variables, check=False
-        )
-        _check(name, done.returncode, None)
+    if session.settings.sandbox is not None or approve:
         return
-    arguments += ["--auto-approve", "--no-color"]
-    log = environment.log / f"{name}.log"
-    status = _logged(toolchain.command(arguments, environment), variables, log, console)
-    _check(name, status, log)
-    changes = changes_by_stack(log.read_text(encoding="utf-8").splitlines())
-    for stack, change in changes.items():
-        console.print(f"[bold]{stack:8}[/]{change}")
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return
+    raise CommandError(
+        f"environment {session.environment.name}: must be approved at a terminal, got none; "
+        "--approve, or APPROVE=1, approves beforehand"
+    )
 
 
-def _logged(
-    command: Sequence[str], variables: Mapping[str, str], log: Path, console: Console
-) -> int:
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    started = time.monotonic()
-    with (
-        log.open("w", encoding="utf-8") as copy,
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**variables, "CI": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process,
-    ):
-        if process.stdout is None:  # pragma: no cover - PIPE always gives one
-            raise CommandError("cdktf: must have an output to read")
-        try:
-            for line in process.stdout:
-                copy.write(line)
-                copy.flush()
-                console.out(f"{time.monotonic() - started:6.1f}s  {line.rstrip()}", highlight=False)
-        except BaseException:
-            # Terraform ends its work and writes its state on an interrupt; wait for that.
-            process.wait()
-            raise
-    return process.returncode
+def _matters(run: Run) -> bool:
+    """Return whether what a run changed may change what the next stack's plan has seen."""
+    kinds = {address.split(".", 1)[0] for address in run.planned}
+    return run.outputs_change or not kinds <= _HARMLESS
 
 
-def _check(name: str, status: int, log: Path | None) -> None:
-    if status != 0:
-        where = f"; its output is in {log.relative_to(ROOT)}" if log else ""
-        raise CommandError(f"cdktf {name}: must end with status 0, got {status}{where}")
+def _outputs_known(session: Session, stack: str) -> bool:
+    try:
+        text = outputs_file(session.environment).read_text(encoding="utf-8")
+        return stack in json.loads(text)
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+@contextlib.contextmanager
+def deploying(
+    session: Session, screen: Screen, lock: int, *, state_is_lost: bool = False
+) -> Iterator[Deployment]:
+    """Prepare a deployment, and leave the screen in order whatever happens."""
+    deployment = Deployment(session=session, screen=screen, lock=lock, state_is_lost=state_is_lost)
+    try:
+        deployment.prepare()
+        yield deployment
+    finally:
+        screen.close()

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
+import signal
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from constructs_lib.files import lock
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from constructs_lib.settings.environment import Environment
 
+_PROVIDER: Final = "terraform-provi"
+"""How the kernel names a provider's process: the first 15 characters of its program's name."""
 
-def acquire(environment: Environment) -> int:
+_POLL_SECONDS: Final = 0.2
+_PROVIDER_SECONDS: Final = 2.0
+"""How long a provider may outlive its Terraform. It has nobody to work for any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    pid: int
+    name: str
+
+    @property
+    def is_provider(self) -> bool:
+        return self.name.startswith(_PROVIDER)
+
+
+def acquire(environment: Environment, say: Callable[[str], None] = lambda _line: None) -> int:
     """Take the environment's lock, or fail at once.
 
-    The kernel drops the lock when the last process that holds the descriptor ends, so a
-    killed deployment leaves nothing to clean up. The descriptor is inheritable: a program
-    that this process turns into, or starts with it, holds the lock on.
+    The kernel drops the lock when the last process that holds the descriptor ends. The
+    descriptor is inheritable: a program that this process turns into, or starts with it, holds
+    the lock on. So Terraform holds it for as long as it works, even where the command that
+    started it was killed; such a Terraform is waited for, and a provider that has outlived its
+    Terraform is ended.
+
+    Args:
+        environment: The environment.
+        say: Takes a line for a person, where something is waited for.
 
     Returns:
         The descriptor of the locked file; close it to let go.
@@ -28,34 +56,77 @@ def acquire(environment: Environment) -> int:
     Raises:
         CommandError: Another command works on the environment.
     """
-    environment.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(environment.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 64).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise CommandError(
-            f"environment {environment.name}: must have one command at a time, "
-            f"got another at work (process {holder}); wait until it has ended"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    os.set_inheritable(descriptor, True)
-    return descriptor
+    return lock.acquire(
+        environment.lock, busy=lambda holder: _wait(environment, holder, say), inherited=True
+    )
 
 
 @contextmanager
-def held(environment: Environment) -> Iterator[None]:
+def held(
+    environment: Environment, say: Callable[[str], None] = lambda _line: None
+) -> Iterator[int]:
     """Hold the environment's lock for the length of a block.
+
+    Args:
+        environment: The environment.
+        say: Takes a line for a person, where something is waited for.
+
+    Yields:
+        The descriptor, for programs that must hold the lock on.
 
     Raises:
         CommandError: Another command works on the environment.
     """
-    descriptor = acquire(environment)
-    # Children must not keep it: a daemon started here would hold the lock for good.
+    descriptor = acquire(environment, say)
+    # Children must not keep it unasked: a daemon started here would hold the lock for good.
     os.set_inheritable(descriptor, False)
     try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _wait(environment: Environment, holder: str, say: Callable[[str], None]) -> None:
+    """Wait for what a killed command has left; refuse where the command itself is at work."""
+    told: set[_Holder] = set()
+    alone_since: float | None = None
+    while holders := _holders(environment.lock):
+        if any(str(h.pid) == holder for h in holders):
+            raise CommandError(
+                f"environment {environment.name}: must have one command at a time, "
+                f"got another at work (process {holder}); wait until it has ended"
+            )
+        for one in set(holders) - told:
+            told.add(one)
+            if not one.is_provider:
+                say(f"waiting for {one.name} (process {one.pid}), which a killed command has left")
+        if all(h.is_provider for h in holders):
+            alone_since = alone_since or time.monotonic()
+            if time.monotonic() - alone_since >= _PROVIDER_SECONDS:
+                for one in holders:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(one.pid, signal.SIGKILL)
+        else:
+            alone_since = None
+        time.sleep(_POLL_SECONDS)
+
+
+def _holders(file: Path) -> list[_Holder]:
+    """Find the processes, but this one, that have the lock file open."""
+    found = []
+    wanted = str(file)
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if any(_leads_to(entry, wanted) for entry in (process / "fd").iterdir()):
+                name = (process / "comm").read_text(encoding="utf-8").strip()
+                found.append(_Holder(pid=int(process.name), name=name))
+    return found
+
+
+def _leads_to(entry: Path, wanted: str) -> bool:
+    try:
+        return str(entry.readlink()) == wanted
+    except OSError:
+        return False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from constructs_lib.settings.environment import DEFAULT_NAME, VARIABLE
+from moor import typed
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
@@ -57,21 +56,10 @@ class Outputs:
             reason = "nothing is deployed"
         except (ValueError, KeyError, TypeError, AttributeError):
             reason = f"{file} is not complete"
-        raise CommandError(
-            f"environment {environment.name}: {reason}; run {make_command(environment, 'up')} first"
-        )
+        first = typed.command(environment, "up")
+        raise CommandError(f"environment {environment.name}: {reason}; run {first} first")
 
 
 def outputs_file(environment: Environment) -> Path:
     """Where deployments write the outputs of the stacks."""
     return environment.directory / "outputs.json"
-
-
-def make_command(environment: Environment, target: str) -> str:
-    """Spell the `make` command of a target, as one types it for this environment."""
-    usual = environment.root / "environments" / f"{environment.name}.yaml"
-    if environment.settings_file != usual:
-        return f"{VARIABLE}={shlex.quote(str(environment.settings_file))} make {target}"
-    if environment.name == DEFAULT_NAME:
-        return f"make {target}"
-    return f"{VARIABLE}={environment.name} make {target}"

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import http.client
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
+from rich.text import Text
 
-from constructs_lib.host import engine as machine_engine
+from constructs_lib.host import engine
+from moor import health, typed
 from moor.failure import CommandError
-from moor.outputs import Outputs, make_command
+from moor.recovery import PROJECT
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
+    from collections.abc import Callable, Sequence
+
     from docker.models.images import Image
     from rich.console import Console
 
     from constructs_lib.settings.environment import Environment
-    from constructs_lib.settings.settings import Settings
+    from moor.health import Found, Row
+    from moor.outputs import Outputs
+    from moor.session import Session
 
 _DIGEST_SHOWN: Final = 12
-
-ANSWER_DEADLINE_SECONDS: Final = 120.0
-"""How long a service may take after its container has started: real ones need a minute."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Service:
-    name: str
-    state: str
-    image: str
-    url: str
-    answer: str
+_STYLES: Final = {"good": "green", "pending": "yellow", "bad": "bold red"}
 
 
 def docker_variables(environment: Environment, outputs: Outputs) -> dict[str, str]:
-    """Give the environment variables that point `docker` to the machine."""
+    """Return the environment variables that point `docker` to the machine."""
     return {
         "DOCKER_HOST": outputs.docker_host,
         "DOCKER_TLS_VERIFY": "1",
@@ -47,121 +38,110 @@ def docker_variables(environment: Environment, outputs: Outputs) -> dict[str, st
     }
 
 
-def show(
-    environment: Environment, settings: Settings, outputs: Outputs, console: Console, *, wait: bool
-) -> None:
-    """Print the machine, its services and the next commands.
+def rows(
+    session: Session,
+    outputs: Outputs,
+    *,
+    patience_seconds: float = 0,
+    only: Sequence[str] = (),
+    tick: Callable[[list[Row]], None] = lambda _rows: None,
+) -> list[Row]:
+    """Compare what should run with what does.
 
     Args:
-        environment: The environment.
-        settings: Its settings.
-        outputs: What its last deployment told.
-        console: Where to print.
-        wait: Whether to wait until every service answers.
+        session: The command.
+        outputs: What the last deployment told.
+        patience_seconds: How long to wait for what may become right.
+        only: The services to look at; all of them where empty.
+        tick: Called with the rows at each look.
 
     Raises:
-        CommandError: The Docker API does not answer, or a service stays silent.
+        CommandError: The Docker API does not answer.
+        ValueError: The services cannot be read.
     """
-    services = _services(environment, outputs, wait=wait, console=console)
+    environment = session.environment
+    client = engine.connect(outputs.docker_host, environment.certificates)
+
+    def look() -> dict[str, Found]:
+        filters: dict[str, Any] = {"label": f"{PROJECT}={session.services.name}"}
+        containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
+        names = {str(image.id): _image_name(image) for image in client.images.list()}
+        found = [health.found_in(container.attrs, names) for container in containers]
+        return {one.name: one for one in found}
+
+    expected = [
+        e
+        for e in health.expectations(session.services, outputs.services)
+        if not only or e.service in only
+    ]
+    try:
+        with contextlib.closing(client):
+            return health.watch(expected, look, patience_seconds=patience_seconds, tick=tick)
+    except ENGINE_ERRORS as error:
+        raise CommandError(
+            f"{outputs.docker_host}: the Docker API must answer, got: {error}; "
+            f"run {typed.command(environment, 'up')}"
+        ) from None
+
+
+def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Console) -> None:
+    """Print the machine, its services and the next commands."""
+    environment, settings = session.environment, session.settings
     where = "the sandbox on this computer" if settings.sandbox else settings.aws.region
     console.print(f"\n[bold]{environment.name}[/] runs in {where}, at {outputs.public_ip}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "state", "address", "answers", "image"):
         # On a narrow screen on two lines, rather than cut: an address is for copying.
         table.add_column(column, overflow="fold", no_wrap=not console.is_terminal)
-    for service in services:
-        table.add_row(service.name, service.state, service.url, service.answer, service.image)
+    for row in found:
+        state = Text(row.state, style=_STYLES[row.verdict])
+        # As plain text: what a service answers is no markup of ours.
+        told = (row.expected.url, row.answer, row.image)
+        table.add_row(Text(row.expected.name), state, *map(Text, told))
     console.print(table)
     console.print("\n[bold]next[/]")
     steps = Table(box=None, pad_edge=False, show_header=False)
     for command, meaning in (
-        *((f"curl {url}", f"ask {name}") for name, url in outputs.services.items()),
-        (f'eval "$({make_command(environment, "-s env")})"', "let docker talk to the machine"),
-        (make_command(environment, "ssh"), "open a shell on it"),
-        (make_command(environment, "status"), "see this again"),
-        (make_command(environment, "down"), "destroy everything"),
+        *((f"curl {row.expected.url}", f"ask {row.expected.service}") for row in _asked(found)),
+        (f'eval "$({typed.command(environment, "-s env")})"', "let docker talk to the machine"),
+        (typed.command(environment, "ssh"), "open a shell on it"),
+        (typed.command(environment, "status"), "see this again"),
+        (typed.command(environment, "down"), "destroy everything"),
     ):
-        steps.add_row(f"  [cyan]{command}[/]", meaning)
+        steps.add_row(Text(f"  {command}", style="cyan"), meaning)
     console.print(steps)
 
 
-def _services(
-    environment: Environment, outputs: Outputs, *, wait: bool, console: Console
-) -> list[_Service]:
-    try:
-        client = machine_engine.connect(outputs.docker_host, environment.certificates)
-        try:
-            running = {c.name or "": c for c in client.containers.list(all=True)}
-            names = {image.id: _image_name(image) for image in client.images.list()}
-        finally:
-            client.close()
-    except ENGINE_ERRORS as error:
-        raise CommandError(
-            f"{outputs.docker_host}: the Docker API must answer, got: {error}; "
-            f"run {make_command(environment, 'up')}"
-        ) from None
-    deadline = time.monotonic() + (ANSWER_DEADLINE_SECONDS if wait else 0)
-    services = []
-    for name, container in sorted(running.items()):
-        url = _urls(outputs, name, container.labels)
-        answer = _answer(url, deadline, console) if url and container.status == "running" else ""
-        services.append(
-            _Service(
-                name=name,
-                state=_state(container),
-                image=names.get(container.attrs["Image"], ""),
-                url=url,
-                answer=answer,
-            )
-        )
-    silent = [s.name for s in services if s.url and not s.answer]
-    if wait and silent:
-        raise CommandError(
-            f"{', '.join(silent)}: must answer within {ANSWER_DEADLINE_SECONDS:.0f} s, got "
-            f"silence; look with: docker logs {silent[0]}"
-        )
-    return services
+def as_json(outputs: Outputs, found: Sequence[Row]) -> dict[str, Any]:
+    """Return the same for a script."""
+    return {
+        "public_ip": outputs.public_ip,
+        "docker_host": outputs.docker_host,
+        "services": [
+            {
+                "container": row.expected.name,
+                "service": row.expected.service,
+                "state": row.state,
+                "good": row.verdict == "good",
+                "url": row.expected.url or None,
+                "answer": row.answer or None,
+                "image": row.image or None,
+                "problem": row.problem or None,
+            }
+            for row in found
+        ],
+    }
 
 
-def _urls(outputs: Outputs, name: str, labels: dict[str, str]) -> str:
-    """Give the address of a container's service; of several replicas the first has it."""
-    service = labels.get("com.docker.compose.service", name)
-    number = labels.get("com.docker.compose.container-number", "1")
-    return outputs.services.get(service, "") if number == "1" else ""
+def _asked(found: Sequence[Row]) -> list[Row]:
+    """Return the rows of what speaks HTTP."""
+    return [row for row in found if row.expected.url and row.answer[:1].isdigit()]
 
 
 def _image_name(image: Image) -> str:
-    """Give the name of an image, or where it was pulled by its digest the repository and that."""
+    """Return the name of an image, or where it was pulled by its digest the repository and that."""
     if image.tags:
         return str(image.tags[0])
     digests = image.attrs.get("RepoDigests") or [""]
     repository, _, digest = str(digests[0]).partition("@sha256:")
     return f"{repository}@{digest[:_DIGEST_SHOWN]}" if digest else ""
-
-
-def _state(container: Container) -> str:
-    """Give the state of a container, with its health where it has a healthcheck."""
-    health = (container.attrs.get("State") or {}).get("Health")
-    return f"{container.status} ({health['Status']})" if health else str(container.status)
-
-
-def _answer(url: str, deadline: float, console: Console) -> str:
-    """Ask a service until it answers; give the status of its answer, or nothing."""
-    parts = urlsplit(url)
-    told = time.monotonic() + 2
-    while True:
-        try:
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
-            connection.request("GET", parts.path or "/")
-            response = connection.getresponse()
-            connection.close()
-        except (OSError, http.client.HTTPException):
-            now = time.monotonic()
-            if now >= deadline:
-                return ""
-            if now >= told:
-                console.print(f"waiting for {url} ...")
-                told = deadline
-            time.sleep(0.1)
-        else:
-            return f"{response.status} {response.reason}"

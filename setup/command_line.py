@@ -8,11 +8,11 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from setup import go
 from setup.compose_plugin import ComposePlugin
-from setup.console import complain, say
 from setup.docker_provider import DockerProvider
 from setup.engine import EnginePrerequisites, wants_sandbox
 from setup.errors import SetupError
@@ -22,8 +22,9 @@ from setup.node import Node
 from setup.project import Project
 from setup.providers import Providers
 from setup.python_packages import Packages, Pipenv
+from setup.schedule import perform_all
 from setup.shims import Shims
-from setup.step import Context, Step, perform_all
+from setup.step import Context, Step
 from setup.terraform import Terraform
 from setup.warm import Warm
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 STEPS: Final[tuple[type[Step], ...]] = (
-    # What fails at once on a machine that lacks something comes before what takes minutes.
     Terraform,
     Providers,
     EnginePrerequisites,
@@ -75,28 +75,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     project = Project.here()
     context = Context(project=project, variables=os.environ)
+    console = context.console
     names = closure(options.only or PURPOSES[options.purpose])
     if options.purpose == "up" and not options.only and not wants_sandbox(project.root, os.environ):
         names.discard("engine")
     if options.list:
         for step in _steps(context, names):
-            say(step.name, "up to date" if step.is_current() else "to do")
+            console.say(step.name, "up to date" if step.is_current() else "to do")
         return 0
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        with exclusive(project.lock, lambda line: say("waiting", line)) as lock:
-            context = Context(project=project, variables=os.environ, lock=lock)
+        with exclusive(project.lock, lambda line: console.say("waiting", line)) as lock:
+            context = replace(context, lock=lock)
             begin = time.monotonic()
             redo = REDECIDED if options.refresh else ()
             perform_all(_steps(context, names), redo=redo)
             shutil.rmtree(project.temporary, ignore_errors=True)
             go.forget(project)  # after all of the builds, which share the caches
-            say("ready", f"{time.monotonic() - begin:.2f} s")
+            console.say("ready", f"{time.monotonic() - begin:.2f} s")
     except SetupError as error:
-        complain(str(error))
+        console.complain(str(error))
         return 1
     except KeyboardInterrupt:
-        complain("set-up: interrupted; the next one goes on where this one was")
+        console.complain("set-up: interrupted; the next one goes on where this one was")
         return _INTERRUPTED
     return 0
 

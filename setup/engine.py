@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from setup import children, debian
+from setup import debian
 from setup.errors import SetupError
 from setup.step import Context, Step
 
@@ -171,11 +171,7 @@ class EnginePrerequisites(Step):
 
     def _context_url(self) -> str | None:
         """Return where the current Docker context points, such as to a socket in the home."""
-        answer = children.read(
-            ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"],
-            cwd=self.project.root,
-            variables=self.context.variables,
-        )
+        answer = self.read("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
         url = (answer or "").strip()
         return url if url and url != self._default else None
 
@@ -183,7 +179,7 @@ class EnginePrerequisites(Step):
         """Wait for the service that the package starts."""
         deadline = time.monotonic() + _START_TIMEOUT
         while not self._engine_answers() and time.monotonic() < deadline:
-            time.sleep(0.2)
+            self.sleep(0.2)
 
     def _no_engine(self) -> str:
         try:

@@ -49,7 +49,7 @@ class Pipenv(Step):
         self._require_venv()
         folder = self.project.tools / "pipenv"
         shutil.rmtree(folder, ignore_errors=True)
-        self.say(f"installing pipenv for Python {sys.version.split()[0]}")
+        self.doing(f"installing pipenv for Python {sys.version.split()[0]}")
         self.command(base_interpreter(), "-m", "venv", folder)
         self.command(
             self.project.pipenv_python,
@@ -108,7 +108,7 @@ class Packages(Step):
             shutil.rmtree(folder)
         pipenv = (self.project.pipenv_python, "-m", "pipenv")
         added = {"PIPENV_DEFAULT_PYTHON_VERSION": str(base_interpreter())}
-        self.say("installing Pipfile.lock into .venv")
+        self.doing("installing Pipfile.lock into .venv")
         # pip compiles one file after the other: left out here and done on all processors below.
         self.command(*pipenv, "sync", "--dev", "--extra-pip-args=--no-compile", variables=added)
         self.command(*pipenv, "clean", variables=added)

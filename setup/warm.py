@@ -38,6 +38,7 @@ class Warm(Step):
 
     def run(self) -> str:
         """Load the bindings once."""
+        self.doing("unpacking the bindings")
         shutil.rmtree(self.project.jsii_cache, ignore_errors=True)
         self.project.jsii_cache.mkdir(mode=0o700, parents=True)
         self.command(self.project.python, "-m", "setup.unpack_bindings", *PACKAGES)

@@ -7,7 +7,8 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from constructs_lib.files.private_file import check_private, exclusive_lock, write_private
+from constructs_lib.files.lock import exclusive_lock
+from constructs_lib.files.private_file import check_private, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path

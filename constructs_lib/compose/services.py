@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from cdktf import App, TerraformStack
 from constructs import Construct
 
-from constructs_lib.compose.parse import seconds
+from constructs_lib.compose.convert import seconds
 from constructs_lib.docker.container import (
     Container,
     ContainerSpec,

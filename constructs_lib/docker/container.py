@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from cdktf import AssetType, TerraformAsset
 from cdktf_cdktf_provider_docker.container import Container as ContainerResource
 from cdktf_cdktf_provider_docker.container import (
+    ContainerConfig,
     ContainerLabels,
     ContainerNetworksAdvanced,
     ContainerPorts,
@@ -187,12 +188,19 @@ class ContainerSpec:
     options: ContainerOptions = field(default_factory=ContainerOptions)
 
 
-_KNOWN: Final = (
-    *("labels", "command", "entrypoint", "user", "working_dir", "memory", "memory_swap"),
-    *("shm_size", "cpu_shares", "read_only", "privileged", "stop_signal", "stop_timeout"),
+def _parameters(struct: type[object]) -> dict[str, str]:
+    """Return what the bindings know of a thing: the names of its parameters, and their types."""
+    return {name: str(kind) for name, kind in struct.__init__.__annotations__.items()}
+
+
+_KNOWN: Final = frozenset(
+    name
+    for name, kind in _parameters(ContainerConfig).items()
+    # What has parts of its own, for which a dict would do: the provider may know more of them.
+    if "Dict[str, " not in kind
 )
-"""What the bindings know as the provider does: an override is a question to Node each."""
-_NETWORK_KNOWN: Final = frozenset({"name", "aliases", "ipv4_address", "ipv6_address"})
+"""Arguments that the bindings know as the provider does: an override is a question to Node each."""
+_NETWORK_KNOWN: Final = _parameters(ContainerNetworksAdvanced).keys()
 """The same for a network that it is attached to."""
 
 
@@ -235,7 +243,8 @@ class Container(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         further = _further_arguments(spec, replaced_with)
-        known = {name: further.pop(name) for name in _KNOWN if name in further}
+        labels = [ContainerLabels(**label) for label in further.pop("labels", ())]
+        known = {name: further.pop(name) for name in further.keys() & _KNOWN}
         self.resource = ContainerResource(
             self,
             "Resource",
@@ -269,7 +278,7 @@ class Container(Construct):
             restart=spec.restart,
             must_run=spec.must_run,
             depends_on=list(depends_on) or None,
-            labels=[ContainerLabels(**label) for label in known.pop("labels", ())] or None,
+            labels=labels or None,
             **known,
         )
         # The bindings are older than the provider, and do not know some of these.

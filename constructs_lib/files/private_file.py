@@ -7,16 +7,13 @@ the disk and rename it, so that a reader sees the old content or the new one, ne
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
 import secrets
 import stat
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PRIVATE_FILE_MODE: Final = 0o600
@@ -97,29 +94,6 @@ def make_private_directory(path: Path) -> None:
         directory.mkdir(mode=PRIVATE_DIRECTORY_MODE, exist_ok=True)
     if not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-
-
-@contextlib.contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold a lock that one process (and one thread) at a time can have.
-
-    The kernel drops the lock when its holder dies, so that an interrupted run never blocks the
-    next one.
-
-    Args:
-        path: The lock file; created (mode 0600) where missing, and left in place, since removing
-            it would let two holders in.
-
-    Yields:
-        Nothing; the lock is held inside the `with` block.
-    """
-    make_private_directory(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE_MODE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

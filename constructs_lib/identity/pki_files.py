@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from constructs_lib.files.private_file import check_private, exclusive_lock
+from constructs_lib.files.lock import exclusive_lock
+from constructs_lib.files.private_file import check_private
 from constructs_lib.identity.certificate_authority import is_signed_by, same_public_key
 from constructs_lib.identity.pem import load_certificate, load_private_key
 

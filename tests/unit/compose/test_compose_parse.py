@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from constructs_lib.compose.convert import seconds
 from constructs_lib.compose.errors import ComposeError
-from constructs_lib.compose.model import Attachment, Build, Delivery, Dependency, NamedMount, Port
-from constructs_lib.compose.parse import parse, seconds
+from constructs_lib.compose.model import Attachment, Build, Dependency, Port
+from constructs_lib.compose.parse import parse
 from constructs_lib.docker.container_options import (
     ContainerOptions,
     Device,
     DeviceRequest,
     Healthcheck,
-    HostMount,
-    TmpfsMount,
     Ulimit,
-    provider_arguments,
 )
 
 if TYPE_CHECKING:
@@ -135,77 +132,6 @@ def test_deploy_says_what_the_short_keys_say() -> None:
 )
 def test_healthcheck(raw: dict[str, Any], expected: Healthcheck) -> None:
     assert service(healthcheck=raw).options.healthcheck == expected
-
-
-def test_mounts_of_every_kind() -> None:
-    found = service(
-        volumes=[
-            {"type": "volume", "source": "data", "target": "/data", "volume": {"nocopy": True}},
-            {"type": "volume", "target": "/anonymous", "volume": {}},
-            {
-                "type": "bind",
-                "source": "/srv",
-                "target": "/srv",
-                "bind": {"create_host_path": True},
-            },
-            {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "1048576", "mode": 448}},
-        ]
-    )
-    assert found.mounts == (NamedMount(volume="data", path="/data", no_copy=True),)
-    assert found.options == ContainerOptions(
-        anonymous_volumes=("/anonymous",),
-        host_mounts=(HostMount(source="/srv", path="/srv"),),
-        tmpfs_mounts=(TmpfsMount(path="/t", size_bytes=1048576, mode=448),),
-    )
-
-
-def test_a_relative_folder_is_copied_file_by_file(tmp_path: Path) -> None:
-    (tmp_path / "site" / "sub").mkdir(parents=True)
-    (tmp_path / "site" / "sub" / "a.html").write_text("a")
-    (tmp_path / "site" / "run.sh").write_text("b")
-    (tmp_path / "site" / "run.sh").chmod(0o755)
-    mount = {"type": "bind", "source": str(tmp_path / "site"), "target": "/site/"}
-    project = parse(_document(volumes=[mount]), file="compose.yaml", local={("web", "/site/")})
-    assert [(d.path, d.mode) for d in project.services["web"].deliveries] == [
-        ("/site/run.sh", "0755"),
-        ("/site/sub/a.html", "0644"),
-    ]
-    assert project.services["web"].options.host_mounts == ()
-
-
-def test_secrets_and_configs(tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.write_text("geheim")
-    document = _document(
-        secrets=[{"source": "key", "target": "/run/secrets/key"}, {"source": "token"}],
-        configs=[{"source": "motd", "target": "/etc/motd", "mode": "0440", "uid": "5"}],
-    ) | {
-        "secrets": {"key": {"file": str(key)}, "token": {"environment": "TOKEN"}},
-        "configs": {"motd": {"content": "hello"}},
-    }
-    assert parse(document, file="compose.yaml").services["web"].deliveries == (
-        Delivery(
-            path="/etc/motd",
-            content="hello",
-            mode="0440",
-            uid="5",
-            origin="services.web.configs[0]",
-        ),
-        Delivery(
-            path="/run/secrets/key",
-            source=key,
-            is_secret=True,
-            mode="0444",
-            origin="services.web.secrets[0]",
-        ),
-        Delivery(
-            path="/run/secrets/token",
-            variable="TOKEN",
-            is_secret=True,
-            mode="0444",
-            origin="services.web.secrets[1]",
-        ),
-    )
 
 
 def test_ports_and_networks_and_dependencies() -> None:
@@ -326,24 +252,6 @@ def test_all_problems_are_told_at_once() -> None:
     assert len(caught.value.problems) == 4
 
 
-@pytest.mark.parametrize("keys", [{"read_only": True}, {"tmpfs": ["/run"]}])
-def test_a_secret_that_could_not_be_seen_is_refused(keys: dict[str, Any]) -> None:
-    document = _document(secrets=[{"source": "s"}], **keys) | {
-        "secrets": {"s": {"environment": "S"}}
-    }
-    with pytest.raises(ComposeError, match=r"services.web.secrets\[0\]: must not be "):
-        parse(document, file="compose.yaml")
-
-
-def test_an_empty_or_missing_relative_folder_is_refused(tmp_path: Path) -> None:
-    for name, text in (("gone", "got no such thing"), ("empty", "got the empty folder")):
-        if name == "empty":
-            (tmp_path / name).mkdir()
-        mount = {"type": "bind", "source": str(tmp_path / name), "target": "/x"}
-        with pytest.raises(ComposeError, match=text):
-            parse(_document(volumes=[mount]), file="compose.yaml", local={("web", "/x")})
-
-
 def test_the_digest_changes_with_the_container_only() -> None:
     plain = service().config_hash
     assert service(environment={"A": "1"}).config_hash != plain
@@ -370,17 +278,3 @@ def test_the_digest_does_not_know_where_the_project_lies(tmp_path: Path) -> None
 )
 def test_seconds(text: str, expected: float | None) -> None:
     assert seconds(text) == expected
-
-
-def test_nothing_is_said_to_the_provider_of_what_is_unset() -> None:
-    assert provider_arguments(ContainerOptions()) == {}
-
-
-def test_a_memory_limit_says_what_the_engine_makes_of_the_swap_limit() -> None:
-    # The provider would show the engine's own value as a change, for ever.
-    assert provider_arguments(ContainerOptions(memory_mib=64)) == {
-        "memory": 64,
-        "memory_swap": 128,
-        "lifecycle": {"ignore_changes": ["memory_swap"]},
-    }
-    assert replace(ContainerOptions(memory_mib=64), memory_swap_mib=-1).memory_swap_mib == -1

@@ -14,7 +14,6 @@ import pytest
 
 from constructs_lib.files.private_file import (
     check_private,
-    exclusive_lock,
     make_private_directory,
     write_private,
     write_public,
@@ -195,41 +194,3 @@ def test_make_private_directory_fails_when_a_file_stands_there(tmp_path: Path) -
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotADirectoryError):
         make_private_directory(tmp_path / "file")
-
-
-def test_the_lock_lets_one_in_at_a_time(tmp_path: Path) -> None:
-    inside = 0
-    most = 0
-    guard = threading.Lock()
-
-    def work() -> None:
-        nonlocal inside, most
-        for _ in range(20):
-            with exclusive_lock(tmp_path / "lock"):
-                with guard:
-                    inside += 1
-                    most = max(most, inside)
-                os.sched_yield()
-                with guard:
-                    inside -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == 1
-    assert mode_of(tmp_path / "lock") == 0o600
-
-
-def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
-    program = """
-import os, pathlib, signal, sys
-from constructs_lib.files.private_file import exclusive_lock
-with exclusive_lock(pathlib.Path(sys.argv[1])):
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "lock")], check=False)
-    assert done.returncode == -signal.SIGKILL
-    with exclusive_lock(tmp_path / "lock"):
-        pass

@@ -1,248 +1,333 @@
-"""What a person sees at the end, with a Docker API and services that the tests make up."""
+"""What a person sees at the end, with a Docker API that the tests make up."""
 
 from __future__ import annotations
 
-import http.server
 import io
-import socket
-import threading
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import json
+import re
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker.errors import DockerException
 from requests.exceptions import ConnectionError as NoConnection
 from rich.console import Console
 
-from constructs_lib.host import engine as machine_engine
+from constructs_lib.compose.model import ComposeProject, Port, Service
+from constructs_lib.host import engine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import Settings
-from moor import status as summary
+from moor import health, status
 from moor.failure import CommandError
+from moor.health import Expected, Row
 from moor.outputs import Outputs
+from moor.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
+URL = "http://192.0.2.7:80/"
 NETWORKS = {"cidrs": ["203.0.113.0/24"]}
 AWS = {
     "region": "eu-central-1",
     "ssh": NETWORKS,
     "docker_api": {**NETWORKS, "service_ports": [9200]},
 }
+OUTPUTS = Outputs(
+    public_ip="192.0.2.7", docker_host="tcp://192.0.2.7:2376", ssh="ssh", services={"web": URL}
+)
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
-    """Answers everything with `418 I'm a Teapot`, which is an answer."""
-
-    def do_GET(self) -> None:
-        """Answer."""
-        self.send_response(418)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Keep the tests' output clean."""
-
-
-@contextmanager
-def service() -> Iterator[str]:
-    """Serve HTTP on a free port; give the URL."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def silence() -> Iterator[str]:
-    """Hold a port on which nobody listens; give a URL of it."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+def container(name: str, status: str = "running", config_hash: str = "1") -> dict[str, Any]:
+    """Return what the engine says of a container."""
+    return {
+        "Name": f"/{name}",
+        "Image": f"sha256:{name}",
+        "State": {"Status": status},
+        "Config": {"Labels": {"com.docker.compose.config-hash": config_hash}},
+    }
 
 
 @dataclass
 class FakeEngine:
-    """The part of the docker SDK that the summary uses."""
+    """The part of the docker SDK that is used."""
 
-    found: Sequence[tuple[str, str]] = ()
+    found: list[list[dict[str, Any]]] = field(default_factory=list)
+    images_there: list[SimpleNamespace] = field(default_factory=list)
     failure: Exception | None = None
     closed: bool = field(default=False, init=False)
 
     @property
     def containers(self) -> SimpleNamespace:
-        """The containers, as name and status."""
+        """The containers, at each look; the last look stays."""
         return SimpleNamespace(list=self._containers)
 
     @property
     def images(self) -> SimpleNamespace:
-        """One image with a name for each container, and one with none."""
-        named = [SimpleNamespace(id=f"sha256:{n}", tags=[f"{n}:1"]) for n, _ in self.found]
-        return SimpleNamespace(
-            list=lambda: [*named, SimpleNamespace(id="sha256:x", tags=[], attrs={})]
-        )
+        """The images."""
+        return SimpleNamespace(list=lambda: self.images_there)
 
     def close(self) -> None:
         """Close."""
         self.closed = True
 
-    def _containers(self, *, all: bool) -> list[SimpleNamespace]:  # noqa: A002  (the SDK's)
+    def _containers(
+        self,
+        *,
+        all: bool,  # noqa: A002  (the SDK's)
+        filters: Mapping[str, str],
+        ignore_removed: bool,
+    ) -> list[SimpleNamespace]:
         assert all, "a stopped container must show"
+        assert ignore_removed, "a container may be removed between two requests"
+        assert filters == {"label": "com.docker.compose.project=moor"}
         if self.failure:
             raise self.failure
-        return [
-            SimpleNamespace(name=n, status=s, labels={}, attrs={"Image": f"sha256:{n}"})
-            for n, s in self.found
-        ]
+        now = self.found.pop(0) if len(self.found) > 1 else self.found[0]
+        return [SimpleNamespace(attrs=attributes) for attributes in now]
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    return Environment.from_variable(tmp_path, {"ENVIRONMENT": "production"})
+def session(tmp_path: Path) -> Session:
+    return make_session(tmp_path)
 
 
-def outputs(**services: str) -> Outputs:
-    return Outputs(
-        public_ip="192.0.2.7", docker_host="tcp://192.0.2.7:2376", ssh="ssh", services=services
+def make_session(root: Path, *, sandbox: bool = False) -> Session:
+    """Return a session whose settings and services are in no file."""
+    session = Session(environment=Environment.from_variable(root, {"ENVIRONMENT": "production"}))
+    document = {"aws": AWS, **({"sandbox": {}} if sandbox else {})}
+    web = Port(target=80, published=(80, 80), protocol="tcp")
+    services = (
+        Service(name="web", replicas=2, restart="always", ports=(web,), config_hash="1"),
+        Service(name="job", config_hash="1"),
     )
+    session.__dict__["settings"] = Settings.model_validate(document)
+    session.__dict__["services"] = ComposeProject(
+        name="moor",
+        file="compose.yaml",
+        services={service.name: service for service in services},
+        networks={},
+        volumes={},
+    )
+    return session
 
 
 @pytest.fixture
-def show(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Show:
-    return Show(environment, monkeypatch)
+def connected(session: Session, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Return the engine that the machine's address leads to."""
+    fake = FakeEngine()
+
+    def connect(docker_host: str, certificates: Path) -> FakeEngine:
+        assert docker_host == "tcp://192.0.2.7:2376"
+        assert certificates == session.environment.certificates
+        return fake
+
+    monkeypatch.setattr(engine, "connect", connect)
+    monkeypatch.setattr(health, "answer_of", {URL: "200 OK"}.get)
+    return fake
 
 
-class Show:
-    """Shows the summary of an engine, and gives its lines."""
-
-    def __init__(self, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._environment = environment
-        self._monkeypatch = monkeypatch
-
-    def __call__(
-        self, engine: FakeEngine, told: Outputs, *, wait: bool, sandbox: bool = False
-    ) -> list[str]:
-        """Show."""
-
-        def connect(docker_host: str, certificates: Path) -> FakeEngine:
-            assert docker_host == "tcp://192.0.2.7:2376"
-            assert certificates == self._environment.certificates
-            return engine
-
-        self._monkeypatch.setattr(machine_engine, "connect", connect)
-        document = {"aws": AWS, **({"sandbox": {}} if sandbox else {})}
-        text = io.StringIO()
-        console = Console(file=text, width=200, highlight=False, soft_wrap=True)
-        try:
-            summary.show(
-                self._environment, Settings.model_validate(document), told, console, wait=wait
-            )
-        finally:
-            self.lines = [line.rstrip() for line in text.getvalue().splitlines()]
-        return self.lines
-
-
-def test_docker_is_pointed_to_the_machine(environment: Environment) -> None:
-    assert summary.docker_variables(environment, outputs()) == {
+def test_docker_is_pointed_to_the_machine(session: Session) -> None:
+    assert status.docker_variables(session.environment, OUTPUTS) == {
         "DOCKER_HOST": "tcp://192.0.2.7:2376",
         "DOCKER_TLS_VERIFY": "1",
-        "DOCKER_CERT_PATH": str(environment.certificates),
+        "DOCKER_CERT_PATH": str(session.environment.certificates),
     }
 
 
-def test_everything_one_needs_next(show: Show) -> None:
-    engine = FakeEngine(found=[("web", "running"), ("job", "exited")])
-    with service() as url:
-        lines = show(engine, outputs(web=url), wait=True)
-    words = [line.split() for line in lines]
-    assert words == [
-        [],
-        ["production", "runs", "in", "eu-central-1,", "at", "192.0.2.7"],
-        ["service", "state", "address", "answers", "image"],
-        ["job", "exited", "job:1"],
-        ["web", "running", url, "418", "I'm", "a", "Teapot", "web:1"],
-        [],
-        ["next"],
-        ["curl", url, "ask", "web"],
-        [
-            "eval",
-            '"$(ENVIRONMENT=production',
-            "make",
-            "-s",
-            'env)"',
-            "let",
-            "docker",
-            "talk",
-            "to",
-            "the",
-            "machine",
-        ],
-        ["ENVIRONMENT=production", "make", "ssh", "open", "a", "shell", "on", "it"],
-        ["ENVIRONMENT=production", "make", "status", "see", "this", "again"],
-        ["ENVIRONMENT=production", "make", "down", "destroy", "everything"],
-    ]
-    assert engine.closed
-
-
-def test_a_sandbox_is_called_so(show: Show) -> None:
-    lines = show(FakeEngine(), outputs(), wait=False, sandbox=True)
-    assert lines[1] == "production runs in the sandbox on this computer, at 192.0.2.7"
-
-
-def test_status_shows_a_silent_service_and_does_not_wait(show: Show) -> None:
-    with silence() as url:
-        lines = show(FakeEngine(found=[("web", "running")]), outputs(web=url), wait=False)
-    assert lines[3].split() == ["web", "running", url, "web:1"]
-
-
-@pytest.mark.parametrize("state", ["running", "exited"])
-def test_up_fails_when_a_service_stays_silent(
-    show: Show, monkeypatch: pytest.MonkeyPatch, state: str
+def test_what_should_run_is_compared_with_what_does(
+    session: Session, connected: FakeEngine
 ) -> None:
-    monkeypatch.setattr(summary, "ANSWER_DEADLINE_SECONDS", 0.2)
-    with silence() as url, pytest.raises(CommandError) as caught:
-        show(FakeEngine(found=[("web", state)]), outputs(web=url), wait=True)
-    assert str(caught.value) == (
-        "web: must answer within 0 s, got silence; look with: docker logs web"
+    connected.found = [
+        [container("moor-web-1"), container("moor-job-1", "exited"), container("stray")]
+    ]
+    connected.images_there = [
+        SimpleNamespace(id="sha256:moor-web-1", tags=["nginx:1", "nginx:latest"], attrs={}),
+        SimpleNamespace(
+            id="sha256:moor-job-1",
+            tags=[],
+            attrs={"RepoDigests": [f"registry.example/job@sha256:{'0123456789abcdef' * 4}"]},
+        ),
+        SimpleNamespace(id="sha256:x", tags=[], attrs={}),
+    ]
+    first, second, third = status.rows(session, OUTPUTS)
+    assert first == Row(
+        expected=Expected(name="moor-web-1", service="web", config_hash="1", url=URL),
+        state="running",
+        verdict="good",
+        answer="200 OK",
+        image="nginx:1",
     )
+    assert second == Row(
+        expected=Expected(name="moor-web-2", service="web", config_hash="1"),
+        state="missing",
+        verdict="bad",
+        problem="must be there, got nothing",
+    )
+    assert third == Row(
+        expected=Expected(name="moor-job-1", service="job", config_hash="1", ends=True),
+        state="exited (0)",
+        verdict="good",
+        image="registry.example/job@0123456789ab",
+    )
+    assert connected.closed
 
 
-def test_up_waits_until_a_service_answers(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = http.server.HTTPServer(("127.0.0.1", 0), Answer, bind_and_activate=False)
-    server.server_bind()
-    threads: list[threading.Thread] = []
+def test_some_services_alone_are_looked_at(session: Session, connected: FakeEngine) -> None:
+    connected.found = [[container("moor-job-1")]]
+    rows = status.rows(session, OUTPUTS, only=["job"])
+    assert [(row.expected.name, row.verdict) for row in rows] == [("moor-job-1", "good")]
 
-    def sleep(_: float) -> None:
-        """Begin to listen when the first attempt has failed."""
-        if not threads:
-            server.server_activate()
-            threads.append(threading.Thread(target=server.handle_request))
-            threads[0].start()
 
-    monkeypatch.setattr(summary, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
-    url = f"http://127.0.0.1:{server.server_address[1]}/"
-    with server:
-        lines = show(FakeEngine(found=[("web", "running")]), outputs(web=url), wait=True)
-        assert len(threads) == 1
-        threads[0].join(60)
-    assert lines[3].split() == ["web", "running", url, "418", "I'm", "a", "Teapot", "web:1"]
+def test_it_waits_for_what_may_become_right(session: Session, connected: FakeEngine) -> None:
+    connected.found = [[container("moor-job-1", "created")], [container("moor-job-1")]]
+    seen: list[list[str]] = []
+    rows = status.rows(
+        session,
+        OUTPUTS,
+        only=["job"],
+        patience_seconds=60,
+        tick=lambda rows: seen.append([row.state for row in rows]),
+    )
+    assert [row.state for row in rows] == ["running"]
+    assert seen == [["created"], ["running"]]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ({}, ""),
+        ({"RepoDigests": []}, ""),
+        ({"RepoDigests": None}, ""),
+        ({"RepoDigests": ["x"]}, ""),
+    ],
+)
+def test_an_image_without_a_name(
+    session: Session, connected: FakeEngine, attributes: dict[str, Any], name: str
+) -> None:
+    connected.found = [[container("moor-job-1")]]
+    connected.images_there = [SimpleNamespace(id="sha256:moor-job-1", tags=[], attrs=attributes)]
+    assert status.rows(session, OUTPUTS, only=["job"])[0].image == name
 
 
 @pytest.mark.parametrize("failure", [DockerException("no API"), NoConnection("refused")])
-def test_it_fails_when_the_docker_api_does_not_answer(show: Show, failure: Exception) -> None:
-    engine = FakeEngine(failure=failure)
+def test_it_fails_when_the_docker_api_does_not_answer(
+    session: Session, connected: FakeEngine, failure: Exception
+) -> None:
+    connected.failure = failure
     with pytest.raises(CommandError) as caught:
-        show(engine, outputs(), wait=False)
+        status.rows(session, OUTPUTS)
     assert str(caught.value) == (
         f"tcp://192.0.2.7:2376: the Docker API must answer, got: {failure}; "
         "run ENVIRONMENT=production make up"
     )
-    assert engine.closed
+    assert connected.closed
+
+
+# What is printed
+
+
+GOOD = Row(
+    expected=Expected(name="moor-web-1", service="web", config_hash="1", url=URL),
+    state="running",
+    verdict="good",
+    answer="418 I'm a [Teapot] [/]",
+    image="nginx:1",
+)
+SILENT = replace(GOOD, verdict="pending", answer="", problem="must answer")
+SPEAKS_NO_HTTP = replace(GOOD, answer="takes connections")
+MISSING = Row(
+    expected=Expected(name="moor-job-1", service="job", config_hash="1"),
+    state="missing",
+    verdict="bad",
+    problem="must be there, got nothing",
+)
+
+
+def shown(session: Session, *rows: Row, terminal: bool = False, width: int = 200) -> list[str]:
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=width,
+        highlight=False,
+        soft_wrap=True,
+        force_terminal=terminal,
+        color_system="standard" if terminal else None,
+    )
+    status.show(session, OUTPUTS, rows, console)
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def test_everything_one_needs_next(session: Session) -> None:
+    assert shown(session, GOOD, MISSING) == [
+        "",
+        "production runs in eu-central-1, at 192.0.2.7",
+        "service     state    address               answers                 image",
+        "moor-web-1  running  http://192.0.2.7:80/  418 I'm a [Teapot] [/]  nginx:1",
+        "moor-job-1  missing",
+        "",
+        "next",
+        "  curl http://192.0.2.7:80/                     ask web",
+        '  eval "$(ENVIRONMENT=production make -s env)"  let docker talk to the machine',
+        "  ENVIRONMENT=production make ssh               open a shell on it",
+        "  ENVIRONMENT=production make status            see this again",
+        "  ENVIRONMENT=production make down              destroy everything",
+    ]
+
+
+def test_a_sandbox_is_called_so(tmp_path: Path) -> None:
+    lines = shown(make_session(tmp_path, sandbox=True))
+    assert lines[1] == "production runs in the sandbox on this computer, at 192.0.2.7"
+
+
+@pytest.mark.parametrize("row", [SILENT, SPEAKS_NO_HTTP, MISSING])
+def test_only_what_speaks_http_is_worth_a_curl(session: Session, row: Row) -> None:
+    assert not [line for line in shown(session, row) if "curl" in line]
+
+
+def test_at_a_narrow_terminal_an_address_is_on_two_lines_and_not_cut(session: Session) -> None:
+    url = f"http://192.0.2.7:80/{'q' * 60}/{'z' * 30}"
+    row = replace(GOOD, expected=replace(GOOD.expected, url=url), answer="")
+    lines = shown(session, row, terminal=True, width=80)
+    table = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines[2 : lines.index("", 1)]]
+    text = "".join(table)
+    assert (text.count("q"), text.count("z"), text.count("…")) == (60, 30, 0)
+    assert max(map(len, table)) <= 80
+
+
+@pytest.mark.parametrize(("row", "style"), [(GOOD, "32"), (SILENT, "33"), (MISSING, "1;31")])
+def test_verdicts_have_colours_at_a_terminal(session: Session, row: Row, style: str) -> None:
+    assert f"\x1b[{style}m{row.state}\x1b[0m" in "\n".join(shown(session, row, terminal=True))
+
+
+def test_the_same_for_a_script() -> None:
+    document = status.as_json(OUTPUTS, [GOOD, MISSING])
+    assert json.loads(json.dumps(document)) == document
+    assert document == {
+        "public_ip": "192.0.2.7",
+        "docker_host": "tcp://192.0.2.7:2376",
+        "services": [
+            {
+                "container": "moor-web-1",
+                "service": "web",
+                "state": "running",
+                "good": True,
+                "url": URL,
+                "answer": "418 I'm a [Teapot] [/]",
+                "image": "nginx:1",
+                "problem": None,
+            },
+            {
+                "container": "moor-job-1",
+                "service": "job",
+                "state": "missing",
+                "good": False,
+                "url": None,
+                "answer": None,
+                "image": None,
+                "problem": "must be there, got nothing",
+            },
+        ],
+    }

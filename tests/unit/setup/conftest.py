@@ -30,3 +30,8 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def context(project: Project, home: Path) -> Context:
     return Context(project=project, variables={"HOME": str(home), "PATH": "/usr/bin:/bin"})
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return tmp_path / "plugins"

@@ -13,7 +13,8 @@ import pytest
 from setup import debian, engine
 from setup.engine import EnginePrerequisites, ping, wants_sandbox
 from setup.errors import SetupError
-from setup.step import Context, perform_all
+from setup.schedule import perform_all
+from setup.step import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

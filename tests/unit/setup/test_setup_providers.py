@@ -11,32 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from provider_files import PLATFORM, packed, unpacked
 
 from setup.docker_provider import DockerProvider
 from setup.errors import SetupError
-from setup.providers import (
-    AWS,
-    DOCKER,
-    Found,
-    Provider,
-    Providers,
-    answers,
-    candidate_trees,
-    cli_configuration,
-    find,
-    must_build_docker,
-    platform_name,
-)
-from setup.step import Context, perform_all
+from setup.providers import Providers, answers, must_build_docker
+from setup.schedule import perform_all
 from setup.terraform import load_record, save_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from setup.project import Project
+    from setup.step import Context
 
 WELL_KNOWN = json.dumps({"modules.v1": "/v1/modules/", "providers.v1": "/v1/providers/"})
-PLATFORM = platform_name()
 
 
 @contextmanager
@@ -67,28 +56,6 @@ def nobody() -> Iterator[str]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    return tmp_path / "plugins"
-
-
-def unpacked(tree: Path, source: str, version: str, platform: str = PLATFORM) -> Path:
-    folder = tree / "registry.terraform.io" / source / version / platform
-    folder.mkdir(parents=True)
-    name = source.rpartition("/")[2]
-    (folder / f"terraform-provider-{name}_v{version}_x5").write_bytes(b"binary " + name.encode())
-    return folder
-
-
-def packed(tree: Path, source: str, version: str, platform: str = PLATFORM) -> Path:
-    folder = tree / "registry.terraform.io" / source
-    folder.mkdir(parents=True, exist_ok=True)
-    name = source.rpartition("/")[2]
-    path = folder / f"terraform-provider-{name}_{version}_{platform}.zip"
-    path.write_bytes(b"zip " + name.encode())
-    return path
 
 
 def use(project: Project, kind: str) -> None:
@@ -268,78 +235,3 @@ def test_only_a_registry_counts_as_an_answer(body: str, status: int, *, expected
 def test_one_that_never_answers_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert not answers(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05)
-
-
-@pytest.mark.parametrize(
-    ("version", "expected"),
-    [("5.99.9", False), ("5.100.0", True), ("6.25.0", True), ("6.999.0", True), ("7.0.0", False)],
-)
-@pytest.mark.parametrize("layout", [packed, unpacked])
-def test_find_respects_the_versions(
-    tree: Path, layout: object, version: str, *, expected: bool
-) -> None:
-    assert layout in (packed, unpacked)
-    (packed if layout is packed else unpacked)(tree, "hashicorp/aws", version)
-
-    assert (find(AWS, [tree], PLATFORM) is not None) is expected
-
-
-def test_find_takes_the_newest_by_number_not_by_letter(tree: Path, tmp_path: Path) -> None:
-    unpacked(tree, "kreuzwerker/docker", "4.9.0")
-    newest = packed(tmp_path / "other", "kreuzwerker/docker", "4.10.0")
-
-    assert find(DOCKER, [tree, tmp_path / "other"], PLATFORM) == Found(
-        tree=tmp_path / "other", path=newest, version=(4, 10, 0)
-    )
-
-
-def test_find_passes_over_what_is_for_others(tree: Path) -> None:
-    unpacked(tree, "hashicorp/aws", "6.0.0", platform="plan9_mips")
-    packed(tree, "hashicorp/aws", "6.1.0", platform="plan9_mips")
-    (tree / "registry.terraform.io/hashicorp/aws/6.2.0" / PLATFORM).mkdir(parents=True)
-    (tree / "registry.terraform.io/hashicorp/aws/not-a-version").touch()
-
-    assert find(AWS, [tree], PLATFORM) is None
-
-
-def test_the_places_that_are_looked_into(tmp_path: Path, home: Path) -> None:
-    (tmp_path / "opt/vendor").mkdir(parents=True)
-    (home / ".terraformrc").write_text(
-        'provider_installation {\n  filesystem_mirror {\n    path = "/srv/mirror"\n  }\n}\n'
-        '# path = "/srv/comment"\nplugin_cache_dir = "/srv/cache"\n'
-    )
-    trees = candidate_trees(
-        {"HOME": str(home), "TF_PLUGIN_CACHE_DIR": "/var/cache/plugins"}, root=tmp_path
-    )
-
-    assert trees == [
-        Path("/var/cache/plugins"),
-        Path("/srv/mirror"),
-        Path("/srv/cache"),
-        home / ".terraform.d/plugins",
-        home / ".local/share/terraform/plugins",
-        tmp_path / "usr/local/share/terraform/plugins",
-        tmp_path / "usr/share/terraform/plugins",
-        tmp_path / "opt",
-        tmp_path / "opt/vendor",
-    ]
-
-
-def test_a_missing_configuration_of_the_user_is_no_error(home: Path, tmp_path: Path) -> None:
-    variables = {"HOME": str(home), "TF_CLI_CONFIG_FILE": "/no/such/file"}
-
-    assert home / ".terraform.d/plugins" in candidate_trees(variables, root=tmp_path)
-
-
-def test_paths_are_quoted() -> None:
-    text = cli_configuration([(Path('/a "b"/${c}/%{d}\\e'), ["x/y/z"])])
-
-    assert '    path    = "/a \\"b\\"/$${c}/%%{d}\\\\e"\n' in text
-
-
-def test_a_provider_knows_its_type() -> None:
-    provider = Provider(source="kreuzwerker/docker", oldest=(1, 0, 0), before=(2, 0, 0))
-
-    assert provider.type == "docker"
-    assert provider.takes((1, 9, 9))
-    assert not provider.takes((2, 0, 0))

@@ -110,7 +110,8 @@ def provider(folder: Path, text: str) -> None:
 
 IMPORTS: Final = """
 import sys
-import constructs_lib
+from constructs_lib.synthesis import fast_bindings
+fast_bindings.install()
 import cdktf_cdktf_provider_test as package
 print("imported")
 from cdktf_cdktf_provider_test import beta_two
@@ -149,7 +150,6 @@ def test_the_variable_turns_it_off(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_is_not_installed_is_missing_as_usual() -> None:
-    importlib.import_module("constructs_lib")
     with pytest.raises(ModuleNotFoundError, match="No module named 'cdktf_cdktf_provider_none'"):
         importlib.import_module("cdktf_cdktf_provider_none")
 
@@ -161,15 +161,25 @@ def test_installing_twice_is_installing_once() -> None:
     assert sum(type(f) is fast_bindings._Finder for f in before) == 1
 
 
-OPTIONS: Final = "import os, {}; print(os.environ.get('NODE_OPTIONS'))"
+OPTIONS: Final = """
+import os
+from constructs_lib.synthesis import fast_bindings
+{}
+print(os.environ.get('NODE_OPTIONS'))
+"""
+INSTALLED: Final = OPTIONS.format("fast_bindings.install(); import jsii")
 
 
 def test_node_is_told_before_jsii_starts_it() -> None:
     hook = f'--require "{fast_bindings.HOOK}" --preserve-symlinks'
-    assert python(OPTIONS.format("constructs_lib")) == "None"
-    assert python(OPTIONS.format("constructs_lib, jsii")) == hook
-    assert python(OPTIONS.format("constructs_lib, jsii"), NODE_OPTIONS="--x") == f"--x {hook}"
-    assert python(OPTIONS.format("constructs_lib, jsii"), MOOR_PLAIN_BINDINGS="1") == "None"
+    assert python(OPTIONS.format("fast_bindings.install()")) == "None"
+    assert python(INSTALLED) == hook
+    assert python(INSTALLED, NODE_OPTIONS="--x") == f"--x {hook}"
+    assert python(INSTALLED, MOOR_PLAIN_BINDINGS="1") == "None"
+
+
+def test_importing_our_modules_installs_nothing() -> None:
+    assert python(OPTIONS.format("import constructs_lib.settings.environment, jsii")) == "None"
 
 
 def test_what_no_construct_needs_starts_nothing() -> None:
@@ -410,6 +420,7 @@ def test_the_installed_jsii_runs_in_one_process() -> None:
     code = """
 import os, pathlib
 from constructs_lib.synthesis import fast_bindings
+fast_bindings.install()
 import jsii, constructs
 tasks = pathlib.Path("/proc/self/task").glob("*/children")
 children = [pid for file in tasks for pid in file.read_text().split()]

@@ -245,8 +245,10 @@ def test_the_installed_jsii_is_the_one_that_this_is_for() -> None:
 
 
 APP: Final = """
-import os, sys
-from constructs_lib.synthesis import head_start
+import os, pathlib, sys
+from constructs_lib.synthesis import fast_bindings, head_start
+fast_bindings.install()
+head_start.begin(pathlib.Path(__file__).parent)
 from cdktf import App, TerraformOutput, TerraformStack
 import jsii
 from jsii._kernel.providers import process

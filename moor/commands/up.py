@@ -1,0 +1,52 @@
+"""`moor up`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moor import deployment_lock, status
+from moor.deployment import deploying, must_be_attended
+from moor.failure import CommandError
+from moor.health import PATIENCE_SECONDS, Row, problems
+from moor.options import Approve, Services, Verbose  # noqa: TC001  (read at run time)
+from moor.outputs import Outputs
+
+if TYPE_CHECKING:
+    from moor.session import Session
+
+
+def run(
+    session: Session,
+    services: Services = None,
+    *,
+    approve: Approve = False,
+    verbose: Verbose = False,
+) -> None:
+    """Deploy both stacks, and wait until everything runs that should.
+
+    With names of services, only those and what they depend on, without touching the machine.
+    """
+    only = services or []
+    screen = session.screen(verbose=verbose)
+    with deployment_lock.held(session.environment, screen.say) as lock:
+        with deploying(session, screen, lock) as deployment:
+            must_be_attended(session, approve=approve)
+            deployment.up(approve=approve, services=only)
+        outputs = Outputs.load(session.environment)
+
+        def tick(rows: list[Row]) -> None:
+            waiting = [row.expected.name for row in rows if row.verdict == "pending"]
+            screen.note("check", f"waiting for {', '.join(waiting)}" if waiting else "")
+            screen.tick()
+
+        screen.start("check", "does everything run that should?")
+        try:
+            rows = status.rows(
+                session, outputs, patience_seconds=PATIENCE_SECONDS, only=only, tick=tick
+            )
+        finally:
+            screen.close()
+    status.show(session, outputs, rows, session.console)
+    wrong = list(problems(rows, seconds=PATIENCE_SECONDS))
+    if wrong:
+        raise CommandError("\n".join(wrong))

@@ -1,0 +1,40 @@
+"""Options that more than one command has."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from moor.session import Session
+from moor.toolchain.stack import load_stacks
+
+Approve = Annotated[
+    bool, typer.Option("--approve", envvar="APPROVE", help="Do not ask before changing AWS.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show all that Terraform says.")]
+
+
+def complete_service(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the services that the last synthesis knew, for completion."""
+    try:
+        session = Session.of(context.params.get("environment"))
+        paths = json.dumps(load_stacks(session.environment.output)[-1].document())
+    except Exception:  # noqa: BLE001  (a completion has nobody to tell)
+        return []
+    marker = "Compose/Services/"
+    names = {part.split("/", 1)[0] for part in paths.split(marker)[1:]}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+Services = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SERVICE]...",
+        help="Only these services, and what they depend on.",
+        autocompletion=complete_service,
+        show_default=False,
+    ),
+]

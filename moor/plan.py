@@ -1,0 +1,380 @@
+"""What a plan would change, as values; of Terraform's own description of it.
+
+Source: Terraform's documentation, "JSON Output Format", the part on plans.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Action = Literal["create", "update", "replace", "destroy", "import"]
+
+_ACTIONS: Final[Mapping[tuple[str, ...], Action]] = {
+    ("create",): "create",
+    ("update",): "update",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+    ("delete",): "destroy",
+    ("forget",): "destroy",
+}
+"""What Terraform spells as a list; reading and leaving alone are no changes."""
+
+UNKNOWN: Final = "(known after apply)"
+SECRET: Final = "(secret)"  # noqa: S105  (it stands for one)
+NOTHING: Final = "nothing"
+
+_SECRET_NAME: Final = re.compile(
+    r"pass(word|wd|phrase)|pass\d*($|[^a-z])|pwd|_pw$|secret|(?<!http_)token|credential|dsn"
+    r"|private(?!_(ip|dns))|(api|access|auth|(?<!public)_)key",
+    re.IGNORECASE,
+)
+_USER_INFO: Final = re.compile(r"(\w+://)\S+@")
+_ASSIGNED: Final = re.compile(r"([\w.-]+)(=|[\"']\s?:\s?[\"']?)[^\s&;,\"']+")
+_LABEL: Final = frozenset({"label", "value"})
+"""How the Docker provider spells one label."""
+
+_LONGEST: Final = 72
+
+_NOUNS: Final[Mapping[str, str]] = {
+    "aws_ami": "machine image",
+    "aws_eip": "address",
+    "aws_eip_association": "address of the machine",
+    "aws_instance": "machine",
+    "aws_key_pair": "key pair",
+    "aws_security_group": "security group",
+    "aws_vpc_security_group_egress_rule": "egress rule",
+    "aws_vpc_security_group_ingress_rule": "ingress rule",
+    "docker_container": "container",
+    "docker_image": "image",
+    "docker_network": "network",
+    "docker_volume": "volume",
+    "terraform_data": "steps",
+}
+
+_NOISE: Final = frozenset({"com.docker.compose.config-hash", "tags_all", "id"})
+"""Attributes that change together with others, and tell a person nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeChange:
+    """An attribute that changes.
+
+    Attributes:
+        name: Its name; of one inside others with dots and brackets.
+        before: What it is, as text.
+        after: What it will be, as text.
+        replaces: Whether it cannot be changed in place.
+    """
+
+    name: str
+    before: str
+    after: str
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What happens to one resource.
+
+    Attributes:
+        address: Its address in Terraform's words.
+        action: What happens to it.
+        noun: What kind of thing it is, for a person.
+        name: Which one it is.
+        attributes: What changes of it, where it is there already.
+        lost: What data is lost with it, in words; empty where none is.
+    """
+
+    address: str
+    action: Action
+    noun: str
+    name: str
+    attributes: tuple[AttributeChange, ...] = ()
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPlan:
+    """What a plan would change of a stack.
+
+    Attributes:
+        stack: The stack's name.
+        changes: The changes, in an order that does not change by itself.
+        assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
+        outputs: The names of the outputs that change.
+    """
+
+    stack: str
+    changes: tuple[Change, ...] = ()
+    assumed: str = ""
+    outputs: tuple[str, ...] = field(default=())
+
+    def count(self, *actions: Action) -> int:
+        """Return how many changes are of these kinds."""
+        return sum(change.action in actions for change in self.changes)
+
+    @property
+    def summary(self) -> str:
+        """Terraform's own three numbers."""
+        added = self.count("create", "replace")
+        destroyed = self.count("destroy", "replace")
+        text = f"{added} to add, {self.count('update')} to change, {destroyed} to destroy"
+        imported = self.count("import")
+        return f"{imported} to import, {text}" if imported else text
+
+    @property
+    def key(self) -> frozenset[tuple[str, Action]]:
+        """What tells whether two plans do the same: each address, and what happens to it."""
+        return frozenset((change.address, change.action) for change in self.changes)
+
+
+def read_plan(stack: str, document: Mapping[str, Any]) -> StackPlan:
+    """Read what `terraform show -json` says of a plan.
+
+    Args:
+        stack: The stack's name.
+        document: The output.
+    """
+    changes = [
+        change
+        for raw in document.get("resource_changes", [])
+        if (change := _change(raw)) is not None
+    ]
+    outputs = [
+        name
+        for name, raw in document.get("output_changes", {}).items()
+        if raw.get("actions") not in (["no-op"], ["read"])
+    ]
+    return StackPlan(
+        stack=stack,
+        changes=tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address))),
+        outputs=tuple(sorted(outputs)),
+    )
+
+
+def assumed_plan(stack: str, document: Mapping[str, Any], *, why: str) -> StackPlan:
+    """Read a configuration as a plan that creates all of it.
+
+    Args:
+        stack: The stack's name.
+        document: The configuration as cdktf writes it.
+        why: Why Terraform cannot plan it yet.
+    """
+    changes = [
+        Change(
+            address=f"{kind}.{name}",
+            action="create",
+            noun=_noun(kind),
+            name=_name(kind, name, body),
+        )
+        for kind, resources in document.get("resource", {}).items()
+        for name, body in resources.items()
+    ]
+    return StackPlan(
+        stack=stack,
+        changes=tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address))),
+        assumed=why,
+    )
+
+
+def _change(raw: Mapping[str, Any]) -> Change | None:
+    change = raw["change"]
+    action = _ACTIONS.get(tuple(change["actions"]))
+    if action is None and change.get("importing"):
+        action = "import"
+    if action is None or raw.get("mode") == "data":
+        return None
+    kind = str(raw["type"])
+    side = "after" if change.get("after") else "before"
+    secret = change.get(f"{side}_sensitive") or {}
+    told = {k: v for k, v in (change.get(side) or {}).items() if not _has(secret, k)}
+    return Change(
+        address=str(raw["address"]),
+        action=action,
+        noun=_noun(kind),
+        name=_name(kind, str(raw["name"]), told),
+        attributes=tuple(_attributes(change)) if action in ("update", "replace") else (),
+        lost=_lost(kind, action),
+    )
+
+
+def _noun(kind: str) -> str:
+    return _NOUNS.get(kind, kind.partition("_")[2].replace("_", " ") or kind)
+
+
+def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
+    """Return what a person calls a resource."""
+    if kind.startswith("aws_vpc_security_group"):
+        ports = values.get("from_port"), values.get("to_port")
+        port = ports[0] if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
+        where = values.get("cidr_ipv4") or values.get("cidr_ipv6") or "itself"
+        way = "from" if "ingress" in kind else "to"
+        if str(values.get("ip_protocol")) == "-1":
+            return f"all {way} {where}"
+        return f"{port}/{values.get('ip_protocol')} {way} {where}"
+    tags = values.get("tags")
+    named = values.get("name") or (tags.get("Name") if isinstance(tags, dict) else None)
+    if named and "${" not in str(named):
+        return str(named)
+    return re.sub(r"_[0-9A-F]{8}$", "", address).removeprefix("Compose_").replace("_", " ")
+
+
+def _lost(kind: str, action: Action) -> str:
+    if action not in ("destroy", "replace"):
+        return ""
+    if kind == "docker_volume":
+        return "all data in it is lost"
+    if kind == "aws_instance":
+        return "all that is on its disk is lost: containers, images, volumes and their data"
+    return ""
+
+
+def _attributes(change: Mapping[str, Any]) -> Iterator[AttributeChange]:
+    before, after = change.get("before") or {}, change.get("after") or {}
+    unknown = change.get("after_unknown") or {}
+    secret_before = change.get("before_sensitive") or {}
+    secret_after = change.get("after_sensitive") or {}
+    forcing = {str(path[0]) for path in change.get("replace_paths", []) if path}
+    for name in sorted({*before, *after, *unknown}):
+        if name in _NOISE:
+            continue
+        replaces = name in forcing
+        if _has(unknown, name):
+            # A token of something that is replaced is the reason; the rest is just not known.
+            if replaces:
+                yield AttributeChange(
+                    name=name, before=shown(before.get(name)), after=UNKNOWN, replaces=True
+                )
+            continue
+        old, new = before.get(name), after.get(name)
+        # The provider fills in what the configuration leaves out: 0, false, an empty list.
+        if old == new or (not old and not new):
+            continue
+        if _has(secret_before, name) or _has(secret_after, name):
+            yield AttributeChange(name=name, before=SECRET, after=SECRET, replaces=replaces)
+            continue
+        for inner, was, becomes in differences(name, old, new):
+            yield AttributeChange(name=inner, before=was, after=becomes, replaces=replaces)
+
+
+def _has(marks: object, name: str) -> bool:
+    """Return whether a name, or anything inside it, is marked."""
+    found = marks.get(name) if isinstance(marks, dict) else marks
+    return _any(found)
+
+
+def _any(marks: object) -> bool:
+    if isinstance(marks, dict):
+        return any(_any(mark) for mark in marks.values())
+    if isinstance(marks, list):
+        return any(_any(mark) for mark in marks)
+    return bool(marks)
+
+
+def differences(name: str, old: object, new: object) -> Iterator[tuple[str, str, str]]:
+    """Find what differs between two values.
+
+    Args:
+        name: What both are called.
+        old: One value, as JSON has it.
+        new: The other one.
+
+    Yields:
+        A name, with dots and brackets where it is inside, and both values as text. Values
+        whose name says that they are secret are masked.
+    """
+    if _SECRET_NAME.search(name):
+        yield name, shown(old, name), shown(new, name)
+        return
+    pairs_old = {} if old is None else _pairs(old)
+    pairs_new = {} if new is None else _pairs(new)
+    # Pairs in another order are the same pairs: that is told as a difference of lists.
+    if pairs_old is not None and pairs_new is not None and pairs_old != pairs_new:
+        for key in sorted({*pairs_old, *pairs_new}):
+            was, becomes = pairs_old.get(key), pairs_new.get(key)
+            if key in _NOISE or was == becomes or (not was and not becomes):
+                continue
+            yield from differences(f"{name}.{_printable(key)}", was, becomes)
+        return
+    if isinstance(old, list) and isinstance(new, list):
+        yield from _list_differences(name, old, new)
+        return
+    yield name, shown(old, name), shown(new, name)
+
+
+def _list_differences(
+    name: str, old: Sequence[object], new: Sequence[object]
+) -> Iterator[tuple[str, str, str]]:
+    if len(old) == len(new) == 1:
+        yield from differences(name, old[0], new[0])
+        return
+    gone = [item for item in old if item not in new]
+    come = [item for item in new if item not in old]
+    if not gone and not come:
+        yield name, shown(list(old), name), shown(list(new), name)
+        return
+    for item in gone:
+        yield name, shown(item, name), NOTHING
+    for item in come:
+        yield name, NOTHING, shown(item, name)
+
+
+def _pairs(value: object) -> dict[str, Any] | None:
+    """Return a value as names with values, where it is a way of saying that."""
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, list):
+        return None
+    if all(isinstance(item, str) and "=" in item for item in value):
+        pairs = dict(item.split("=", 1) for item in value)
+    elif all(isinstance(item, dict) and set(item) == _LABEL for item in value):
+        pairs = {item["label"]: item["value"] for item in value}
+    else:
+        return None
+    # A name that is there twice is no name: options of a command, for instance.
+    return pairs if len(pairs) == len(value) else None
+
+
+def shown(value: object, name: str = "") -> str:
+    """Return a value as one line of text, masked where a name says that it is secret."""
+    if value is None or value in ("", [], {}):
+        return NOTHING
+    if _SECRET_NAME.search(name):
+        return SECRET
+    if isinstance(value, dict) and set(value) == _LABEL:
+        text = f"{value['label']}={shown(value['value'], str(value['label']))}"
+    elif isinstance(value, dict):
+        inside = {key: item for key, item in value.items() if item not in (None, "", [], {}, False)}
+        text = ", ".join(f"{key}: {shown(item, key)}" for key, item in sorted(inside.items()))
+    elif isinstance(value, list):
+        text = ", ".join(shown(item, name) for item in value)
+    elif isinstance(value, str):
+        text = _masked(" ".join(value.split()))
+    else:
+        text = json.dumps(value)
+    text = _printable(text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _masked(text: str) -> str:
+    """Mask what in a text is secret by the name before it or by its place in a URL."""
+    if (pair := re.match(r"([\w.-]+)=", text)) and _SECRET_NAME.search(pair[1]):
+        return f"{pair[1]}={SECRET}"
+    text = _USER_INFO.sub(rf"\1{SECRET}@", text)
+    return _ASSIGNED.sub(
+        lambda found: (
+            f"{found[1]}{found[2]}{SECRET}" if _SECRET_NAME.search(found[1]) else found[0]
+        ),
+        text,
+    )
+
+
+def _printable(text: str) -> str:
+    """Spell out what could move a terminal's cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,219 @@
+"""What a deployment has left that ended in the middle: things that exist and no state knows.
+
+Terraform writes a resource into its state when it is there. Killed before that, or with its
+provider killed, it leaves a thing behind whose name the next deployment needs: a container, a
+security group, a key pair; or that costs money: an instance, an address. They bear this
+environment's tags or labels, so that they can be told from everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from constructs_lib.host import engine
+from moor.failure import CommandError
+from moor.outputs import Outputs
+from sandbox.errors import ENGINE_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from constructs_lib.settings.environment import Environment
+    from moor.session import Session
+    from moor.toolchain.stack import Stack
+    from moor.toolchain.terraform_cli import Terraform
+
+PROJECT: Final = "com.docker.compose.project"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A thing that exists and no state knows.
+
+    Attributes:
+        name: What a person calls it.
+        remove: Removes it.
+    """
+
+    name: str
+    remove: Callable[[], object]
+
+
+def begin(environment: Environment, stack: str) -> None:
+    """Remember that a stack is being applied."""
+    environment.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _mark(environment, stack).touch(mode=0o600)
+
+
+def end(environment: Environment, stack: str) -> None:
+    """Forget it: Terraform came to a good end, and its state knows all."""
+    _mark(environment, stack).unlink(missing_ok=True)
+
+
+def leftovers(session: Session, stack: Stack, terraform: Terraform) -> list[Leftover]:
+    """Find what an interrupted deployment of a stack has left.
+
+    Nothing is asked after a deployment that came to a good end.
+
+    Args:
+        session: The command.
+        stack: The stack.
+        terraform: Reads the stack's state.
+
+    Raises:
+        CommandError: The state, or AWS, cannot be read.
+    """
+    if not _mark(session.environment, stack.name).exists():
+        return []
+    known = _known(terraform.state(stack))
+    if stack.depends_on:
+        return list(_of_docker(session, known))
+    return list(_of_aws(session, terraform, known))
+
+
+def _mark(environment: Environment, stack: str) -> Path:
+    return environment.directory / f"unfinished-{stack}"
+
+
+def _known(state: dict[str, Any]) -> set[str]:
+    """Return the ids of all resources of a state."""
+    return {
+        str(instance.get("attributes", {}).get("id"))
+        for resource in state.get("resources", [])
+        if resource.get("mode") == "managed"
+        for instance in resource.get("instances", [])
+    }
+
+
+def _of_docker(session: Session, known: set[str]) -> Iterator[Leftover]:
+    """Find containers and networks of ours; volumes and images are taken as they are."""
+    services = session.services
+    names = {n for s in services.services.values() for n in s.container_names(services.name)}
+    networks = {network.name for network in services.networks.values() if not network.external}
+    try:
+        outputs = Outputs.load(session.environment)
+        client = engine.connect(outputs.docker_host, session.environment.certificates)
+        with contextlib.closing(client):
+            labels: dict[str, Any] = {"label": f"{PROJECT}={services.name}"}
+            containers = client.containers.list(all=True, filters=labels)
+            found = client.networks.list(filters=labels)
+    except (CommandError, *ENGINE_ERRORS):
+        # No machine yet, or none that answers: the first stack comes first.
+        return
+    for container in containers:
+        if container.id not in known and container.name in names:
+            yield Leftover(
+                name=f"container {container.name}",
+                remove=partial(_remove, session, "containers", str(container.id)),
+            )
+    for network in found:
+        if network.id not in known and network.name in networks:
+            yield Leftover(
+                name=f"network {network.name}",
+                remove=partial(_remove, session, "networks", str(network.id)),
+            )
+
+
+def _remove(session: Session, kind: str, identity: str) -> None:
+    outputs = Outputs.load(session.environment)
+    client = engine.connect(outputs.docker_host, session.environment.certificates)
+    with contextlib.closing(client):
+        if kind == "containers":
+            client.containers.get(identity).remove(force=True, v=True)
+        else:
+            client.networks.get(identity).remove()
+
+
+def _of_aws(session: Session, terraform: Terraform, known: set[str]) -> Iterator[Leftover]:
+    """Find what bears the environment's tags, in the order in which it can be removed."""
+    # Imported here: it is heavy, and rarely needed.
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    from moor.aws_client import ec2  # noqa: PLC0415
+
+    try:
+        client = ec2(session.settings, terraform.variables)
+        yield from _instances(client, session, known)
+        yield from _rest(client, session, known)
+    except (BotoCoreError, ClientError) as error:
+        raise CommandError(
+            f"aws: what an interrupted deployment has left must be found, got: {error}"
+        ) from None
+
+
+def _tags(session: Session) -> list[dict[str, Any]]:
+    return [
+        {"Name": "tag:project", "Values": [session.settings.project]},
+        {"Name": "tag:environment", "Values": [session.environment.name]},
+        {"Name": "tag:managed-by", "Values": ["moor"]},
+    ]
+
+
+def _instances(client: Any, session: Session, known: set[str]) -> Iterator[Leftover]:  # noqa: ANN401  (boto3 has no types)
+    states = {
+        "Name": "instance-state-name",
+        "Values": ["pending", "running", "stopping", "stopped"],
+    }
+    pages = client.describe_instances(Filters=[*_tags(session), states])["Reservations"]
+    for identity in (i["InstanceId"] for page in pages for i in page["Instances"]):
+        if identity not in known:
+            yield Leftover(name=f"machine {identity}", remove=partial(_terminate, client, identity))
+
+
+def _rest(client: Any, session: Session, known: set[str]) -> Iterator[Leftover]:  # noqa: ANN401  (boto3 has no types)
+    tags = _tags(session)
+    for address in client.describe_addresses(Filters=tags)["Addresses"]:
+        identity = address["AllocationId"]
+        if identity not in known:
+            yield Leftover(
+                name=f"address {address['PublicIp']}", remove=partial(_release, client, address)
+            )
+    for group in client.describe_security_groups(Filters=tags)["SecurityGroups"]:
+        identity, name = group["GroupId"], group["GroupName"]
+        if identity not in known:
+            yield Leftover(
+                name=f"security group {name}",
+                remove=partial(client.delete_security_group, GroupId=identity),
+            )
+            continue
+        rules = client.describe_security_group_rules(
+            Filters=[{"Name": "group-id", "Values": [identity]}]
+        )["SecurityGroupRules"]
+        for rule in rules:
+            if rule["SecurityGroupRuleId"] not in known:
+                yield Leftover(
+                    name=f"rule {rule['SecurityGroupRuleId']} of {name}",
+                    remove=partial(_revoke, client, rule),
+                )
+    for pair in client.describe_key_pairs(Filters=tags)["KeyPairs"]:
+        if pair["KeyName"] not in known:
+            yield Leftover(
+                name=f"key pair {pair['KeyName']}",
+                remove=partial(client.delete_key_pair, KeyName=pair["KeyName"]),
+            )
+
+
+def _terminate(client: Any, identity: str) -> None:  # noqa: ANN401  (boto3 has no types)
+    client.terminate_instances(InstanceIds=[identity])
+    client.get_waiter("instance_terminated").wait(
+        InstanceIds=[identity], WaiterConfig={"Delay": 2, "MaxAttempts": 150}
+    )
+
+
+def _release(client: Any, address: dict[str, str]) -> None:  # noqa: ANN401  (boto3 has no types)
+    if "AssociationId" in address:
+        client.disassociate_address(AssociationId=address["AssociationId"])
+    client.release_address(AllocationId=address["AllocationId"])
+
+
+def _revoke(client: Any, rule: dict[str, Any]) -> None:  # noqa: ANN401  (boto3 has no types)
+    revoke = (
+        client.revoke_security_group_egress
+        if rule["IsEgress"]
+        else client.revoke_security_group_ingress
+    )
+    revoke(GroupId=rule["GroupId"], SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]])

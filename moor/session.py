@@ -1,0 +1,94 @@
+"""What a command works with: an environment, its settings, the tools, and the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constructs_lib.settings.environment import Environment
+from moor.screen import Screen, make_console
+from moor.toolchain.toolchain import ROOT, Toolchain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from constructs_lib.compose.model import ComposeProject
+    from constructs_lib.settings.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One command on one environment. What takes time is loaded when it is first asked for.
+
+    Attributes:
+        environment: The environment.
+    """
+
+    environment: Environment
+
+    @classmethod
+    def of(cls, name: str | None) -> Session:
+        """Choose the environment.
+
+        Args:
+            name: A name, which stands for `environments/NAME.yaml`, or the path of a settings
+                file, from the present folder or else from the project's; None for the sandbox.
+
+        Raises:
+            ValueError: The name is not usable.
+        """
+        value = name or ""
+        if value.endswith((".yaml", ".yml")) and Path(value).is_file():
+            value = str(Path(value).resolve())
+        return cls(environment=Environment.from_variable(ROOT, {"ENVIRONMENT": value}))
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings.
+
+        Raises:
+            ValueError: They cannot be used; with every problem.
+            OSError: The file cannot be read.
+        """
+        # Imported here: pydantic takes a while, in which a synthesis can begin.
+        from constructs_lib.settings.load import load_settings  # noqa: PLC0415
+
+        return load_settings(self.environment.settings_file)
+
+    @cached_property
+    def services(self) -> ComposeProject:
+        """The services, as the Compose files say.
+
+        Raises:
+            ValueError: They cannot be used; with every problem.
+        """
+        from constructs_lib.settings.services import load_services  # noqa: PLC0415
+
+        return load_services(self.environment, self.settings)
+
+    @cached_property
+    def toolchain(self) -> Toolchain:
+        """What set-up has put into place.
+
+        Raises:
+            CommandError: Set-up has not run here.
+        """
+        return Toolchain.load()
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output."""
+        return make_console()
+
+    def screen(self, *, verbose: bool = False) -> Screen:
+        """Return a screen for progress."""
+        return Screen(self.console, verbose=verbose)
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables for programs that work on this environment."""
+        return {
+            **self.toolchain.variables(self.environment),
+            "ENVIRONMENT": str(self.environment.settings_file),
+        }
