@@ -31,6 +31,7 @@ from constructs_lib.identity.pki import Pki
 from constructs_lib.identity.ssh_key import ensure_key_pair
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.services import content_of
+from constructs_lib.terraform.stacks import AWS, DOCKER
 from constructs_lib.terraform.state_backend import LocalState, S3State
 from stacks.aws import AwsStack
 from stacks.docker import DockerStack
@@ -138,7 +139,7 @@ def add_stacks(
     name = f"{settings.project}-{environment.name}"
     machine = AwsStack(
         scope,
-        "aws",
+        AWS,
         name=name,
         tags={
             "project": settings.project,
@@ -162,7 +163,7 @@ def add_stacks(
     )
     docker = DockerStack(
         scope,
-        "docker",
+        DOCKER,
         services=services,
         state=state,
         address=machine.public_ip,

@@ -14,6 +14,7 @@ from constructs_lib.identity.pki import Pki
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from constructs_lib.settings.services import load_services
+from constructs_lib.terraform.stacks import STACKS
 from main import SSH_USER, Identity, add_stacks
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def synthesize(environment: Environment, settings: Settings, identity: Identity)
     )
     for stack in stacks:
         stack.prepare_stack()  # Each may still ask something of the other.
-    return dict(zip(("aws", "docker"), map(synth, stacks), strict=True))
+    return dict(zip(STACKS, map(synth, stacks), strict=True))
 
 
 @cache
