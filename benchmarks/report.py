@@ -143,8 +143,8 @@ def page(results: Results) -> str:
             "run."
         ),
         (
-            "- *Terraform alone*: `terraform init` and `terraform apply`, which plans first, of each "
-            "stack in turn, on the same output. It neither synthesizes nor looks."
+            "- *Terraform alone*: `terraform init` and `terraform apply`, which plans first, of "
+            "each stack in turn, on the same output. It neither synthesizes nor looks."
         ),
         (
             "- *One service changed*: the value of a variable; every service stops at once. Both "
