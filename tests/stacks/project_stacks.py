@@ -33,7 +33,7 @@ _FIXED_PKI: Final = ROOT / "tests" / "fixed_pki"
 
 
 def environment_of(name: str) -> Environment:
-    """Give an environment of the project's own settings."""
+    """Return an environment of the project's own settings."""
     file = ROOT / "environments" / SETTINGS[name]
     return Environment(name=name, settings_file=file, root=PROJECT)
 
@@ -44,7 +44,7 @@ def settings_of(name: str) -> Settings:
 
 
 def fixed_identity(environment: Environment, settings: Settings) -> Identity:
-    """Give an identity that is the same on every computer, at every time."""
+    """Return an identity that is the same on every computer, at every time."""
     pki = Pki(
         pki_dir=_FIXED_PKI,
         certificates_dir=_FIXED_PKI / "none",

@@ -156,7 +156,7 @@ class Api:
         (self.machine.uploads / "server-key.pem").chmod(0o644)
 
     def context(self, *, asks: bool = True) -> ssl.SSLContext:
-        """Give the context of an engine with our certificate."""
+        """Return the context of an engine with our certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.pki.server_certificate_file, self.pki.server_key_file)
         if asks:
