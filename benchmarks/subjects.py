@@ -16,6 +16,7 @@ from benchmarks.measure import Sample, run
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from constructs_lib.synthesis.fast_bindings import OFF
+from constructs_lib.terraform.stacks import STACKS
 from moor.toolchain.toolchain import ROOT, Toolchain, with_changes
 from sandbox.lifecycle import Sandbox
 
@@ -23,17 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STACKS: Final = ("aws", "docker")
-
 OFTEN: Final = (report.APP, report.LEAST)
 """Those of `subjects_of` that take little time."""
 
 _APP: Final = "main.py"
 
-_LEAST: Final = """\
+_LEAST: Final = f"""\
 from cdktf import App, TerraformOutput, TerraformStack
 app = App(outdir="least")
-for name in ("aws", "docker"):
+for name in {STACKS!r}:
     TerraformOutput(TerraformStack(app, name), "name", value=name)
 app.synth()
 """

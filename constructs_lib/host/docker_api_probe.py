@@ -73,7 +73,7 @@ class DockerApiProbe:
         report(f"{self}: plain HTTP: refused")
 
     def __str__(self) -> str:
-        """Give the API's address."""
+        """Return the API's address."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -174,7 +174,7 @@ class DockerApiProbe:
             ) from error
 
     def _exchange(self, subject: str, connection: socket.socket) -> bytes:
-        """Send a request; give the answer's beginning, empty when the server broke off."""
+        """Send a request; return the beginning of the answer, empty when the server broke off."""
         try:
             connection.sendall(_REQUEST)
             return connection.recv(_LARGEST_ANSWER)

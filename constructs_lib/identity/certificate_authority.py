@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Clock = Callable[[], datetime]
-"""Gives the time, aware and in UTC."""
+"""Returns the time, aware and in UTC."""
 
 CA_LIFETIME: Final = timedelta(days=3650)
 LEAF_LIFETIME: Final = timedelta(days=397)
@@ -43,7 +43,7 @@ _LONGEST_COMMON_NAME: Final = 64
 
 
 def utc_now() -> datetime:
-    """Give the time: the clock wherever no other is asked for."""
+    """Return the time: the clock wherever no other is asked for."""
     return datetime.now(UTC)
 
 
@@ -83,7 +83,7 @@ class CertificateAuthority:
     Attributes:
         certificate: The CA's own certificate.
         private_key: Its private key; not shown by `repr`.
-        clock: Gives the time, aware and in UTC.
+        clock: Returns the time, aware and in UTC.
     """
 
     certificate: x509.Certificate
@@ -102,7 +102,7 @@ class CertificateAuthority:
 
         Args:
             common_name: Its name, 1 to 64 printable characters.
-            clock: Gives the time, aware and in UTC.
+            clock: Returns the time, aware and in UTC.
             private_key: Its key; a new one where unset.
 
         Raises:
@@ -136,7 +136,7 @@ class CertificateAuthority:
         Args:
             certificate: Its certificate as PEM.
             private_key: Its private key as PEM, not encrypted.
-            clock: Gives the time, aware and in UTC.
+            clock: Returns the time, aware and in UTC.
 
         Raises:
             ValueError: One of the two is not readable, they do not belong together, or the
@@ -163,7 +163,7 @@ class CertificateAuthority:
         return private_key_pem(self.private_key)
 
     def leaf_lifetime(self) -> tuple[datetime, datetime]:
-        """Give the start and the end of a certificate that is issued now.
+        """Return the start and the end of a certificate that is issued now.
 
         It lasts 397 days, what browsers and Apple's TLS accept at most, and never longer than
         the CA itself.
@@ -293,7 +293,7 @@ def same_public_key(certificate: x509.Certificate, key: ec.EllipticCurvePublicKe
 
 
 def public_key_fingerprint(key: object) -> str:
-    """Give the SHA-256 of a public key's SubjectPublicKeyInfo, in hexadecimal.
+    """Return the SHA-256 of a public key's SubjectPublicKeyInfo, in hexadecimal.
 
     Args:
         key: A public key of the `cryptography` package.
@@ -325,7 +325,7 @@ def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
 def _now(clock: Clock) -> datetime:
     now = clock()
     if now.utcoffset() != timedelta(0):
-        raise ValueError(f"clock: must give an aware time in UTC, got {now.isoformat()}")
+        raise ValueError(f"clock: must return an aware time in UTC, got {now.isoformat()}")
     # Certificates count in seconds.
     return now.astimezone(UTC).replace(microsecond=0)
 

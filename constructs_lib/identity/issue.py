@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None, *, clock: Clock = utc_now) -> i
 
     Args:
         arguments: The command line; that of the process where unset.
-        clock: Gives the time, aware and in UTC.
+        clock: Returns the time, aware and in UTC.
 
     Returns:
         0, or 1 after an error, which is printed.

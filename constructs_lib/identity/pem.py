@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
-    """Give a certificate as PEM."""
+    """Return a certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def private_key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Give a private key as PEM (PKCS #8, not encrypted)."""
+    """Return a private key as PEM (PKCS #8, not encrypted)."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -60,7 +60,7 @@ class Pki(PkiFiles):
     """The certificates of one environment: made, renewed, issued.
 
     Attributes:
-        clock: Gives the time, aware and in UTC.
+        clock: Returns the time, aware and in UTC.
         name: What the certificates' common names begin with, 1 to 40 characters.
         read_only: Write nothing, and need no private key: what is missing or due is an error.
     """

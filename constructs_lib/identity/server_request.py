@@ -30,7 +30,7 @@ class ServerRequest:
     not_after: datetime
 
     def to_json(self) -> str:
-        """Give the one text that stands for this request."""
+        """Return the one text that stands for this request."""
         return json.dumps(
             {
                 "version": _VERSION,

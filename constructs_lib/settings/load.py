@@ -136,13 +136,13 @@ def _one_line(error: yaml.YAMLError) -> str:
 
 
 def _without_consequences(items: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Drop `too short` where it only follows from items that were refused themselves."""
-    return [
-        item
-        for item in items
-        if item["type"] != "too_short"
-        or not any(o is not item and o["loc"][: len(item["loc"])] == item["loc"] for o in items)
-    ]
+    """Drop `too short` where it only follows from entries that were refused themselves."""
+
+    def has_refused_entries(item: ErrorDetails) -> bool:
+        path = item["loc"]
+        return any(o is not item and o["loc"][: len(path)] == path for o in items)
+
+    return [item for item in items if item["type"] != "too_short" or not has_refused_entries(item)]
 
 
 _UNION_BRANCH: Final = re.compile(r"ipv[46]network|function-after\[.*|lax-or-strict.*")
@@ -151,9 +151,9 @@ _UNION_BRANCH: Final = re.compile(r"ipv[46]network|function-after\[.*|lax-or-str
 def _in_words(item: ErrorDetails) -> list[str]:
     """Put one finding of pydantic into the words of the file."""
     kind = item["type"]
-    *way, last = [str(p) for p in item["loc"]] or [""]
-    # What pydantic adds to the way; but a key of the file may have such a name.
-    parts = [p for p in way if not _UNION_BRANCH.fullmatch(p)]
+    *path, last = [str(part) for part in item["loc"]] or [""]
+    # Pydantic puts names of its own between those of the file; an unknown key may look the same.
+    parts = [part for part in path if not _UNION_BRANCH.fullmatch(part)]
     if kind == "extra_forbidden" or not _UNION_BRANCH.fullmatch(last):
         parts.append(last)
     field = ".".join(p if p.isprintable() else repr(p) for p in parts)
@@ -170,7 +170,10 @@ def _in_words(item: ErrorDetails) -> list[str]:
 
 
 def _own_errors(field: str, text: str, value: object) -> list[str]:
-    """Errors raised by the validators above: they know the field, or else only the value."""
+    """Put an error of the model's own checks into the words of the file.
+
+    A check of one value says only what the value must be; a check of several keys names the key.
+    """
     if text.startswith("must "):
         requirement, semicolon, remedy = text.partition("; ")
         return [f"{field}: {requirement}, got {value!r}{semicolon}{remedy}"]

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
+from constructs_lib.host.machine_config import WINDOW_LENGTH, WINDOW_START
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -103,13 +105,8 @@ VolumeSize = Annotated[int, Field(strict=True), _between(8, 16384)]
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
 KeyPrefix = Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")]
 
-TimeOfWeek = Annotated[
-    str,
-    _matching(
-        r"((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01]\d|2[0-3]):[0-5]\d", "a time such as Sun 04:00"
-    ),
-]
-Duration = Annotated[str, _matching(r"(\d+h)?(\d+m)?(?<=[hm])", "a duration such as 1h30m")]
+TimeOfWeek = Annotated[str, _matching(WINDOW_START.pattern, "a time such as Sun 04:00")]
+Duration = Annotated[str, _matching(WINDOW_LENGTH.pattern, "a duration such as 1h30m")]
 
 ProjectName = Annotated[
     str,

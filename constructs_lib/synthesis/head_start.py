@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 MODULES: Final = (
     "constructs_lib.identity.pki",
-    "constructs_lib.host.docker_host",
+    "constructs_lib.host.cloud_config",
+    "constructs_lib.host.user_data",
     "constructs_lib.identity.ssh_key",
 )
 """What else the app imports and is no construct; reading settings and services imports the rest."""

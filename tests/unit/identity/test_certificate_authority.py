@@ -185,7 +185,7 @@ def test_create_fails_when_the_name_is_empty() -> None:
 def test_create_fails_when_the_clock_is_not_in_utc(wrong: datetime) -> None:
     with pytest.raises(ValueError, match="clock") as error:
         CertificateAuthority.create("Moor", clock=lambda: wrong)
-    assert str(error.value) == f"clock: must give an aware time in UTC, got {wrong.isoformat()}"
+    assert str(error.value) == f"clock: must return an aware time in UTC, got {wrong.isoformat()}"
 
 
 def test_issue_fails_when_the_authority_has_expired(authority: CertificateAuthority) -> None:

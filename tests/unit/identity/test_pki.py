@@ -42,7 +42,7 @@ class Clock:
         self.now = START
 
     def __call__(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
     def advance(self, **duration: float) -> None:
