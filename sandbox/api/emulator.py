@@ -33,7 +33,6 @@ led to machines (Source: RFC 5737, addresses for documentation)."""
 
 _RUNNING: Final = "running"
 _STOPPED: Final = "stopped"
-_TERMINATED: Final = "terminated"
 
 _CHANGES_GATES: Final = (
     "associate_address",
