@@ -13,6 +13,7 @@ from cdktf import App, LocalExecProvisioner, TerraformStack
 from constructs import Construct
 
 from constructs_lib.compose.convert import seconds
+from constructs_lib.compose.order import in_order
 from constructs_lib.docker.container import (
     Container,
     ContainerSpec,
@@ -27,7 +28,7 @@ from constructs_lib.docker.volume import ExternalVolume, Volume
 from constructs_lib.terraform.terraform_data import terraform_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from cdktf import ITerraformDependable, TerraformResource
 
@@ -126,7 +127,7 @@ class ComposeServices(Construct):
             for service in project.services.values()
             if service.build is not None
         }
-        for service in _in_order(project.services):
+        for service in in_order(project.services):
             self._define(service)
 
     def _define(self, service: Service) -> None:
@@ -419,29 +420,6 @@ def _patience(service: Service) -> float:
         retries = check.retries or retries
         start = seconds(check.start_period) or start
     return start + (interval + timeout) * (retries + 1) + _PATIENCE_SECONDS
-
-
-def _in_order(services: Mapping[str, Service]) -> list[Service]:
-    """Return services, each after those that it needs. There are no circles: see `check`."""
-    done: dict[str, Service] = {}
-    stack = [(name, False) for name in sorted(services, reverse=True)]
-    while stack:
-        name, entered = stack.pop()
-        if name in done:
-            continue
-        service = services[name]
-        if entered:
-            done[name] = service
-            continue
-        shared = (service.shares_network, service.shares_ipc, service.shares_pid)
-        needs = {
-            *(d.service for d in service.depends_on),
-            *(other for other in shared if other is not None),
-            *(other for other, _ in service.volumes_from),
-        }
-        stack.append((name, True))
-        stack += [(other, False) for other in sorted(needs, reverse=True)]
-    return list(done.values())
 
 
 def _literal(value: Any) -> Any:  # noqa: ANN401  (any value of a Compose file)
