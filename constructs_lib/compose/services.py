@@ -22,7 +22,7 @@ from constructs_lib.docker.container import (
     PublishedPort,
     VolumeMount,
 )
-from constructs_lib.docker.image import BuildOptions, BuiltImage, Image, PulledImage
+from constructs_lib.docker.image import BuiltImage, Image, PulledImage
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
 from constructs_lib.terraform.terraform_data import terraform_data
@@ -227,16 +227,7 @@ class ComposeServices(Construct):
                 dockerfile=build.dockerfile,
                 dockerfile_inline=build.dockerfile_inline,
                 build_args=_literal(dict(build.args)) or None,
-                options=BuildOptions(
-                    target=build.target,
-                    labels=_literal(dict(build.labels)),
-                    cache_from=build.cache_from,
-                    extra_hosts=build.extra_hosts,
-                    network=build.network,
-                    no_cache=build.no_cache,
-                    pull=build.pull,
-                    shm_size=build.shm_size,
-                ),
+                options=_literal(build.options),
                 keep=True,
                 platform=platform,
             )

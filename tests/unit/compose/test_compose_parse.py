@@ -9,6 +9,7 @@ import pytest
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.model import Attachment, Build, Dependency, Port
 from constructs_lib.compose.parse import parse
+from constructs_lib.docker.build_options import BuildOptions
 from constructs_lib.docker.container_options import (
     ContainerOptions,
 )
@@ -109,7 +110,7 @@ def test_build(tmp_path: Path) -> None:
         context=tmp_path,
         dockerfile="Dockerfile.web",
         args={"A": "1"},
-        extra_hosts=("a:1.2.3.4",),
+        options=BuildOptions(extra_hosts=("a:1.2.3.4",)),
     )
 
 
