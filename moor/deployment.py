@@ -101,8 +101,10 @@ class Deployment:
             inherited=(self.lock,),
         )
         for stack in self.stacks:
-            # The log is of one command: without end it would grow for years.
-            self._terraform.log_of(stack).unlink(missing_ok=True)
+            # The log is of one command: without end it would grow for years. After a kill it
+            # tells what was under way.
+            if not recovery.is_marked(self.session.environment, stack.name):
+                self._terraform.log_of(stack).unlink(missing_ok=True)
             self._terraform.init(stack)
 
     @property
@@ -280,6 +282,8 @@ class Deployment:
                     self._ask([what], approve=approve)
             if current.changes:
                 self._apply(current)
+            elif not targets:
+                recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
                 self._write_outputs(run.stack)
             stale = stale or _matters(current)
@@ -321,6 +325,10 @@ class Deployment:
     def _recover(self, *, approve: bool) -> None:
         """Look for what an interrupted deployment has left, and no state knows."""
         for stack in self.stacks:
+            if not recovery.is_marked(self.session.environment, stack.name):
+                continue
+            for address in recovery.cut_short(self._terraform.log_of(stack)):
+                self._terraform.taint(stack, address)
             left = self.leftovers(self.session, stack, self._terraform)
             if not left:
                 continue

@@ -273,6 +273,14 @@ class Terraform:
         """
         self._ask(stack, ["import", "-input=false", "-no-color", address, identity])
 
+    def taint(self, stack: Stack, address: str) -> None:
+        """Have a resource replaced by the next apply; one that is not there is left alone.
+
+        Raises:
+            CommandError: The state cannot be written.
+        """
+        self._ask(stack, ["taint", "-allow-missing", address])
+
     def unlock(self, stack: Stack, lock: str) -> None:
         """Take away a state's lock.
 

@@ -183,8 +183,11 @@ def test_an_error_of_terraforms_names_the_stack_and_the_resource(trial: Trial) -
 
 
 def killer(flag: Path, whom: str) -> dict[str, Any]:
-    """Return a step that kills somebody the first time."""
-    return step(f"test -e {flag} || {{ touch {flag}; kill -9 {whom}; sleep 5; }}")
+    """Return a step that kills somebody the first time, and only then is done."""
+    done = flag.with_name("done")
+    return step(
+        f"test -e {flag} || {{ touch {flag}; sleep 1; kill -9 {whom}; sleep 5; }}; touch {done}"
+    )
 
 
 @pytest.mark.parametrize("stack", ["aws", "docker"])
@@ -193,7 +196,9 @@ def test_a_killed_terraform_is_a_failure_and_the_next_deployment_repairs(
 ) -> None:
     flag = trial.environment.root / "killed"
     # A shell's parent is Terraform.
-    step_of = {"Killer": killer(flag, "$PPID")}
+    # The other one ends first, and has Terraform write its state: with a step in it that is not
+    # done, and does not look so.
+    step_of = {"Killer": killer(flag, "$PPID"), "Beside": step("true")}
     trial.write(
         aws=step_of if stack == "aws" else None, docker=step_of if stack == "docker" else None
     )
@@ -206,8 +211,10 @@ def test_a_killed_terraform_is_a_failure_and_the_next_deployment_repairs(
     )
     assert flag.exists()
     assert (trial.environment.directory / f"unfinished-{stack}").exists()
+    assert not flag.with_name("done").exists()
     trial.up()
-    assert "Killer" in trial.resources(stack)
+    assert flag.with_name("done").exists()
+    assert {"Killer", "Beside"} <= set(trial.resources(stack))
     assert not (trial.environment.directory / f"unfinished-{stack}").exists()
     assert trial.up() == [UNCHANGED] * 2
 
