@@ -12,7 +12,7 @@ from constructs_lib.files.private_file import write_private
 from moor import plan_view, recovery, sandbox_control, typed
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
-from moor.outputs import outputs_file
+from moor.outputs import Outputs, outputs_file
 from moor.plan import StackPlan, assumed_plan, read_plan
 from moor.synthesis import Synthesis
 from moor.toolchain import binary, terraform_state
@@ -62,10 +62,13 @@ class Deployment:
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
 
-    def prepare(self) -> None:
+    def prepare(self, services: Sequence[str] = ()) -> None:
         """Check all that can be checked, synthesize, and see that the sandbox runs.
 
         Nothing is started before settings and services are known to be right.
+
+        Args:
+            services: Names of services that alone are meant; they need a machine.
 
         Raises:
             CommandError: Something is wrong.
@@ -74,6 +77,8 @@ class Deployment:
             StoppedError: Somebody asked to end.
         """
         session, environment = self.session, self.session.environment
+        if services:
+            Outputs.load(environment)
         synthesis = Synthesis.start(session, inherited=(self.lock,))
         with contextlib.closing(synthesis), self.screen.phase("synthesis"):
             settings = session.settings
@@ -81,6 +86,7 @@ class Deployment:
             if settings.state.s3 is None and not self.state_is_lost:
                 terraform_state.check(environment)
             self.stacks = synthesis.finish(tick=self.screen.tick)
+            self._targets(services)
         variables = session.variables()
         if settings.sandbox is not None:
             with self.screen.phase("sandbox", done=""):
@@ -188,11 +194,13 @@ class Deployment:
                 self._apply(run)
 
     def _targets(self, services: Sequence[str]) -> list[str]:
-        """Return the addresses of some services' resources.
+        """Return the addresses of some services' resources; none for no services.
 
         Raises:
             WrongUseError: There is no such service; with the nearest names.
         """
+        if not services:
+            return []
         last = self.stacks[-1]
         known = self.session.services.services
         unknown = [name for name in services if name not in known]
@@ -271,7 +279,7 @@ class Deployment:
             current, what = run, plan
             if run.failed or stale:
                 with self.screen.phase(f"plan of {run.stack.name}, as the stack before it is now"):
-                    addresses = self._targets(targets) if targets else []
+                    addresses = self._targets(targets)
                     current = self._terraform.plan(run.stack, targets=addresses)
                     stack.callback(current.close)
                     self._terraform.finish([current])
@@ -403,12 +411,17 @@ def _outputs_known(session: Session, stack: str) -> bool:
 
 @contextlib.contextmanager
 def deploying(
-    session: Session, screen: Screen, lock: int, *, state_is_lost: bool = False
+    session: Session,
+    screen: Screen,
+    lock: int,
+    *,
+    services: Sequence[str] = (),
+    state_is_lost: bool = False,
 ) -> Iterator[Deployment]:
     """Prepare a deployment, and leave the screen in order whatever happens."""
     deployment = Deployment(session=session, screen=screen, lock=lock, state_is_lost=state_is_lost)
     try:
-        deployment.prepare()
+        deployment.prepare(services)
         yield deployment
     finally:
         screen.close()
