@@ -101,6 +101,8 @@ class Deployment:
             inherited=(self.lock,),
         )
         for stack in self.stacks:
+            # The log is of one command: without end it would grow for years.
+            self._terraform.log_of(stack).unlink(missing_ok=True)
             self._terraform.init(stack)
 
     @property

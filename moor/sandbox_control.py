@@ -50,9 +50,17 @@ def stop(
     """
     with _in_our_words():
         Sandbox(environment, settings, report).stop()
-    if terraform_state.resource_count(environment):
+    if _is_worth_keeping(environment):
         terraform_state.set_aside(environment)
     _generation_file(environment).unlink(missing_ok=True)
+
+
+def _is_worth_keeping(environment: Environment) -> bool:
+    """Return whether the state knows resources, or is damaged and so nobody can tell."""
+    try:
+        return terraform_state.resource_count(environment) > 0
+    except CommandError:
+        return True
 
 
 def _ready(

@@ -96,6 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SetupError as error:
         console.complain(str(error))
         return 1
+    except OSError as error:
+        console.complain(_explained(error))
+        return 1
     except KeyboardInterrupt:
         console.complain("set-up: interrupted; the next one goes on where this one was")
         return _INTERRUPTED
@@ -151,6 +154,17 @@ def _parser() -> argparse.ArgumentParser:
         help="look again for Terraform, the registry, the engine and Graphviz",
     )
     return parser
+
+
+def _explained(error: OSError) -> str:
+    """Say what is wrong with a file or a folder."""
+    subject = error.filename or "set-up"
+    if isinstance(error, PermissionError):
+        return (
+            f"{subject}: must be open to this user, got permission denied; where another user "
+            "ran set-up here, delete .tools and .venv, or give them to this user (chown -R)"
+        )
+    return f"{subject}: must be a file or a folder that can be used, got {error.strerror or error}"
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

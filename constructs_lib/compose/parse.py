@@ -25,6 +25,7 @@ from constructs_lib.compose.model import (
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
 from constructs_lib.compose.parse_options import read_options
 from constructs_lib.compose.support import unsupported
+from constructs_lib.docker.build_options import BuildOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -164,14 +165,16 @@ class _Reader:
             dockerfile=dockerfile,
             dockerfile_inline=inline,
             args=text_map({k: v for k, v in args.items() if v is not None}),
-            target=raw.get("target"),
-            labels=text_map(raw.get("labels") or {}),
-            cache_from=tuple(raw.get("cache_from") or ()),
-            extra_hosts=tuple(h.replace("=", ":", 1) for h in raw.get("extra_hosts") or ()),
-            network=raw.get("network"),
-            no_cache=bool(raw.get("no_cache")),
-            pull=bool(raw.get("pull")),
-            shm_size=None if shm_size is None else int(shm_size),
+            options=BuildOptions(
+                target=raw.get("target"),
+                labels=text_map(raw.get("labels") or {}),
+                cache_from=tuple(raw.get("cache_from") or ()),
+                extra_hosts=tuple(h.replace("=", ":", 1) for h in raw.get("extra_hosts") or ()),
+                network=raw.get("network"),
+                no_cache=bool(raw.get("no_cache")),
+                pull=bool(raw.get("pull")),
+                shm_size=None if shm_size is None else int(shm_size),
+            ),
         )
 
     def _pull(self, raw: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401  (a literal)

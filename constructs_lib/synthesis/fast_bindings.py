@@ -76,7 +76,7 @@ def submodules(source: str) -> tuple[str, ...] | None:
     body = re.search(_BODY, source, re.VERBOSE)
     if body is None or re.search(_DEFINITION, source[: body.start()], re.MULTILINE):
         return None
-    # Split at the quotes, resp. blanks: every second, resp. fourth, word is a name.
+    # Between quotes every second piece is a name; of `from . import name` every fourth word is.
     published = body["names"].split('"')[1::2]
     imported = body["imports"].split()[3::4]
     return tuple(imported) if sorted(published) == sorted(imported) else None
@@ -122,7 +122,7 @@ class _Loader(SourceFileLoader):
     """Loads a provider package without its submodules."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its lazy attributes; or run its file, where that has changed."""
+        """Let the module import its submodules on demand; run its file where that has changed."""
         try:
             names = submodules(self.get_data(self.path).decode())
         except (OSError, ValueError):

@@ -24,7 +24,7 @@ const WITHOUT_EFFECT = [
   /^(exports\.\w+ = )+void 0;$/,
 ];
 
-/** Write such an index file anew; give undefined where it does anything unknown. */
+/** Write such an index file anew; return undefined where it does anything unknown. */
 function lazily(source) {
   const files = {};
   for (const line of source.split("\n")) {

@@ -85,4 +85,4 @@ def _remembered(environment: Environment) -> str | None:
         kind = json.loads(_file(environment).read_text(encoding="utf-8"))["kind"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return kind if kind in _NAMES else None
+    return kind if isinstance(kind, str) and kind in _NAMES else None

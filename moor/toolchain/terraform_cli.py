@@ -162,6 +162,10 @@ class Terraform:
     say: Callable[[str], None] = lambda _line: None
     inherited: tuple[int, ...] = ()
 
+    def log_of(self, stack: Stack) -> Path:
+        """Return the file with all that Terraform has said of a stack."""
+        return self.log / f"terraform-{stack.name}.log"
+
     def init(self, stack: Stack, *, interrupts: Interrupts | None = None) -> bool:
         """Initialize a stack, unless that would change nothing.
 
@@ -316,7 +320,7 @@ class Terraform:
             name=f"terraform {words[0]} ({stack.name})",
             folder=stack.folder,
             variables=self.variables,
-            log=self.log / f"terraform-{stack.name}.log",
+            log=self.log_of(stack),
             on_line=on_line,
             inherited=(*self.inherited, *inherited),
         )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from constructs_lib.settings.environment import Environment
 
 
+_EMPTY: Final = "an empty file"
+
+
 def resource_count(environment: Environment) -> int:
     """Count the managed resources in the environment's local state files.
 
@@ -27,9 +30,6 @@ def resource_count(environment: Environment) -> int:
         CommandError: A state file is not readable as one.
     """
     return sum(_count(_document(file)) for file in _files(environment))
-
-
-_EMPTY: Final = "an empty file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def backup_of(file: Path) -> Backup | None:
         return None
     return Backup(
         file=backup,
-        serial=int(document.get("serial", 0)),
+        serial=document.get("serial", 0),
         resources=_count(document),
         written=written,
     )
@@ -128,7 +128,7 @@ def restore(file: Path) -> Path | None:
         raise CommandError(f"{file}: must have a good backup beside it to be restored, got none")
     kept = None
     if file.exists():
-        kept = file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+        kept = _unused(file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"))
         write_private(kept, file.read_bytes())
     write_private(file, found.file.read_bytes())
     return kept
@@ -140,14 +140,18 @@ def set_aside(environment: Environment) -> Path:
     For a sandbox whose emulated AWS is gone: the resources of the state exist no more.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    name = f"state-of-lost-sandbox-{stamp}"
-    folder = environment.directory / name
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = environment.directory / f"{name}-{number}"
+    folder = _unused(environment.directory / f"state-of-lost-sandbox-{stamp}")
     environment.state.rename(folder)
     return folder
+
+
+def _unused(path: Path) -> Path:
+    """Return a path, with a number where something is there already."""
+    chosen, number = path, 1
+    while chosen.exists():
+        number += 1
+        chosen = path.with_name(f"{path.name}-{number}")
+    return chosen
 
 
 def _files(environment: Environment) -> list[Path]:
@@ -171,14 +175,13 @@ def _without_backup(file: Path) -> Path:
 
 
 def _document(file: Path) -> dict[str, Any]:
-    text = file.read_text(encoding="utf-8")
-    if not text.strip():
+    problem = damage(file)
+    if problem == _EMPTY:
         return {}
-    document = _parsed(text)
+    document = None if problem else _parsed(file.read_text(encoding="utf-8"))
     if document is None:
         raise CommandError(
-            f"{file}: must be a Terraform state, got something else; "
-            f"run: moor state restore {file.stem}"
+            f"{file}: must be a Terraform state, got {problem}; run: moor state restore {file.stem}"
         )
     return document
 
@@ -189,7 +192,15 @@ def _parsed(text: str) -> dict[str, Any] | None:
         document = json.loads(text)
     except ValueError:
         return None
-    return document if isinstance(document, dict) and "version" in document else None
+    if not isinstance(document, dict) or "version" not in document:
+        return None
+    resources = document.get("resources", [])
+    is_whole = (
+        isinstance(document.get("serial", 0), int)
+        and isinstance(resources, list)
+        and all(isinstance(r, dict) and isinstance(r.get("instances", []), list) for r in resources)
+    )
+    return document if is_whole else None
 
 
 def _count(document: dict[str, Any]) -> int:

@@ -60,11 +60,6 @@ class PrivateEngine:
         self._sockets = self._socket_directory()
 
     @property
-    def directory(self) -> Path:
-        """The folder of the engine."""
-        return self._directory
-
-    @property
     def url(self) -> str:
         """Where the engine answers."""
         return f"unix://{self._sockets}/docker.sock"

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from constructs_lib.compose.convert import seconds
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.model import Attachment, Build, Dependency, Port
 from constructs_lib.compose.parse import parse
+from constructs_lib.docker.build_options import BuildOptions
 from constructs_lib.docker.container_options import (
     ContainerOptions,
-    Device,
-    DeviceRequest,
-    Healthcheck,
-    Ulimit,
 )
 
 if TYPE_CHECKING:
@@ -52,86 +48,6 @@ def test_a_plain_service() -> None:
         "no",
     )
     assert found.container_names("moor") == ["moor-web-1"]
-
-
-def test_options_are_the_engines() -> None:
-    found = service(
-        command=["a", "b"],
-        user="5:6",
-        init=False,
-        tty=True,
-        cap_add=["NET_ADMIN"],
-        security_opt=["no-new-privileges:true", "label:disable"],
-        devices=[{"source": "/dev/null", "target": "/dev/x", "permissions": "r"}],
-        gpus=[{"count": -1}],
-        ulimits={"nproc": 5, "nofile": {"soft": 1, "hard": 2}},
-        sysctls={"net.core.somaxconn": "1024"},
-        extra_hosts=["a=1.2.3.4", "b=host-gateway"],
-        logging={"driver": "json-file", "options": {"max-file": 3}},
-        mem_limit="67108864",
-        memswap_limit="-1",
-        cpus=0.5,
-        stop_grace_period="1m30s",
-        restart="on-failure:3",
-        tmpfs=["/run:size=1m", "/tmp"],  # noqa: S108  (in a container)
-    )
-    assert found.restart == "on-failure"
-    assert found.options == ContainerOptions(
-        command=("a", "b"),
-        user="5:6",
-        init=False,
-        tty=True,
-        cap_add=("NET_ADMIN",),
-        security_options=("no-new-privileges:true", "label=disable"),
-        devices=(Device(host="/dev/null", container="/dev/x", permissions="r"),),
-        device_requests=(DeviceRequest(count=-1, capabilities=("gpu",)),),
-        ulimits=(Ulimit(name="nofile", soft=1, hard=2), Ulimit(name="nproc", soft=5, hard=5)),
-        sysctls={"net.core.somaxconn": "1024"},
-        extra_hosts=(("a", "1.2.3.4"), ("b", "host-gateway")),
-        log_driver="json-file",
-        log_options={"max-file": "3"},
-        memory_mib=64,
-        memory_swap_mib=-1,
-        cpus="0.5",
-        stop_timeout=90,
-        max_retries=3,
-        tmpfs={"/run": "size=1m", "/tmp": ""},  # noqa: S108  (in a container)
-    )
-
-
-def test_deploy_says_what_the_short_keys_say() -> None:
-    found = service(
-        deploy={
-            "mode": "replicated",
-            "replicas": 2,
-            "resources": {
-                "limits": {"cpus": 1.25, "memory": "104857600"},
-                "reservations": {"memory": "52428800"},
-            },
-            "restart_policy": {"condition": "on-failure", "max_attempts": 4},
-            "placement": {},
-        }
-    )
-    assert (found.replicas, found.restart, found.options) == (
-        2,
-        "on-failure",
-        ContainerOptions(cpus="1.25", memory_mib=100, memory_reservation_mib=50, max_retries=4),
-    )
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ({"disable": True}, Healthcheck(test=("NONE",))),
-        ({"test": ["NONE"]}, Healthcheck(test=("NONE",))),
-        (
-            {"test": ["CMD", "true"], "interval": "1m30s", "retries": 3},
-            Healthcheck(test=("CMD", "true"), interval="1m30s", retries=3),
-        ),
-    ],
-)
-def test_healthcheck(raw: dict[str, Any], expected: Healthcheck) -> None:
-    assert service(healthcheck=raw).options.healthcheck == expected
 
 
 def test_ports_and_networks_and_dependencies() -> None:
@@ -194,7 +110,7 @@ def test_build(tmp_path: Path) -> None:
         context=tmp_path,
         dockerfile="Dockerfile.web",
         args={"A": "1"},
-        extra_hosts=("a:1.2.3.4",),
+        options=BuildOptions(extra_hosts=("a:1.2.3.4",)),
     )
 
 
@@ -270,11 +186,3 @@ def test_the_digest_does_not_know_where_the_project_lies(tmp_path: Path) -> None
         project = parse(_document(volumes=[mount]), file="c", folder=folder, local={("web", "/a")})
         digests.add(project.services["web"].config_hash)
     assert len(digests) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("90s", 90), ("1m30s", 90), ("1h0m0s", 3600), ("500ms", 0.5), ("0", 0), ("5q", None)],
-)
-def test_seconds(text: str, expected: float | None) -> None:
-    assert seconds(text) == expected

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -296,6 +299,29 @@ def test_a_killed_command_leaves_a_terraform_that_comes_to_its_end(trial: Trial)
     )
     assert done.returncode == 0
     assert trial.resources("aws") == {"Address": "one", "Slow": "step"}
+    assert trial.up() == [UNCHANGED] * 2
+
+
+def test_a_terminal_that_goes_away_lets_terraform_come_to_its_end(trial: Trial) -> None:
+    folder = trial.environment.root
+    started = folder / "started"
+    trial.write(aws={"Slow": step(f"test -e {started} || {{ touch {started}; exec sleep 60; }}")})
+    program = PROGRAM.format(root=str(ROOT), tests=str(ROOT / "tests"), folder=str(folder))
+    terminal, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        # The terminal becomes the command's own, which is then told when it goes away.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+    ) as command:
+        os.close(theirs)
+        when(started.exists, lambda: os.close(terminal)).join()
+        assert command.wait(DEADLINE_SECONDS) != 0
+    assert trial.resources("aws") == {"Address": "one"}
+    trial.up()
     assert trial.up() == [UNCHANGED] * 2
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from constructs_lib.settings.environment import Environment
 from moor.failure import CommandError
-from moor.outputs import Outputs, make_command, outputs_file
+from moor.outputs import Outputs, outputs_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,16 +77,3 @@ def test_it_fails_when_a_deployment_ended_half_way(environment: Environment, tex
         f"environment production: {outputs_file(environment)} is not complete; "
         "run ENVIRONMENT=production make up first"
     )
-
-
-def test_commands_are_spelled_as_one_types_them(tmp_path: Path) -> None:
-    sandbox = Environment.from_variable(tmp_path, {})
-    assert make_command(sandbox, "up") == "make up"
-    other = Environment.from_variable(tmp_path, {"ENVIRONMENT": "staging"})
-    assert make_command(other, "-s env") == "ENVIRONMENT=staging make -s env"
-
-
-def test_the_command_of_an_environment_elsewhere_names_its_file(tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere" / "trial.yaml"
-    environment = Environment.from_variable(tmp_path, {"ENVIRONMENT": str(elsewhere)})
-    assert make_command(environment, "up") == f"ENVIRONMENT={elsewhere} make up"

@@ -218,6 +218,19 @@ def test_stopping_after_a_clean_destroy_sets_nothing_aside(
     assert set_aside(environment) == []
 
 
+def test_stopping_keeps_a_damaged_state_and_comes_to_its_end(
+    environment: Environment, sandbox: type[FakeSandbox]
+) -> None:
+    ready(environment)
+    deploy(environment)
+    (environment.state / "aws.tfstate").write_text("{", encoding="utf-8")
+    sandbox_control.stop(environment, SandboxSettings(), lambda _: None)
+    assert not sandbox.running
+    (folder,) = set_aside(environment)
+    assert (folder / "aws.tfstate").read_text(encoding="utf-8") == "{"
+    assert is_lost(environment)
+
+
 @pytest.mark.parametrize("error", [SandboxError("port 4599: taken"), DockerException("no engine")])
 @pytest.mark.parametrize(
     "action", [sandbox_control.ready, sandbox_control.stop], ids=["ready", "stop"]

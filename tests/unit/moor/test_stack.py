@@ -82,7 +82,7 @@ def test_it_fails_when_nothing_was_synthesized(tmp_path: Path) -> None:
         ),
         (
             json.dumps({"stacks": {"a": stack("a", "b")}}),
-            "a stack a that depends on b, which is not there",
+            "KeyError('b')",
         ),
     ],
 )

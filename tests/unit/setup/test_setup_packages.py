@@ -12,7 +12,6 @@ import pytest
 from setup import debian, python_packages
 from setup.errors import SetupError
 from setup.python_packages import Packages, Pipenv, base_interpreter
-from setup.shims import Shims
 
 if TYPE_CHECKING:
     from setup.step import Context
@@ -93,20 +92,3 @@ def test_it_fails_when_python_cannot_make_environments(
         "python: venv and ensurepip: must be there to make virtual environments, got none in "
         "/usr/bin/python3.11; install the package python3."
     )
-
-
-def test_cdktf_is_the_projects(context: Context, environment: Path) -> None:
-    commands = context.project.root / "moor"
-    commands.mkdir()
-    (commands / "__init__.py").touch()
-    (commands / "cdktf_wrapper.py").write_text(
-        "import sys\n\n\ndef main() -> int:\n    print(sys.argv[1:])\n    return 3\n"
-    )
-    step = Shims(context)
-    step.perform()
-    assert step.is_current()
-
-    log = context.project.logs / "shims.log"
-    with pytest.raises(SetupError, match="got 3"):
-        step.command(environment / "bin" / "cdktf", "deploy", "*", cwd=Path("/"))
-    assert log.read_text().endswith("\n['deploy', '*']\n")
