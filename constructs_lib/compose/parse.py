@@ -332,7 +332,7 @@ def parse(
     reader = _Reader(document, local, problems)
     checked = {k: v for k, v in document.items() if k != "folder"}
     for where, remedy, value in unsupported(checked):
-        problems.add(where, f"is not supported, got {_shown(value)}; {remedy}")
+        problems.add(where, f"is not supported, got {_abbreviated(value)}; {remedy}")
     services = {k: reader.service(k, v) for k, v in sorted((document["services"] or {}).items())}
     project = ComposeProject(
         name=str(document["name"]),
@@ -386,6 +386,6 @@ def _volume(key: str, raw: Mapping[str, Any]) -> VolumeDefinition:
     )
 
 
-def _shown(value: object) -> str:
+def _abbreviated(value: object) -> str:
     text = json.dumps(value) if not isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004

@@ -177,7 +177,7 @@ def _local_mounts(
 
 
 def _bind_sources(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    """Give the sources of bind mounts, by service and target, as Compose writes them."""
+    """Return the sources of bind mounts, by service and target, as Compose writes them."""
     return {
         (service, str(mount.get("target"))): str(mount.get("source", ""))
         for service, body in (document.get("services") or {}).items()

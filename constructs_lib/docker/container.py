@@ -163,9 +163,7 @@ class ContainerSpec:
         hostname: Its host name inside; the container's id where unset.
         environment: Its environment variables. They end up in Terraform's state: no secrets.
             None takes away one that the image has.
-        networks: The networks that it joins; the engine's default bridge where empty.
-        aliases: Further names on each of these networks.
-        attachments: Networks that it joins with options of its own.
+        attachments: The networks that it joins; the engine's default bridge where empty.
         ports: The ports that it publishes.
         volumes: The volumes that it mounts.
         files: The files copied into it.
@@ -177,8 +175,6 @@ class ContainerSpec:
     name: str
     hostname: str | None = None
     environment: Mapping[str, str | None] = field(default_factory=dict)
-    networks: Sequence[Network] = ()
-    aliases: Sequence[str] = ()
     attachments: Sequence[NetworkAttachment] = ()
     ports: Sequence[PublishedPort] = ()
     volumes: Sequence[VolumeMount] = ()
@@ -256,7 +252,7 @@ class Container(Construct):
                 for name, value in sorted(spec.environment.items())
             ]
             or None,
-            networks_advanced=_networks(spec, further),
+            networks_advanced=_networks(further),
             ports=[
                 ContainerPorts(
                     internal=p.container, external=p.host, protocol=p.protocol, ip=p.address
@@ -367,20 +363,13 @@ def _mount(mount: VolumeMount) -> dict[str, Any]:
     }
 
 
-def _networks(
-    spec: ContainerSpec, further: dict[str, Any]
-) -> list[ContainerNetworksAdvanced] | None:
+def _networks(further: dict[str, Any]) -> list[ContainerNetworksAdvanced] | None:
     """Take the networks out of the further arguments, unless the bindings lack one of them."""
-    attachments = further.get("networks_advanced")
-    if attachments is None:
-        return [
-            ContainerNetworksAdvanced(name=network.name, aliases=list(spec.aliases) or None)
-            for network in spec.networks
-        ] or None
+    attachments = further.get("networks_advanced", [])
     if any(attachment.keys() - _NETWORK_KNOWN for attachment in attachments):
         return None
-    del further["networks_advanced"]
-    return [ContainerNetworksAdvanced(**attachment) for attachment in attachments]
+    further.pop("networks_advanced", None)
+    return [ContainerNetworksAdvanced(**attachment) for attachment in attachments] or None
 
 
 def _attachment(attachment: NetworkAttachment) -> dict[str, Any]:

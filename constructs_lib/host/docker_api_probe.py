@@ -244,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Check that a Docker API takes our certificate and nobody else's.",
     )
     parser.add_argument("--host", required=True, help="the machine's address")
-    parser.add_argument("--port", type=int, default=2376, help="the API's TCP port")
+    parser.add_argument("--port", type=int, required=True, help="the API's TCP port")
     parser.add_argument(
         "--certificates", type=Path, required=True, help="the folder with ca.pem, cert.pem, key.pem"
     )

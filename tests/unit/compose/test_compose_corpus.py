@@ -23,7 +23,7 @@ SANDBOX_CANNOT: Final = {
     "services.volumes.volume.": "the machines' engine is Docker 20.10; the provider needs 26",
     "services.networks.gw_priority": "the machines' engine is Docker 20.10; this needs 28",
 }
-"""What the corpus cannot have, and why. What the provider is told of them all is in `EVERY`."""
+"""What the corpus cannot have, and why. `test_compose_services` has them all."""
 
 # Supported keys of which Compose leaves nothing in what it says.
 READ_BY_COMPOSE: Final = {"services.label_file", "configs.environment", "secrets.environment"}

@@ -67,8 +67,10 @@ def test_every_field(tmp_path: Path) -> None:
             name="web",
             hostname="web.internal",
             environment={"SERVICE": "web", "EMPTY": "", "EQUALS": "a=b"},
-            networks=[Network(stack, "Inner", name="inner"), Network(stack, "Outer", name="outer")],
-            aliases=["www"],
+            attachments=[
+                NetworkAttachment(network=Network(stack, "Inner", name="inner"), aliases=["www"]),
+                NetworkAttachment(network=Network(stack, "Outer", name="outer")),
+            ],
             ports=[
                 PublishedPort(container=8080, host=80),
                 PublishedPort(container=53, host=53, protocol="udp"),
@@ -98,8 +100,8 @@ def test_every_field(tmp_path: Path) -> None:
         "hostname": "web.internal",
         "env": ["EMPTY=", "EQUALS=a=b", "SERVICE=web"],
         "networks_advanced": [
-            {"name": "${docker_network.Inner.name}", "aliases": ["www"]},
-            {"name": "${docker_network.Outer.name}", "aliases": ["www"]},
+            {"name": "${docker_network.Inner.id}", "aliases": ["www"]},
+            {"name": "${docker_network.Outer.id}"},
         ],
         "ports": [
             {"internal": 8080, "external": 80, "protocol": "tcp"},

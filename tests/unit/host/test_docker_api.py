@@ -182,6 +182,11 @@ def test_no_name_of_the_steps_is_missing_from_the_project() -> None:
             assert (ROOT / f"{found[1].replace('.', '/')}.py").is_file()
 
 
+def test_the_command_for_a_shell_can_be_copied_from_the_screen() -> None:
+    access = SshAccess(user="core", port=2222, private_key_file=Path("/my env/id_ed25519"))
+    assert access.command("192.0.2.7") == "ssh -p 2222 -i '/my env/id_ed25519' core@192.0.2.7"
+
+
 @pytest.mark.parametrize("seconds", [0, -5])
 def test_it_fails_when_the_time_out_is_not_positive(seconds: int) -> None:
     stack = new_stack()

@@ -100,9 +100,10 @@ def test_at_a_terminal_what_runs_stays_below_what_is_done(
 def test_a_line_never_wraps(terminal: Terminal, tmp_path: Path) -> None:
     console = Console(terminal)
     log = tmp_path / "log"
-    log.write_text("\x1b[32m" + "界" * 100 + "\n")
     console.begin("packages", log)
     console.doing("packages", "installing")
+    log.write_text("\x1b[32m" + "界" * 100 + "\n")
+    console.draw()
 
     (line,) = terminal.screen()
     assert width_of(line) <= 79
@@ -139,9 +140,12 @@ def test_what_fits(text: str, columns: int, expected: str) -> None:
 
 def test_a_line_that_is_written_over(terminal: Terminal, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_bytes(b"first\n 10%\r 20%\r\n\n")
     console = Console(terminal)
     console.begin("packages", log)
     console.doing("packages", "installing")
-
+    log.write_bytes(b"first\n 10%\r 20%\r\n\n")
+    console.draw()
     assert terminal.screen() == ["        packages            0 s  installing: 20%"]
+
+    console.doing("packages", "compiling")
+    assert terminal.screen() == ["        packages            0 s  compiling"]

@@ -55,7 +55,7 @@ def registry(body: str = WELL_KNOWN, status: int = 200) -> Iterator[str]:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """Give a port on which nobody answers, and which nobody else gets."""
+    """Return a port on which nobody answers, and which nobody else gets."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"

@@ -150,7 +150,9 @@ def test_waiting_for_a_turn_is_not_part_of_a_steps_time(
 
     perform_all([Noted(context, "waiting", action=wait)])
 
-    assert capsys.readouterr().out == "set-up  waiting          done (0.0 s)\n"
+    assert capsys.readouterr().out == (
+        "set-up  waiting          waiting for its turn\nset-up  waiting          done (0.0 s)\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
