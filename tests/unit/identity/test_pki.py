@@ -61,11 +61,12 @@ def pki(tmp_path: Path, clock: Clock) -> Pki:
 
 
 def snapshot(pki: Pki) -> dict[str, tuple[bytes, int]]:
-    """Everything on disk, with the times of writing."""
+    """Everything on disk, with the times of writing, but the lock: that names its last holder."""
     return {
         f"{folder.name}/{file.name}": (file.read_bytes(), file.stat().st_mtime_ns)
         for folder in (pki.pki_dir, pki.certificates_dir)
         for file in folder.iterdir()
+        if file.name != ".lock"
     }
 
 
