@@ -59,7 +59,6 @@ PURPOSES: Final[dict[str, tuple[str, ...]]] = {
 REDECIDED: Final = ("terraform", "providers", "engine", "graphviz")
 """The steps with a decision that depends on the world, which `--refresh` takes anew."""
 
-_TERMINATED: Final = 128 + signal.SIGTERM
 _INTERRUPTED: Final = 128 + signal.SIGINT
 
 
@@ -83,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for step in _steps(context, names):
             console.say(step.name, "up to date" if step.is_current() else "to do")
         return 0
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminate)
     try:
         with exclusive(project.lock, lambda line: console.say("waiting", line)) as lock:
             context = replace(context, lock=lock)
@@ -167,5 +168,6 @@ def _explained(error: OSError) -> str:
     return f"{subject}: must be a file or a folder that can be used, got {error.strerror or error}"
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(_TERMINATED)
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave as a command does that a signal ends, but not without ending what was started."""
+    sys.exit(128 + number)

@@ -234,8 +234,8 @@ class EnginePrerequisites(Step):
             return packages
         msg = (
             f"docker engine: {BASES[0]}: must be an image that it has, that the Docker Hub gives, "
-            "or that mmdebstrap makes, got no image, no answer, and a mmdebstrap that this user "
-            f"cannot run; {' and '.join(ways)}, or give the engine the image (docker pull "
+            "or that mmdebstrap makes, got no image, no answer, and no way for this user to run "
+            f"mmdebstrap; {' and '.join(ways)}, or give the engine the image (docker pull "
             f"{BASES[0]}, or docker load), or run `make up` once as root"
         )
         if has_base is None:  # The sandbox will know where the engine is, and what it has.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,3 +111,25 @@ def test_files_of_another_user_are_told_in_one_line(
         f"{project.lock}: must be open to this user, got permission denied; where another user "
         "ran set-up here, delete .tools and .venv, or give them to this user (chown -R)\n"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_that_goes_away_ends_set_up_in_an_orderly_way(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def send(_steps: object, *, redo: object) -> None:
+        assert redo == ()
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(command_line, "exclusive", lambda _path, _report: nullcontext(0))
+    monkeypatch.setattr(command_line, "perform_all", send)
+    former = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main(["--only", "terraform"])
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+    assert caught.value.code == 128 + number

@@ -149,8 +149,8 @@ def plain_user(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 BASE = (
     "docker engine: debian:bookworm-slim: must be an image that it has, that the Docker Hub "
-    "gives, or that mmdebstrap makes, got no image, no answer, and a mmdebstrap that this user "
-    "cannot run; "
+    "gives, or that mmdebstrap makes, got no image, no answer, and no way for this user to "
+    "run mmdebstrap; "
 )
 OTHER_WAYS = (
     ", or give the engine the image (docker pull debian:bookworm-slim, or docker load), or run "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,10 +49,12 @@ def test_an_environment_of_ours_is_updated_in_its_place(
 
     assert (environment / "marker").exists()
     project = context.project
+    left_out = python_packages._AWS_BINDINGS
+    compile_all = f"{project.python} -m compileall -q -j 0 -x {left_out}"
     assert step.commands == [
         f"{project.pipenv_python} -m pipenv sync --dev --extra-pip-args=--no-compile",
         f"{project.pipenv_python} -m pipenv clean",
-        f"{project.python} -m compileall -q -j 0 {environment / 'lib'}",
+        f"{compile_all} {environment / 'lib'}",
     ]
 
 
@@ -92,3 +95,17 @@ def test_it_fails_when_python_cannot_make_environments(
         "python: venv and ensurepip: must be there to make virtual environments, got none in "
         "/usr/bin/python3.11; install the package python3."
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("cdktf_cdktf_provider_aws/instance/__init__.py", True),
+        ("cdktf_cdktf_provider_aws/_jsii/__init__.py", False),
+        ("cdktf_cdktf_provider_docker/container/__init__.py", False),
+    ],
+)
+def test_the_aws_bindings_are_left_to_who_imports_them(module: str, *, expected: bool) -> None:
+    path = f"/a/.venv/lib/python3.11/site-packages/{module}"
+
+    assert (re.search(python_packages._AWS_BINDINGS, path) is not None) is expected
