@@ -105,8 +105,9 @@ def healthcheck(raw: Mapping[str, Any]) -> Healthcheck:
     if raw.get("disable") or test[:1] == ("NONE",):
         return Healthcheck(test=("NONE",))
     times = {
-        key: str(raw.get(key) or "0s")
+        key: str(raw[key])
         for key in ("interval", "timeout", "start_period", "start_interval")
+        if raw.get(key)
     }
     wrong = {
         key: f"must be a duration, got {time!r}"

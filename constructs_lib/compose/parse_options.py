@@ -60,20 +60,19 @@ def _options(
         key, value = keys.get(name), raw[name]
         if key is None or value is None:
             continue
-        place = f"{where}.{name}"
         if key.option:
             try:
                 option = key.read(value)
             except UnusableError as error:
                 for problem in error.problems:
-                    problems.add(place, problem)
+                    problems.add(f"{where}.{name}", problem)
                 for inside, problem in error.inside.items():
-                    problems.add(f"{place}.{inside}", problem)
+                    problems.add(f"{where}.{name}.{inside}", problem)
                 continue
             if option is not None:
                 yield key.option, option
         elif key.inside is not None and key.shape == "one" and isinstance(value, dict):
-            yield from _options(value, key.inside, place, problems)
+            yield from _options(value, key.inside, f"{where}.{name}", problems)
 
 
 def _device_request(raw: Mapping[str, Any], *always: str) -> DeviceRequest:

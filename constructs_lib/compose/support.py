@@ -459,19 +459,16 @@ def _walk(
     value: Mapping[str, Any], keys: Mapping[str, Key], where: str
 ) -> Iterator[tuple[str, str, object]]:
     for name, item in value.items():
-        path = f"{where}{name}"
-        if name.startswith("x-"):
-            continue
         key = keys.get(name)
         if key is None:
-            yield path, "leave it out: it is not known here", item
+            if not name.startswith("x-"):
+                yield f"{where}{name}", "leave it out: it is not known here", item
+        elif item in _EMPTY:
             continue
-        if item in _EMPTY:
-            continue
-        if key.how == "no":
-            yield path, key.text, item
+        elif key.how == "no":
+            yield f"{where}{name}", key.text, item
         elif key.inside is not None:
-            yield from _walk_inside(item, key, path)
+            yield from _walk_inside(item, key, f"{where}{name}")
 
 
 def _walk_inside(item: object, key: Key, path: str) -> Iterator[tuple[str, str, object]]:

@@ -39,10 +39,24 @@ def plain(value: Any) -> Any:  # noqa: ANN401  (any field's value)
     if isinstance(value, Mapping):
         return dict(value)
     if is_dataclass(value):
-        return {
-            f.metadata.get(_ARGUMENT, f.name): plain(getattr(value, f.name)) for f in fields(value)
-        }
+        known = _arguments(type(value))  # type: ignore[arg-type]  # see provider_arguments
+        return {argument: spell(getattr(value, name)) for name, argument, spell, _ in known}
     return value
+
+
+@cache
+def _arguments(kind: type[Any]) -> tuple[tuple[str, str, Callable[[Any], Any], object], ...]:
+    """Return each field's name, argument, spelling, and the value that says nothing."""
+    return tuple(
+        (
+            f.name,
+            f.metadata.get(_ARGUMENT, f.name),
+            f.metadata.get(_SPELL) or plain,
+            f.default if f.default_factory is MISSING else f.default_factory(),
+        )
+        for f in fields(kind)
+        if f.metadata.get(_ARGUMENT) != _JOINED[_ARGUMENT]
+    )
 
 
 Propagation = Literal["private", "rprivate", "shared", "rshared", "slave", "rslave"]
@@ -330,9 +344,11 @@ def provider_arguments(options: ContainerOptions) -> dict[str, Any]:
         them, to be joined with those of the container itself.
     """
     given = {}
-    for name, argument, spell, unset in _arguments(type(options)):  # type: ignore[arg-type]  # mypy takes the class for a value
+    # mypy takes the class for one of its values, which could not be hashed.
+    known = _arguments(type(options))  # type: ignore[arg-type]
+    for name, argument, spell, unset in known:
         value = getattr(options, name)
-        if value != unset:
+        if value is not unset and value != unset:
             given[argument] = spell(value)
     given |= {
         "capabilities": _capabilities(options.cap_add, options.cap_drop),
@@ -342,21 +358,6 @@ def provider_arguments(options: ContainerOptions) -> dict[str, Any]:
         "lifecycle": _lifecycle(options),
     }
     return {name: value for name, value in given.items() if value not in (None, [], {})}
-
-
-@cache
-def _arguments(kind: type[Any]) -> tuple[tuple[str, str, Callable[[Any], Any], object], ...]:
-    """Return each field's name, argument, spelling, and the value that says nothing."""
-    return tuple(
-        (
-            f.name,
-            f.metadata.get(_ARGUMENT, f.name),
-            f.metadata.get(_SPELL) or plain,
-            f.default if f.default_factory is MISSING else f.default_factory(),
-        )
-        for f in fields(kind)
-        if f.metadata.get(_ARGUMENT) != _JOINED[_ARGUMENT]
-    )
 
 
 def _capabilities(add: Sequence[str], drop: Sequence[str]) -> dict[str, Any] | None:
