@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from moor import plan_view, recovery, sandbox_control, typed
+from moor import drift, plan_view, recovery, sandbox_control, typed
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
@@ -218,10 +218,13 @@ class Deployment:
             label = f"plan of {', '.join(services)}"
         else:
             targets, stacks, label = [], self.stacks, "plan of both stacks"
+        refresh = not services or not drift.nothing_is_missing(
+            self.session, self._terraform.state(stacks[0])
+        )
         with contextlib.ExitStack() as stack, self.screen.phase(label):
             runs = []
             for one in stacks:
-                runs.append(self._terraform.plan(one, targets=targets))
+                runs.append(self._terraform.plan(one, targets=targets, refresh=refresh))
                 stack.callback(runs[-1].close)
             self._terraform.finish(runs)
             first = runs[0]

@@ -190,13 +190,21 @@ class Terraform:
         terraform_init.remember(stack.folder, words, variables)
         return True
 
-    def plan(self, stack: Stack, *, destroy: bool = False, targets: Sequence[str] = ()) -> Run:
+    def plan(
+        self,
+        stack: Stack,
+        *,
+        destroy: bool = False,
+        targets: Sequence[str] = (),
+        refresh: bool = True,
+    ) -> Run:
         """Start to plan; `finish` waits for it.
 
         Args:
             stack: The stack.
             destroy: Whether to plan its end.
             targets: Addresses of resources: plan these and what they depend on; empty plans all.
+            refresh: Whether Terraform asks what has become of the resources since the last time.
 
         Raises:
             CommandError: Terraform cannot be started.
@@ -204,6 +212,7 @@ class Terraform:
         plan = os.memfd_create(f"plan-{stack.name}")
         words = ["plan", "-json", "-input=false", f"-out={_path(plan)}"]
         words += ["-destroy"] if destroy else []
+        words += [] if refresh else ["-refresh=false"]
         words += [f"-target={target}" for target in targets]
         try:
             return self._run(stack, "plan", words, plan)
