@@ -215,13 +215,18 @@ def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
         port = ports[0] if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
         where = values.get("cidr_ipv4") or values.get("cidr_ipv6") or "itself"
         way = "from" if "ingress" in kind else "to"
-        if str(values.get("ip_protocol")) == "-1":
-            return f"all {way} {where}"
-        return f"{port}/{values.get('ip_protocol')} {way} {where}"
+        what = (
+            "all" if str(values.get("ip_protocol")) == "-1" else f"{port}/{values['ip_protocol']}"
+        )
+        # Its group is known by an id only; cdktf's name begins with that of the group.
+        group = re.match(r"(\w+?)_(?:In|E)gress_", address)
+        return f"{what} {way} {where}" + (f" ({group[1]})" if group else "")
     tags = values.get("tags")
     named = values.get("name") or (tags.get("Name") if isinstance(tags, dict) else None)
-    if named and "${" not in str(named):
-        return str(named)
+    # A digest tells a person little, and where it is not known yet it is a token.
+    short = re.sub(r"@(\$\{.*\}|(sha256:[0-9a-f]{12})[0-9a-f]*)$", r"@\2", str(named or ""))
+    if short and "${" not in short:
+        return short.removesuffix("@")
     return re.sub(r"_[0-9A-F]{8}$", "", address).removeprefix("Compose_").replace("_", " ")
 
 

@@ -176,7 +176,9 @@ def test_outputs_that_stay_are_left_out() -> None:
         ("aws_instance", {"tags": None}, "machine", "Machine"),
         ("aws_key_pair", {"key_name": "x"}, "key pair", "Machine"),
         ("docker_container", {"name": "web-1", "tags": {"Name": "x"}}, "container", "web-1"),
-        ("docker_image", {"name": "nginx@${x.y}"}, "image", "Machine"),
+        ("docker_image", {"name": "nginx@${x.y}"}, "image", "nginx"),
+        ("docker_image", {"name": "nginx@sha256:" + 64 * "a"}, "image", f"nginx@sha256:{12 * 'a'}"),
+        ("docker_image", {"name": "${x.y}"}, "image", "Machine"),
         ("docker_registry_image", {"name": "nginx:1"}, "registry image", "nginx:1"),
         ("terraform_data", {}, "steps", "Machine"),
         ("tls_private_key", {}, "private key", "Machine"),
@@ -221,6 +223,11 @@ def test_rules_are_called_what_they_let_through(
     kind: str, values: dict[str, Any], name: str
 ) -> None:
     assert only(raw(kind, ["create"], after=values)).changes[0].name == name
+
+
+def test_a_rule_names_its_group() -> None:
+    rule = raw(INGRESS, ["create"], after=TCP, name="AllowSsh_Ingress_tcp-22_::--0_0A1B2C3D")
+    assert only(rule).changes[0].name == "443/tcp from itself (AllowSsh)"
 
 
 # What is lost
