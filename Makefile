@@ -56,11 +56,12 @@ bench: ## Measure synthesis and deployment; writes docs/performance.md (ten minu
 	@$(SETUP) --for synth
 	@.venv/bin/python -m benchmarks
 
-check: ## Lint, formatting, types, shell scripts; changes nothing
+check: ## Lint, formatting, types, direction of imports, shell scripts; changes nothing
 	@$(SETUP) --for check
 	.venv/bin/ruff check $(PYTHON_SOURCES)
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
 	.venv/bin/mypy $(PYTHON_SOURCES)
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/shellcheck $(SHELL_SCRIPTS)
 
 fmt: ## Format the Python files, and mend what ruff can mend

@@ -12,18 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib.synthesis import head_start  # before cdktf, whose import starts Node and waits
+from constructs_lib.synthesis import fast_bindings, head_start, jsii_runtime
+
+# Before cdktf, whose import starts Node and waits for it.
+jsii_runtime.choose()
+fast_bindings.install()
+if __name__ == "__main__":
+    head_start.begin(Path(__file__).resolve().parent)
 
 # isort: split
 from cdktf import App
 
 from constructs_lib.compose.delivery import Vault
+from constructs_lib.host import cloud_config
 from constructs_lib.host.docker_api import CertificateStore, SshAccess
-from constructs_lib.host.docker_host import docker_host_cloud_config
+from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.pki import Pki
 from constructs_lib.identity.ssh_key import ensure_key_pair
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.services import content_of
+from constructs_lib.terraform.stacks import AWS, DOCKER
 from constructs_lib.terraform.state_backend import LocalState, S3State
 from stacks.aws import AwsStack
 from stacks.docker import DockerStack
@@ -131,7 +139,7 @@ def add_stacks(
     name = f"{settings.project}-{environment.name}"
     machine = AwsStack(
         scope,
-        "aws",
+        AWS,
         name=name,
         tags={
             "project": settings.project,
@@ -140,12 +148,14 @@ def add_stacks(
         },
         settings=aws,
         state=state,
-        user_data=docker_host_cloud_config(
-            ca_certificate=identity.ca_certificate,
-            docker_port=aws.docker_api.port,
-            ssh_port=aws.ssh.port,
-            updates=aws.updates,
-        ).render(),
+        user_data=cloud_config.render(
+            docker_host(
+                ca_certificate=identity.ca_certificate,
+                docker_port=aws.docker_api.port,
+                ssh_port=aws.ssh.port,
+                updates=aws.updates,
+            )
+        ),
         store=identity.store,
         ssh=identity.ssh,
         public_key=identity.public_key,
@@ -153,7 +163,7 @@ def add_stacks(
     )
     docker = DockerStack(
         scope,
-        "docker",
+        DOCKER,
         services=services,
         state=state,
         address=machine.public_ip,

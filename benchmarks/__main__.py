@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import picture, report
+from benchmarks.many import SERVICES, OneOfMany
 from benchmarks.measure import Sample, alternate
 from benchmarks.subjects import (
     OFTEN,
@@ -23,9 +24,8 @@ from benchmarks.subjects import (
     subjects_of,
 )
 from constructs_lib.settings.environment import Environment
-from moor import deployment_lock
 from moor.failure import CommandError
-from moor.toolchain.toolchain import ROOT
+from moor.toolchain.toolchain import ROOT, Toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +51,14 @@ def main(
             synthesis = _synthesis(scratch / "app", environment.settings_file, rounds)
             growth = _growth(scratch, SIZES, rounds)
             deployment = _deployment(environment, rounds) if deploy else None
+            many = _many(scratch / "many", rounds) if deploy else None
     except (CommandError, RuntimeError, ValueError, OSError) as error:
         sys.exit(str(error))
     results = report.Results(
         synthesis=synthesis,
         growth=growth,
         deployment=deployment,
+        many=many,
         rounds=rounds,
         machine=machine(),
         load=(load_before, os.getloadavg()[0]),
@@ -112,12 +114,21 @@ def _deployment(environment: Environment, rounds: int) -> dict[str, Sample] | No
     if deployment is None:
         _say(f"{environment.name}: no sandbox is deployed: run `make up` to measure that, too")
         return None
-    with deployment_lock.held(environment):
-        return alternate(
-            {report.CDKTF: deployment.cdktf, report.TERRAFORM: deployment.terraform},
-            rounds=rounds,
-            report=_say,
-        )
+    return alternate(
+        {report.MOOR: deployment.moor, report.TERRAFORM: deployment.terraform},
+        rounds=rounds,
+        report=_say,
+    )
+
+
+def _many(folder: Path, rounds: int) -> dict[str, Sample]:
+    folder.mkdir()
+    _say(f"deploying {SERVICES} services to a machine of their own")
+    many = OneOfMany.deployed(folder, Toolchain.load())
+    try:
+        return alternate(many.subjects(), rounds=rounds, report=_say)
+    finally:
+        many.remove()
 
 
 def _say(line: str) -> None:

@@ -14,8 +14,9 @@ import yaml
 from benchmarks import report
 from benchmarks.measure import Sample, run
 from constructs_lib.settings.environment import Environment
-from constructs_lib.settings.settings import load_settings
+from constructs_lib.settings.load import load_settings
 from constructs_lib.synthesis.fast_bindings import OFF
+from constructs_lib.terraform.stacks import STACKS
 from moor.toolchain.toolchain import ROOT, Toolchain, with_changes
 from sandbox.lifecycle import Sandbox
 
@@ -23,17 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STACKS: Final = ("aws", "docker")
-
 OFTEN: Final = (report.APP, report.LEAST)
 """Those of `subjects_of` that take little time."""
 
 _APP: Final = "main.py"
 
-_LEAST: Final = """\
+_LEAST: Final = f"""\
 from cdktf import App, TerraformOutput, TerraformStack
 app = App(outdir="least")
-for name in ("aws", "docker"):
+for name in {STACKS!r}:
     TerraformOutput(TerraformStack(app, name), "name", value=name)
 app.synth()
 """
@@ -144,12 +143,9 @@ class Deployment:
         )
         return cls(environment=environment, variables=variables)
 
-    def cdktf(self) -> Sample:
-        """Deploy both stacks with cdktf, as `make up` does."""
-        words = ["deploy", *STACKS, "--auto-approve", "--no-color"]
-        return run(
-            Toolchain.load().command(words, self.environment), folder=ROOT, variables=self.variables
-        )
+    def moor(self) -> Sample:
+        """Deploy both stacks with `moor up`, until all that should run was seen to run."""
+        return run([sys.executable, "-m", "moor", "up"], folder=ROOT, variables=self.variables)
 
     def terraform(self) -> Sample:
         """Initialize and apply each stack with Terraform itself."""

@@ -41,7 +41,7 @@ def _prepare(environment: Environment) -> dict[str, str | None]:
     The lock is held through `execve`, until cdktf ends.
     """
     # Imported here: `cdktf synth` and `cdktf --help` must not wait for them.
-    from constructs_lib.settings.settings import load_settings  # noqa: PLC0415
+    from constructs_lib.settings.load import load_settings  # noqa: PLC0415
     from moor import sandbox_control  # noqa: PLC0415
 
     settings = load_settings(environment.settings_file)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from moor import plan_view, recovery, sandbox_control, typed
+from moor import drift, plan_view, recovery, sandbox_control, typed
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
-from moor.outputs import outputs_file
+from moor.outputs import Outputs, outputs_file
 from moor.plan import StackPlan, assumed_plan, read_plan
 from moor.synthesis import Synthesis
 from moor.toolchain import binary, terraform_state
@@ -21,8 +21,9 @@ from moor.toolchain.terraform_cli import Run, Terraform
 from moor.toolchain.toolchain import with_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from moor.recovery import Leftover
     from moor.screen import Screen
     from moor.session import Session
     from moor.toolchain.stack import Stack
@@ -49,6 +50,7 @@ class Deployment:
         lock: The descriptor of the environment's lock.
         state_is_lost: Whether the last stack's state is known to be gone, and so not checked.
         stacks: The stacks, in the order in which they are applied.
+        leftovers: Finds what an interrupted deployment of a stack has left.
     """
 
     session: Session
@@ -56,13 +58,17 @@ class Deployment:
     lock: int
     state_is_lost: bool = False
     stacks: list[Stack] = field(default_factory=list)
+    leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
 
-    def prepare(self) -> None:
+    def prepare(self, services: Sequence[str] = ()) -> None:
         """Check all that can be checked, synthesize, and see that the sandbox runs.
 
         Nothing is started before settings and services are known to be right.
+
+        Args:
+            services: Names of services that alone are meant; they need a machine.
 
         Raises:
             CommandError: Something is wrong.
@@ -71,6 +77,8 @@ class Deployment:
             StoppedError: Somebody asked to end.
         """
         session, environment = self.session, self.session.environment
+        if services:
+            Outputs.load(environment)
         synthesis = Synthesis.start(session, inherited=(self.lock,))
         with contextlib.closing(synthesis), self.screen.phase("synthesis"):
             settings = session.settings
@@ -78,6 +86,7 @@ class Deployment:
             if settings.state.s3 is None and not self.state_is_lost:
                 terraform_state.check(environment)
             self.stacks = synthesis.finish(tick=self.screen.tick)
+            self._targets(services)
         variables = session.variables()
         if settings.sandbox is not None:
             with self.screen.phase("sandbox", done=""):
@@ -98,6 +107,10 @@ class Deployment:
             inherited=(self.lock,),
         )
         for stack in self.stacks:
+            # The log is of one command: without end it would grow for years. After a kill it
+            # tells what was under way.
+            if not recovery.is_marked(self.session.environment, stack.name):
+                self._terraform.log_of(stack).unlink(missing_ok=True)
             self._terraform.init(stack)
 
     @property
@@ -181,11 +194,13 @@ class Deployment:
                 self._apply(run)
 
     def _targets(self, services: Sequence[str]) -> list[str]:
-        """Return the addresses of some services' resources.
+        """Return the addresses of some services' resources; none for no services.
 
         Raises:
             WrongUseError: There is no such service; with the nearest names.
         """
+        if not services:
+            return []
         last = self.stacks[-1]
         known = self.session.services.services
         unknown = [name for name in services if name not in known]
@@ -203,10 +218,13 @@ class Deployment:
             label = f"plan of {', '.join(services)}"
         else:
             targets, stacks, label = [], self.stacks, "plan of both stacks"
+        refresh = not services or not drift.nothing_is_missing(
+            self.session, self._terraform.state(stacks[0])
+        )
         with contextlib.ExitStack() as stack, self.screen.phase(label):
             runs = []
             for one in stacks:
-                runs.append(self._terraform.plan(one, targets=targets))
+                runs.append(self._terraform.plan(one, targets=targets, refresh=refresh))
                 stack.callback(runs[-1].close)
             self._terraform.finish(runs)
             first = runs[0]
@@ -264,7 +282,7 @@ class Deployment:
             current, what = run, plan
             if run.failed or stale:
                 with self.screen.phase(f"plan of {run.stack.name}, as the stack before it is now"):
-                    addresses = self._targets(targets) if targets else []
+                    addresses = self._targets(targets)
                     current = self._terraform.plan(run.stack, targets=addresses)
                     stack.callback(current.close)
                     self._terraform.finish([current])
@@ -275,6 +293,8 @@ class Deployment:
                     self._ask([what], approve=approve)
             if current.changes:
                 self._apply(current)
+            elif not targets:
+                recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
                 self._write_outputs(run.stack)
             stale = stale or _matters(current)
@@ -316,7 +336,11 @@ class Deployment:
     def _recover(self, *, approve: bool) -> None:
         """Look for what an interrupted deployment has left, and no state knows."""
         for stack in self.stacks:
-            left = recovery.leftovers(self.session, stack, self._terraform)
+            if not recovery.is_marked(self.session.environment, stack.name):
+                continue
+            for address in recovery.cut_short(self._terraform.log_of(stack)):
+                self._terraform.taint(stack, address)
+            left = self.leftovers(self.session, stack, self._terraform)
             if not left:
                 continue
             self.screen.say(
@@ -390,12 +414,17 @@ def _outputs_known(session: Session, stack: str) -> bool:
 
 @contextlib.contextmanager
 def deploying(
-    session: Session, screen: Screen, lock: int, *, state_is_lost: bool = False
+    session: Session,
+    screen: Screen,
+    lock: int,
+    *,
+    services: Sequence[str] = (),
+    state_is_lost: bool = False,
 ) -> Iterator[Deployment]:
     """Prepare a deployment, and leave the screen in order whatever happens."""
     deployment = Deployment(session=session, screen=screen, lock=lock, state_is_lost=state_is_lost)
     try:
-        deployment.prepare()
+        deployment.prepare(services)
         yield deployment
     finally:
         screen.close()

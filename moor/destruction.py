@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from constructs_lib.terraform.stacks import STACKS
 from moor import deployment_lock, recovery, sandbox_control, typed
 from moor.deployment import Deployment, deploying, must_be_attended
 from moor.failure import CommandError, StoppedError
@@ -85,5 +86,5 @@ def _forget(session: Session) -> None:
     environment = session.environment
     outputs_file(environment).unlink(missing_ok=True)
     binary.forget(environment)
-    for stack in ("aws", "docker"):
+    for stack in STACKS:
         recovery.end(environment, stack)

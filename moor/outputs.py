@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from constructs_lib.terraform.stacks import AWS, DOCKER
 from moor import typed
 from moor.failure import CommandError
 
@@ -41,7 +42,7 @@ class Outputs:
         file = outputs_file(environment)
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-            aws, docker = document["aws"], document.get("docker", {})
+            aws, docker = document[AWS], document.get(DOCKER, {})
             return cls(
                 public_ip=aws["public_ip"],
                 docker_host=aws["docker_host"],

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.host import engine
 from moor.failure import CommandError
 from moor.outputs import Outputs
+from moor.toolchain.events import parse
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from moor.toolchain.terraform_cli import Terraform
 
 PROJECT: Final = "com.docker.compose.project"
+STEPS: Final = "terraform_data."
+"""What the addresses begin with of what runs provisioners, and nothing else does here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,38 @@ def end(environment: Environment, stack: str) -> None:
     _mark(environment, stack).unlink(missing_ok=True)
 
 
+def is_marked(environment: Environment, stack: str) -> bool:
+    """Return whether the last deployment of a stack did not come to a good end."""
+    return _mark(environment, stack).exists()
+
+
+def cut_short(log: Path) -> list[str]:
+    """Return the steps that had begun and not ended when Terraform was killed.
+
+    Terraform may have written them into its state by then, as if they were done: it does so
+    before it runs a resource's provisioners, whenever it writes the state for another one.
+
+    Args:
+        log: What Terraform said, by its machine-readable interface.
+
+    Returns:
+        Addresses of resources, in the order in which they began.
+    """
+    begun: dict[str, None] = {}
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    for event in map(parse, lines):
+        if not event.address.startswith(STEPS):
+            continue
+        if event.kind == "apply_start" and event.action != "delete":
+            begun[event.address] = None
+        elif event.kind in ("apply_complete", "apply_errored"):
+            begun.pop(event.address, None)
+    return list(begun)
+
+
 def leftovers(session: Session, stack: Stack, terraform: Terraform) -> list[Leftover]:
     """Find what an interrupted deployment of a stack has left.
 
@@ -67,7 +102,7 @@ def leftovers(session: Session, stack: Stack, terraform: Terraform) -> list[Left
     Raises:
         CommandError: The state, or AWS, cannot be read.
     """
-    if not _mark(session.environment, stack.name).exists():
+    if not is_marked(session.environment, stack.name):
         return []
     known = _known(terraform.state(stack))
     if stack.depends_on:

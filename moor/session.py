@@ -53,7 +53,7 @@ class Session:
             OSError: The file cannot be read.
         """
         # Imported here: pydantic takes a while, in which a synthesis can begin.
-        from constructs_lib.settings.settings import load_settings  # noqa: PLC0415
+        from constructs_lib.settings.load import load_settings  # noqa: PLC0415
 
         return load_settings(self.environment.settings_file)
 

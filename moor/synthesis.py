@@ -54,6 +54,7 @@ class Synthesis:
             log=environment.log / "synthesis.log",
             on_line=lines.append,
             inherited=inherited,
+            fresh=True,
         )
         return cls(output=environment.output, _process=process, _lines=lines)
 

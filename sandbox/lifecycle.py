@@ -3,95 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import os
 import socket
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from docker.errors import APIError, NotFound
-from docker.types import IPAMConfig, IPAMPool
+from docker.errors import NotFound
 
 from sandbox.addresses import gateway
 from sandbox.api.server import RECONCILE, ROUTE
-from sandbox.engine.engine import Engine, PrivateEngine, connect, engine_lock, find_engine
-from sandbox.engine.processes import ProcessIdentity
+from sandbox.emulator_process import EmulatorProcess, ask
+from sandbox.engine.connect import connect
+from sandbox.engine.find import Engine, find_engine
+from sandbox.engine.lock import engine_lock
+from sandbox.engine.private import PrivateEngine
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.image import build_images
 from sandbox.machines.registry import Registry
-from sandbox.names import PROJECT_LABEL, Owner, Role, project_of
+from sandbox.names import Owner, project_of
+from sandbox.network import make_network
 from sandbox.parameters import HOST, Parameters
+from sandbox.status import InstanceStatus, SandboxStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from docker import DockerClient
 
     from constructs_lib.settings.environment import Environment
     from constructs_lib.settings.settings import SandboxSettings
 
-_READY_TIMEOUT: Final = 60.0
-_RECONCILE_TIMEOUT: Final = 150.0
-_ASK_TIMEOUT: Final = 10.0
-_DYING_TIMEOUT: Final = 2.0
-_LOG_LIMIT: Final = 1_000_000
-_LOG_LINES: Final = 15
-_NARROW_PREFIX: Final = 17
-
 FAKE_ACCESS_KEY: Final = "moor-sandbox"
 """The emulated API takes any key; this one could never work anywhere else."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceStatus:
-    """One instance of the emulated EC2.
-
-    Attributes:
-        id: The instance's id.
-        state: EC2's word: `running`, `stopped`, `terminated`.
-        address: Its Elastic IP; None without one.
-        private_address: Its address on the sandbox's network.
-        container: The name of its container.
-        ports: The TCP ports that are open on the Elastic IP.
-    """
-
-    id: str
-    state: str
-    address: str | None
-    private_address: str | None
-    container: str
-    ports: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxStatus:
-    """What of a sandbox is up.
-
-    Attributes:
-        running: Whether the emulated API answers.
-        generation: Tells this emulator's resources from those of any other: where Terraform's
-            state was made with another generation, its resources are gone. Empty when not
-            running.
-        endpoint_url: URL of the emulated API.
-        registry: `HOST:PORT` of the registry, as machines see it.
-        engine_url: URL of the Docker engine beneath; empty when not running.
-        instances: The instances.
-        changes: What `start` had to put right, one line each.
-    """
-
-    running: bool
-    generation: str
-    endpoint_url: str
-    registry: str
-    engine_url: str = ""
-    instances: tuple[InstanceStatus, ...] = ()
-    changes: tuple[str, ...] = ()
 
 
 class Sandbox:
@@ -116,6 +59,7 @@ class Sandbox:
         self._report = report
         self._variables = os.environ if variables is None else variables
         self._project = project_of(environment.root)
+        self._emulator = EmulatorProcess(environment.sandbox, self.log_file)
 
     @property
     def endpoint_url(self) -> str:
@@ -168,7 +112,7 @@ class Sandbox:
             raise SandboxError(msg) from error
 
     def _start(self) -> SandboxStatus:
-        running = self._running_parameters()
+        running = self._emulator.running()
         if running is not None:
             if self._same_settings(running):
                 status = self._refresh(running)
@@ -193,9 +137,7 @@ class Sandbox:
             self._stop()
 
     def _stop(self) -> None:
-        identity = self._emulator_process()
-        if identity is not None:
-            identity.stop(patience=10)
+        self._emulator.stop()
         engine = self._engine_to_clean()
         if engine is not None:
             self._remove_all(engine.client)
@@ -204,15 +146,12 @@ class Sandbox:
                 engine.private.stop()
             else:
                 engine.client.close()
-        for name in ("process.json", "parameters.json", "amis.json"):
-            (self._environment.sandbox / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self._environment.sandbox.rmdir()
+        self._emulator.forget()
 
     def status(self) -> SandboxStatus:
         """Tell what is up. Changes nothing."""
-        running = self._running_parameters()
-        answer = self._ask("GET", ROUTE, running.api_port) if running is not None else None
+        running = self._emulator.running()
+        answer = ask("GET", ROUTE, running.api_port) if running is not None else None
         if running is None or answer is None:
             return self._down()
         return self._up(running, answer)
@@ -221,14 +160,14 @@ class Sandbox:
 
     def _refresh(self, running: Parameters) -> SandboxStatus | None:
         """Put right what changed. Returns None where the emulator is just dying."""
-        answer = self._ask("POST", RECONCILE, running.api_port)
-        if answer is None and self._has_died():
+        answer = ask("POST", RECONCILE, running.api_port)
+        if answer is None and self._emulator.has_died():
             return None
         if answer is None or "error" in answer:
             # The engine went away beneath it. Its address stays the same.
             with engine_lock(self._report):
                 self._engine().client.close()
-            answer = self._ask("POST", RECONCILE, running.api_port)
+            answer = ask("POST", RECONCILE, running.api_port)
         if answer is None or "error" in answer:
             reason = (answer or {}).get("error", "no answer")
             msg = (
@@ -239,7 +178,7 @@ class Sandbox:
         if not answer["registry"]:
             engine = self._engine()
             images = build_images(engine.client, self._report)
-            self._make_network(engine.client, running)
+            make_network(engine.client, running)
             Registry(engine.client, running).start(images.registry)
             engine.client.close()
             answer["changes"].append("the registry was down; started")
@@ -262,108 +201,11 @@ class Sandbox:
             registry_port=self._settings.registry_port,
             machine_image=images.machine,
         )
-        self._make_network(client, parameters)
+        make_network(client, parameters)
         Registry(client, parameters).start(images.registry)
-        self._spawn(parameters)
-        answer = self._wait(parameters)
+        answer = self._emulator.start(parameters, self._variables)
         client.close()
         return self._up(parameters, answer)
-
-    def _make_network(self, client: DockerClient, parameters: Parameters) -> None:
-        name = parameters.network
-        for network in client.networks.list():
-            labels = network.attrs.get("Labels") or {}
-            if network.name == name:
-                if labels.get(PROJECT_LABEL) == self._project:
-                    return
-                msg = (
-                    f"environment name: must be used once on a Docker engine, got "
-                    f"{self._environment.name!r}, whose network {name} belongs to another "
-                    "checkout; stop that sandbox, or rename the settings file"
-                )
-                raise SandboxError(msg)
-            for item in (network.attrs.get("IPAM") or {}).get("Config") or ():
-                _check_overlap(parameters.subnet, item.get("Subnet"), f"network {network.name}")
-        for route, interface in _routes():
-            _check_overlap(parameters.subnet, str(route), f"interface {interface}")
-        try:
-            client.networks.create(
-                name,
-                driver="bridge",
-                ipam=IPAMConfig(
-                    pool_configs=[
-                        IPAMPool(
-                            subnet=str(parameters.subnet),
-                            gateway=str(gateway(parameters.subnet)),
-                        )
-                    ]
-                ),
-                labels=parameters.owner.labels(Role.NETWORK),
-            )
-        except APIError as error:
-            msg = (
-                f"sandbox.subnet: must be a free network, got {parameters.subnet} and the "
-                f"engine's answer: {error.explanation}; choose another"
-            )
-            raise SandboxError(msg) from error
-
-    def _spawn(self, parameters: Parameters) -> None:
-        directory = self._environment.sandbox
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._environment.log.mkdir(parents=True, exist_ok=True, mode=0o700)
-        parameters.write(directory / "parameters.json")
-        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_LIMIT:
-            self.log_file.unlink()
-        # The emulator signs nothing and asks nobody: no AWS variable concerns it.
-        variables = {k: v for k, v in self._variables.items() if not k.startswith("AWS_")}
-        variables["PYTHONPATH"] = str(Path(__file__).parent.parent)
-        with self.log_file.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "sandbox", "serve", str(directory)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=variables,
-                cwd="/",
-                start_new_session=True,
-            )
-        identity = ProcessIdentity.of(process.pid)
-        # It runs on after us; without this Python warns when the object goes.
-        process.returncode = 0
-        if identity is not None:
-            file = directory / "process.json"
-            temporary = file.with_suffix(".new")
-            temporary.write_text(json.dumps(identity.to_json()))
-            temporary.replace(file)
-
-    def _wait(self, parameters: Parameters) -> dict[str, Any]:
-        deadline = time.monotonic() + _READY_TIMEOUT
-        identity = self._emulator_process()
-        while time.monotonic() < deadline and identity is not None and identity.is_alive():
-            answer = self._ask("GET", ROUTE, parameters.api_port)
-            if answer is not None and answer.get("project") == self._project:
-                return answer
-            time.sleep(0.05)
-        lines = self.log_file.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-        msg = "\n".join(
-            (
-                (
-                    f"sandbox: the emulator must answer on {parameters.endpoint}, got no answer; "
-                    f"the end of {self.log_file}:"
-                ),
-                *(f"  {line}" for line in lines),
-            )
-        )
-        raise SandboxError(msg)
-
-    def _has_died(self) -> bool:
-        """Tell whether the emulator's process is gone, or goes within a moment."""
-        deadline = time.monotonic() + _DYING_TIMEOUT
-        while time.monotonic() < deadline:
-            if self._emulator_process() is None:
-                return True
-            time.sleep(0.02)
-        return False
 
     @property
     def _settings_file(self) -> Path:
@@ -379,7 +221,7 @@ class Sandbox:
             try:
                 probe.bind((HOST, port))
             except OSError as error:
-                answer = self._ask("GET", ROUTE, port, timeout=1.0)
+                answer = ask("GET", ROUTE, port, timeout=1.0)
                 holder = "another program listens"
                 if answer is not None and "environment" in answer:
                     holder = f"the sandbox of environment {answer['environment']!r} listens"
@@ -393,7 +235,7 @@ class Sandbox:
 
     def _engine_to_clean(self) -> Engine | None:
         """Return the engine that may hold something of ours; None where none can."""
-        recorded = Parameters.read(self._environment.sandbox / "parameters.json")
+        recorded = self._emulator.recorded()
         private = PrivateEngine(self._engine_directory)
         if private.has_run() and not private.is_running():
             # Its containers are on disk, and would come back with its next start.
@@ -447,21 +289,6 @@ class Sandbox:
             raise SandboxError(msg)
         return engine
 
-    def _emulator_process(self) -> ProcessIdentity | None:
-        """Return the emulator's process, where it is alive."""
-        try:
-            data = json.loads((self._environment.sandbox / "process.json").read_text())
-        except (OSError, ValueError):
-            return None
-        identity = ProcessIdentity.from_json(data)
-        return identity if identity is not None and identity.is_alive() else None
-
-    def _running_parameters(self) -> Parameters | None:
-        """Return what the emulator was started with, where it is alive."""
-        if self._emulator_process() is None:
-            return None
-        return Parameters.read(self._environment.sandbox / "parameters.json")
-
     def _same_settings(self, running: Parameters) -> bool:
         settings = self._settings
         return (
@@ -470,21 +297,6 @@ class Sandbox:
             running.subnet,
             running.registry_port,
         ) == (settings.api_port, settings.addresses, settings.subnet, settings.registry_port)
-
-    def _ask(
-        self, method: str, path: str, port: int, timeout: float | None = None
-    ) -> dict[str, Any] | None:
-        if timeout is None:
-            timeout = _RECONCILE_TIMEOUT if method == "POST" else _ASK_TIMEOUT
-        connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
-        try:
-            connection.request(method, path)
-            data = json.loads(connection.getresponse().read())
-        except (OSError, http.client.HTTPException, ValueError):
-            return None
-        finally:
-            connection.close()
-        return data if isinstance(data, dict) else None
 
     def _down(self) -> SandboxStatus:
         return SandboxStatus(
@@ -498,48 +310,6 @@ class Sandbox:
             endpoint_url=self.endpoint_url,
             registry=self.registry,
             engine_url=parameters.engine,
-            instances=tuple(
-                InstanceStatus(
-                    id=item["id"],
-                    state=item["state"],
-                    address=item["address"],
-                    private_address=item["private_address"],
-                    container=item["container"],
-                    ports=tuple(item["ports"]),
-                )
-                for item in answer["instances"]
-            ),
+            instances=tuple(InstanceStatus.read(item) for item in answer["instances"]),
             changes=tuple(answer.get("changes", ())),
         )
-
-
-def _check_overlap(subnet: IPv4Network, other: str | None, what: str) -> None:
-    if not other or ":" in other:
-        return
-    if subnet.overlaps(IPv4Network(other, strict=False)):
-        msg = (
-            f"sandbox.subnet: must not overlap a network of this computer, got {subnet}, which "
-            f"overlaps {other} of {what}; choose another"
-        )
-        raise SandboxError(msg)
-
-
-def _routes() -> list[tuple[IPv4Network, str]]:
-    """Return the networks that this computer has addresses in, without wide routes.
-
-    A route to a wide network (a VPN's 10.0.0.0/8) may overlap: the more specific one wins.
-    """
-    found: list[tuple[IPv4Network, str]] = []
-    try:
-        lines = Path("/proc/net/route").read_text().splitlines()[1:]
-    except OSError:
-        return found
-    for line in lines:
-        words = line.split()
-        address, mask = (
-            IPv4Address(int.from_bytes(bytes.fromhex(words[i]), "little")) for i in (1, 7)
-        )
-        network = IPv4Network(f"{address}/{mask}")
-        if network.prefixlen >= _NARROW_PREFIX:
-            found.append((network, words[0]))
-    return found

@@ -56,15 +56,14 @@ class Owner:
         }
         return labels | ({INSTANCE_LABEL: instance} if instance else {})
 
-    def filters(self, role: Role | None = None) -> dict[str, list[str]]:
+    def filters(self) -> dict[str, list[str]]:
         """Return the filter that finds what is this owner's."""
-        labels = [
-            f"{ENVIRONMENT_LABEL}={self.environment}",
-            f"{PROJECT_LABEL}={self.project}",
-        ]
-        if role is not None:
-            labels.append(f"{ROLE_LABEL}={role.value}")
-        return {"label": labels}
+        return {
+            "label": [
+                f"{ENVIRONMENT_LABEL}={self.environment}",
+                f"{PROJECT_LABEL}={self.project}",
+            ]
+        }
 
     def name(self, *parts: str) -> str:
         """Return a name: `moor-ENVIRONMENT-PART…`."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from setup.errors import SetupError
+from setup.variables import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,21 +17,44 @@ _FOLDER: Final = re.compile(r'^[^#\n]*\b(?:path|plugin_cache_dir)\s*=\s*"([^"]+)
 """A folder of providers in a CLI configuration file."""
 
 
-def user_configurations(variables: Mapping[str, str]) -> list[Path]:
-    """Return the user's CLI configuration files that exist."""
-    home = Path(variables.get("HOME") or Path.home())
+def read_user_configurations(variables: Mapping[str, str]) -> dict[Path, str]:
+    """Read the user's CLI configuration files.
+
+    Args:
+        variables: The environment of the caller.
+
+    Returns:
+        The text of each of them that there is.
+
+    Raises:
+        SetupError: One may not be read. Terraform would fail for it too, and later.
+    """
+    home = home_of(variables)
     explicit = variables.get("TF_CLI_CONFIG_FILE")
-    files = [Path(explicit)] if explicit else [home / ".tofurc", home / ".terraformrc"]
-    return [file for file in files if file.is_file()]
+    # In a folder that may not be searched, Terraform finds none either: a home that is not
+    # this user's is no reason to fail.
+    usual = (home / ".tofurc", home / ".terraformrc")
+    files = [Path(explicit)] if explicit else [f for f in usual if os.access(f, os.F_OK)]
+    texts: dict[Path, str] = {}
+    for file in files:
+        try:
+            texts[file] = file.read_text(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            subject = f"TF_CLI_CONFIG_FILE: {file}" if explicit else str(file)
+            remedy = ", or unset TF_CLI_CONFIG_FILE" if explicit else ", or move it away"
+            msg = (
+                f"{subject}: must be a file that this user may read, got "
+                f"{(error.strerror or 'an error').lower()}; let this user read it{remedy}"
+            )
+            raise SetupError(msg) from error
+    return texts
 
 
-def folders_in(configuration: Path) -> list[Path]:
-    """Return the folders of providers that a CLI configuration file names."""
-    try:
-        text = configuration.read_text(errors="replace")
-    except OSError:
-        return []
-    return [Path(match[1]) for match in _FOLDER.finditer(text)]
+def folders_in(configuration: str) -> list[Path]:
+    """Return the folders of providers that the text of a CLI configuration names."""
+    return [Path(match[1]) for match in _FOLDER.finditer(configuration)]
 
 
 def cli_configuration(mirrors: Sequence[tuple[Path, Sequence[str]]]) -> str:

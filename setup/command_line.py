@@ -8,11 +8,11 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from setup import go
 from setup.compose_plugin import ComposePlugin
-from setup.console import complain, say
 from setup.docker_provider import DockerProvider
 from setup.engine import EnginePrerequisites, wants_sandbox
 from setup.errors import SetupError
@@ -22,8 +22,9 @@ from setup.node import Node
 from setup.project import Project
 from setup.providers import Providers
 from setup.python_packages import Packages, Pipenv
+from setup.schedule import perform_all
 from setup.shims import Shims
-from setup.step import Context, Step, perform_all
+from setup.step import Context, Step
 from setup.terraform import Terraform
 from setup.warm import Warm
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 STEPS: Final[tuple[type[Step], ...]] = (
-    # What fails at once on a machine that lacks something comes before what takes minutes.
     Terraform,
     Providers,
     EnginePrerequisites,
@@ -59,7 +59,6 @@ PURPOSES: Final[dict[str, tuple[str, ...]]] = {
 REDECIDED: Final = ("terraform", "providers", "engine", "graphviz")
 """The steps with a decision that depends on the world, which `--refresh` takes anew."""
 
-_TERMINATED: Final = 128 + signal.SIGTERM
 _INTERRUPTED: Final = 128 + signal.SIGINT
 
 
@@ -75,28 +74,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     project = Project.here()
     context = Context(project=project, variables=os.environ)
+    console = context.console
     names = closure(options.only or PURPOSES[options.purpose])
     if options.purpose == "up" and not options.only and not wants_sandbox(project.root, os.environ):
         names.discard("engine")
     if options.list:
         for step in _steps(context, names):
-            say(step.name, "up to date" if step.is_current() else "to do")
+            console.say(step.name, "up to date" if step.is_current() else "to do")
         return 0
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminate)
     try:
-        with exclusive(project.lock, lambda line: say("waiting", line)) as lock:
-            context = Context(project=project, variables=os.environ, lock=lock)
+        with exclusive(project.lock, lambda line: console.say("waiting", line)) as lock:
+            context = replace(context, lock=lock)
             begin = time.monotonic()
             redo = REDECIDED if options.refresh else ()
             perform_all(_steps(context, names), redo=redo)
             shutil.rmtree(project.temporary, ignore_errors=True)
             go.forget(project)  # after all of the builds, which share the caches
-            say("ready", f"{time.monotonic() - begin:.2f} s")
+            console.say("ready", f"{time.monotonic() - begin:.2f} s")
     except SetupError as error:
-        complain(str(error))
+        console.complain(str(error))
+        return 1
+    except OSError as error:
+        console.complain(_explained(error))
         return 1
     except KeyboardInterrupt:
-        complain("set-up: interrupted; the next one goes on where this one was")
+        console.complain("set-up: interrupted; the next one goes on where this one was")
         return _INTERRUPTED
     return 0
 
@@ -152,5 +157,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(_TERMINATED)
+def _explained(error: OSError) -> str:
+    """Say what is wrong with a file or a folder."""
+    subject = error.filename or "set-up"
+    if isinstance(error, PermissionError):
+        return (
+            f"{subject}: must be open to this user, got permission denied; where another user "
+            "ran set-up here, delete .tools and .venv, or give them to this user (chown -R)"
+        )
+    return f"{subject}: must be a file or a folder that can be used, got {error.strerror or error}"
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave as a command does that a signal ends, but not without ending what was started."""
+    sys.exit(128 + number)

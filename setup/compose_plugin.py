@@ -7,10 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from setup import children, go
+from setup import go
 from setup.provider_mirror import platform_name
 from setup.step import Step, digest_of
-from setup.variables import child_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,11 +40,7 @@ class ComposePlugin(Step):
     @functools.cached_property
     def _is_needed(self) -> bool:
         """Whether the user's Docker has no plugin that will do."""
-        version = children.read(
-            ["docker", "compose", "version", "--short"],
-            cwd=self.project.root,
-            variables=child_variables(self.project, self.context.variables),
-        )
+        version = self.read("docker", "compose", "version", "--short")
         found = re.match(r"v?(\d+)\.(\d+)", (version or "").strip())
         return not found or (int(found[1]), int(found[2])) < OLDEST
 
@@ -68,14 +63,13 @@ class ComposePlugin(Step):
         if not self._is_needed:
             self._binary.unlink(missing_ok=True)  # The app takes it without asking Docker.
             return "Docker's own Compose plugin is used"
-        self.say(f"building Docker's Compose plugin {VERSION} (some minutes)")
         version = f"github.com/docker/compose/v2/internal.Version=v{VERSION}"
         go.build(
             self,
             source=self._source,
             package=_PACKAGE,
             target=self._binary,
-            flags=("-ldflags", f"-s -w -X {version}"),
             remedy="install the plugin (docker-compose-v2 or docker-compose-plugin), or Go",
+            linker_flags=f"-s -w -X {version}",
         )
         return f"Docker's Compose plugin {VERSION} is built"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from setup import children
 from setup.errors import SetupError
-from setup.variables import child_variables
 
 if TYPE_CHECKING:
     from setup.step import Step
 
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+_APT = threading.Lock()
+"""Held while packages are installed: apt's lists have a lock that it does not wait for."""
 
 
 def find_program(name: str, path: str | None = None) -> str | None:
@@ -57,8 +59,6 @@ def install(step: Step, *packages: str) -> None:
     Raises:
         SetupError: apt-get fails, also after its lists were brought up to date.
     """
-    step.say(f"installing with apt-get: {' '.join(packages)}")
-    # Never with the lock: a package may start a service, which would hold it for ever.
     command = (
         "apt-get",
         "-o",
@@ -68,18 +68,16 @@ def install(step: Step, *packages: str) -> None:
         "--no-install-recommends",
         *packages,
     )
-    try:
-        step.command(*command, holds_lock=False)
-    except SetupError:
-        # Lists that are missing or out of date name packages that are not there (any more).
-        step.command("apt-get", "-o", "DPkg::Lock::Timeout=120", "update", holds_lock=False)
-        step.command(*command, holds_lock=False)
+    with step.turn(_APT):
+        step.doing(f"installing with apt-get: {' '.join(packages)}")
+        try:
+            step.command(*command, on_system=True)
+        except SetupError:
+            # Lists that are missing or out of date name packages that are not there (any more).
+            step.command("apt-get", "-o", "DPkg::Lock::Timeout=120", "update", on_system=True)
+            step.command(*command, on_system=True)
 
 
 def is_known(step: Step, package: str) -> bool:
     """Return whether apt knows a package."""
-    variables = child_variables(step.project, step.context.variables)
-    shown = children.read(
-        ["apt-cache", "--quiet=2", "show", package], cwd=step.project.root, variables=variables
-    )
-    return bool(shown)
+    return bool(step.read("apt-cache", "--quiet=2", "show", package))

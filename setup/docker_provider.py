@@ -65,17 +65,16 @@ class DockerProvider(Step):
         if not must_build_docker(self.project):
             return "need not be built"
         first, *others = self._binaries
-        self.say(f"building the Docker provider {VERSION} (some minutes)")
         go.build(
             self,
             source=self._source,
             package=_PACKAGE,
             target=first,
-            flags=("-tags", "no_compose", "-ldflags", "-s -w"),
             remedy=(
                 "allow access to the provider registry, or install Go (its version is in "
                 f"{self._source / 'go.mod'})"
             ),
+            tags="no_compose",
         )
         for other in others:
             other.parent.mkdir(parents=True, exist_ok=True)

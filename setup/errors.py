@@ -10,3 +10,7 @@ class SetupError(Exception):
     remedy`. It may have more lines, where the first is the error and the rest is the end of a
     command's output.
     """
+
+
+class StoppedError(Exception):
+    """A step ends before its time, because another one failed or set-up is interrupted."""

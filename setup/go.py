@@ -1,9 +1,16 @@
-"""Programs that are built from Go modules, where nobody offers them as files."""
+"""Programs that are built from Go modules, where nobody offers them as files.
+
+What a build takes is the compiler's time, so that two at once would gain nothing: each would
+compile the packages that both need. One after the other, the second finds them compiled. For
+that the modules that both name have to have the same version (see `setup/compose/go.mod`).
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,9 +24,25 @@ if TYPE_CHECKING:
 
 _USUAL_PLACE: Final = Path("/usr/local/go/bin/go")
 
+_COMPILER: Final = threading.Lock()
+"""Held while a program is built."""
+
+_PACKAGE_NAME: Final = re.compile(r"[\w.~/-]+")
+"""A line of `go build -v`: a package that is compiled now."""
+
+_NOTHING: Final = '{{""}}'
+"""The format in which `go list` prints nothing."""
+
 
 def build(
-    step: Step, *, source: Path, package: str, target: Path, flags: tuple[str, ...], remedy: str
+    step: Step,
+    *,
+    source: Path,
+    package: str,
+    target: Path,
+    remedy: str,
+    linker_flags: str = "-s -w",
+    tags: str = "",
 ) -> None:
     """Build one program into a new file, and put that into its place.
 
@@ -28,11 +51,13 @@ def build(
         source: The folder with the `go.mod` and `go.sum` that pin everything.
         package: The package to build.
         target: Where the program goes.
-        flags: More flags of `go build`.
         remedy: What to do where there is no Go.
+        linker_flags: What the linker is told.
+        tags: The build's tags.
 
     Raises:
         SetupError: There is no Go, or the build fails.
+        StoppedError: Another step failed, or set-up is interrupted.
     """
     go = debian.find_program("go", step.context.variables.get("PATH"))
     if go is None and os.access(_USUAL_PLACE, os.X_OK):
@@ -40,18 +65,28 @@ def build(
     if go is None:
         msg = f"{step.name}: go: must be there to build {package}, got no such command; {remedy}"
         raise SetupError(msg)
+    flags = ("-mod=readonly", "-modcacherw", "-buildvcs=false", "-trimpath", f"-tags={tags}")
+    variables = go_variables(step.project, step.context.variables)
     target.parent.mkdir(parents=True, exist_ok=True)
     new = step.project.temporary / target.name
+    # To list the packages fetches the modules. That waits for the network, and so it needs no
+    # turn: it goes on while another program is compiled.
+    step.doing("fetching Go modules")
     step.command(
-        *(go, "build", "-mod=readonly", "-modcacherw", "-buildvcs=false", "-trimpath"),
-        # Not optimised: less than half of the compiler's time, and these programs wait for
-        # others anyway.
-        "-gcflags=all=-N -l -dwarf=false",
-        *flags,
-        *("-o", new, package),
-        cwd=source,
-        variables=go_variables(step.project, step.context.variables),
+        go, "list", *flags, "-deps", "-f", _NOTHING, package, cwd=source, variables=variables
     )
+    with step.turn(_COMPILER):
+        step.doing(f"building {target.name} (some minutes)")
+        step.command(
+            *(go, "build", "-v", *flags),
+            # Not optimised: less than half of the compiler's time, and these programs wait for
+            # others anyway.
+            "-gcflags=all=-N -l -dwarf=false",
+            *("-ldflags", linker_flags, "-o", new, package),
+            cwd=source,
+            variables=variables,
+            noise=_PACKAGE_NAME,
+        )
     new.replace(target)
 
 

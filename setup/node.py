@@ -7,10 +7,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from setup import children
 from setup.errors import SetupError
 from setup.step import Step, digest_of
-from setup.variables import child_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +38,12 @@ class Node(Step):
 
     def run(self) -> str:
         """Install into a new folder, try it, and put it in the place of the old one."""
+        self.doing("installing cdktf-cli")
         new = self.project.tools / "node.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(self._source / name, new)
-        self.say("installing cdktf-cli")
         node, npm = self.project.node, self.project.npm
         path = os.pathsep.join([str(node.parent), self.context.variables.get("PATH", os.defpath)])
         # Scripts of packages are not run: cdktf-cli's one native part comes prebuilt.
@@ -62,9 +60,8 @@ class Node(Step):
     def _try(self, folder: Path, path: str) -> None:
         script = folder / self.project.cdktf_script.relative_to(self.project.node_packages)
         expected = json.loads((self._source / "package.json").read_text())["dependencies"]
-        variables = child_variables(self.project, self.context.variables) | {"PATH": path}
-        output = children.read(
-            [self.project.node, script, "--version"], cwd=folder, variables=variables
+        output = self.read(
+            *(self.project.node, script, "--version"), cwd=folder, variables={"PATH": path}
         )
         if expected["cdktf-cli"] not in (output or "").split():
             msg = (

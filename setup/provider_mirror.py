@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from setup.cli_configuration import folders_in, user_configurations
+from setup.cli_configuration import folders_in
+from setup.variables import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,7 +82,9 @@ def platform_name() -> str:
     return f"{sys.platform}_{names.get(machine, machine)}"
 
 
-def candidate_trees(variables: Mapping[str, str], *, root: Path = Path("/")) -> list[Path]:
+def candidate_trees(
+    variables: Mapping[str, str], configurations: Iterable[str] = (), *, root: Path = Path("/")
+) -> list[Path]:
     """Return the folders that may hold a folder `registry.terraform.io`.
 
     These are Terraform's own plugin folders, those that the user's CLI configuration names,
@@ -89,20 +92,21 @@ def candidate_trees(variables: Mapping[str, str], *, root: Path = Path("/")) -> 
 
     Args:
         variables: The environment of the caller.
+        configurations: The texts of the user's CLI configuration files.
         root: The root of the file system.
 
     Source:
         https://developer.hashicorp.com/terraform/cli/config/config-file, "Implied Local Mirror
         Directories".
     """
-    home = Path(variables.get("HOME") or Path.home())
+    home = home_of(variables)
     data_home = Path(variables.get("XDG_DATA_HOME") or home / ".local" / "share")
     data = variables.get("XDG_DATA_DIRS") or os.pathsep.join(
         str(root / folder) for folder in ("usr/local/share", "usr/share")
     )
     named = [Path(variables[name]) for name in ("TF_PLUGIN_CACHE_DIR",) if variables.get(name)]
-    for file in user_configurations(variables):
-        named += folders_in(file)
+    for text in configurations:
+        named += folders_in(text)
     usual = [
         home / ".terraform.d" / "plugins",
         data_home / "terraform" / "plugins",
@@ -133,7 +137,9 @@ def find(provider: Provider, trees: Iterable[Path], platform: str) -> Found | No
         except OSError:
             continue
         for path in paths:
-            found = _read_entry(provider, tree, path, platform)
+            found = None
+            with suppress(OSError):  # a folder that this user may not read
+                found = _read_entry(provider, tree, path, platform)
             if found is not None and (best is None or found.version > best.version):
                 best = found
     return best

@@ -9,6 +9,7 @@ change, or `python3 -m setup --refresh` asks for a new one.
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from setup.cli_configuration import cli_configuration, user_configurations
+from setup.cli_configuration import cli_configuration, read_user_configurations
 from setup.errors import SetupError
 from setup.provider_mirror import (
     AWS,
@@ -31,6 +32,7 @@ from setup.provider_mirror import (
 )
 from setup.step import Context, Step, replace
 from setup.terraform import Binary, Kind, load_record, save_record
+from setup.variables import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,20 +108,21 @@ class Providers(Step):
     def run(self) -> str:
         """Decide, and record it."""
         binary = Binary.load(self.project)
+        configurations = read_user_configurations(self.context.variables)
         host = REGISTRIES[binary.kind]
         registry = self._registry or f"https://{host}"
-        self.say(f"asking {host}")
+        self.doing(f"asking {host}")
         if answers(registry):
             self.project.terraform_configuration.unlink(missing_ok=True)
             self._record("registry", configuration=None, files=[])
             return f"providers come from {host}"
         trees = self._trees
         if trees is None:
-            trees = candidate_trees(self.context.variables)
+            trees = candidate_trees(self.context.variables, configurations.values())
         trees = [tree for tree in trees if tree != self.project.providers]
         aws = find(AWS, trees, platform_name())
         if aws is None:
-            return self._fall_back(host, trees)
+            return self._fall_back(host, trees, configurations)
         docker = find(DOCKER, trees, platform_name())
         mirrors = self._mirrors(binary.kind, aws, docker)
         replace(self.project.terraform_configuration, cli_configuration(mirrors))
@@ -151,20 +154,23 @@ class Providers(Step):
         ]
         return mirrors if docker else [*mirrors, (ours, [names[DOCKER]])]
 
-    def _fall_back(self, host: str, trees: Sequence[Path]) -> str:
+    def _fall_back(
+        self, host: str, trees: Sequence[Path], configurations: Mapping[Path, str]
+    ) -> str:
         """Use the user's own configuration, if it says where providers come from."""
-        for file in user_configurations(self.context.variables):
+        for file, text in configurations.items():
             ours = file == self.project.terraform_configuration
-            if not ours and "provider_installation" in file.read_text(errors="replace"):
+            if not ours and "provider_installation" in text:
                 self._record("user", configuration=file, files=[])
                 return f"{host} does not answer: providers come from where {file} says"
         wanted = f"{'.'.join(map(str, AWS.oldest))} or later, before {AWS.before[0]}.0.0"
-        looked = "\n".join(f"    {tree / TREE}" for tree in trees if tree.is_dir())
+        plugins = home_of(self.context.variables) / ".terraform.d" / "plugins"
+        looked = "\n".join(f"    {tree / TREE}" for tree in trees if os.access(tree, os.R_OK))
         msg = (
             f"providers: {host}: must answer, or a folder {TREE} on this machine must have "
             f"{AWS.source} {wanted}, for {platform_name()}, got neither; allow access to the "
             "registry, or make such a folder with `terraform providers mirror` and put it into "
-            f"{Path.home() / '.terraform.d' / 'plugins'}; these were looked into:\n{looked}"
+            f"{plugins}; these were looked into:\n{looked}"
         )
         raise SetupError(msg)
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from setup import debian
 from setup.errors import SetupError
@@ -15,6 +15,9 @@ from setup.step import Step, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_AWS_BINDINGS: Final = r"/cdktf_cdktf_provider_aws/(?!_jsii/)"
+"""The paths of the modules of the AWS bindings, as a regular expression."""
 
 
 def base_interpreter() -> Path:
@@ -48,8 +51,8 @@ class Pipenv(Step):
         """Make the environment anew."""
         self._require_venv()
         folder = self.project.tools / "pipenv"
+        self.doing(f"installing pipenv for Python {sys.version.split()[0]}")
         shutil.rmtree(folder, ignore_errors=True)
-        self.say(f"installing pipenv for Python {sys.version.split()[0]}")
         self.command(base_interpreter(), "-m", "venv", folder)
         self.command(
             self.project.pipenv_python,
@@ -108,13 +111,15 @@ class Packages(Step):
             shutil.rmtree(folder)
         pipenv = (self.project.pipenv_python, "-m", "pipenv")
         added = {"PIPENV_DEFAULT_PYTHON_VERSION": str(base_interpreter())}
-        self.say("installing Pipfile.lock into .venv")
+        self.doing("installing Pipfile.lock into .venv")
         # pip compiles one file after the other: left out here and done on all processors below.
         self.command(*pipenv, "sync", "--dev", "--extra-pip-args=--no-compile", variables=added)
         self.command(*pipenv, "clean", variables=added)
-        # Even where the caller has PYTHONDONTWRITEBYTECODE: the bindings are slow to compile.
+        # Even where the caller has PYTHONDONTWRITEBYTECODE. The AWS bindings are two thirds of all
+        # lines, and a deployment takes few of their modules: the step `warm` compiles those.
         library = folder / "lib"
-        self.command(self.project.python, "-m", "compileall", "-q", "-j", "0", library)
+        compile_all = (self.project.python, "-m", "compileall", "-q", "-j", "0")
+        self.command(*compile_all, "-x", _AWS_BINDINGS, library)
         return "the packages of Pipfile.lock are installed"
 
     def _is_ours(self) -> bool:

@@ -7,18 +7,25 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from setup import children
-from setup.console import say, say_up_to_date
+from setup.children import Children
+from setup.console import Console
+from setup.errors import StoppedError
 from setup.variables import child_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import re
+    import threading
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from setup.project import Project
+
+_POLL = 0.2
+"""Seconds after which a step that waits for its turn looks whether it is to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +36,19 @@ class Context:
         project: The project's folder.
         variables: The environment of the caller.
         lock: The descriptor of the lock file, which commands inherit; None in tests.
+        children: The commands that run.
+        console: Where steps print.
     """
 
     project: Project
     variables: Mapping[str, str]
     lock: int | None = None
+    children: Children = field(default_factory=Children)
+    console: Console = field(default_factory=Console)
 
 
 class Step(ABC):
-    """One thing that set-up makes.
+    """One thing that set-up makes. Steps run in threads, side by side.
 
     Args:
         context: What all steps share.
@@ -55,6 +66,7 @@ class Step(ABC):
         self.context = context
         self.project = context.project
         self.interrupted = False
+        self._waited = 0.0
 
     @abstractmethod
     def inputs(self) -> Mapping[str, object]:
@@ -79,15 +91,20 @@ class Step(ABC):
         """
 
     def say(self, text: str) -> None:
-        """Print one line of progress."""
-        say(self.name, text)
+        """Print one line that stays."""
+        self.context.console.say(self.name, text)
+
+    def doing(self, text: str) -> None:
+        """Tell what the step does now, such as "installing pipenv"."""
+        self.context.console.doing(self.name, text)
 
     def command(
         self,
         *words: str | os.PathLike[str],
         cwd: Path | None = None,
         variables: Mapping[str, str] | None = None,
-        holds_lock: bool = True,
+        on_system: bool = False,
+        noise: re.Pattern[str] | None = None,
     ) -> None:
         """Run a command, with its output in this step's log.
 
@@ -95,20 +112,86 @@ class Step(ABC):
             *words: The program and its arguments.
             cwd: Its working directory; the project's folder by default.
             variables: What is added to its environment.
-            holds_lock: Whether it keeps the lock where set-up is killed. Not for commands that
-                start services: they would hold it for ever.
+            on_system: Whether it installs packages of the operating system. It does not keep
+                the lock where set-up is killed, because a service that it starts would hold
+                that for ever; and it goes on where another step fails, because packages that
+                are installed half-way have to be mended by hand.
+            noise: Lines of progress, which an error leaves out.
 
         Raises:
             SetupError: It fails.
+            StoppedError: Another step failed, or set-up is interrupted.
         """
         lock = self.context.lock
-        children.run(
+        self.context.children.run(
             words,
-            log=self.project.logs / f"{self.name}.log",
+            log=self._log,
             cwd=cwd or self.project.root,
             variables=child_variables(self.project, self.context.variables) | dict(variables or {}),
-            inherited=() if lock is None or not holds_lock else (lock,),
+            inherited=() if lock is None or on_system else (lock,),
+            spared=on_system,
+            noise=noise,
         )
+
+    def read(
+        self,
+        *words: str | os.PathLike[str],
+        cwd: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> str | None:
+        """Return what a short command prints on its standard output; None where it fails.
+
+        Args:
+            *words: The program and its arguments.
+            cwd: Its working directory; the project's folder by default.
+            variables: What is added to its environment.
+
+        Raises:
+            StoppedError: Another step failed, or set-up is interrupted.
+        """
+        return self.context.children.read(
+            words,
+            cwd=cwd or self.project.root,
+            variables=child_variables(self.project, self.context.variables) | dict(variables or {}),
+        )
+
+    def sleep(self, seconds: float) -> None:
+        """Wait.
+
+        Args:
+            seconds: How long.
+
+        Raises:
+            StoppedError: Another step failed, or set-up is interrupted.
+        """
+        time.sleep(seconds)
+        if self.context.children.stopped:
+            raise StoppedError
+
+    @contextmanager
+    def turn(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold a lock that other steps take too. Waiting for it is not part of the step's time.
+
+        Args:
+            lock: What one step at a time may have.
+
+        Raises:
+            StoppedError: Another step failed, or set-up is interrupted.
+        """
+        if not lock.acquire(blocking=False):
+            self.doing("waiting for its turn")
+            begin = time.monotonic()
+            while not lock.acquire(blocking=False):
+                self.sleep(_POLL)
+            self._waited += time.monotonic() - begin
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def _log(self) -> Path:
+        return self.project.logs / f"{self.name}.log"
 
     @property
     def _stamp(self) -> Path:
@@ -135,40 +218,25 @@ class Step(ABC):
 
         Raises:
             SetupError: It cannot be done.
+            StoppedError: Another step failed, or set-up is interrupted.
         """
         for folder in (self.project.stamps, self.project.logs, self.project.temporary):
             folder.mkdir(parents=True, exist_ok=True)
         self.interrupted = self._started.exists()
         self._started.touch()
         self._stamp.unlink(missing_ok=True)
-        (self.project.logs / f"{self.name}.log").unlink(missing_ok=True)
+        self._log.unlink(missing_ok=True)
         digest = self._digest()  # before the run: an input that changes meanwhile is not in it
         begin = time.monotonic()
-        result = self.run()
+        self._waited = 0.0
+        self.context.console.begin(self.name, self._log)
+        try:
+            result = self.run()
+        finally:
+            self.context.console.end(self.name)
         replace(self._stamp, digest + "\n")
         self._started.unlink()
-        self.say(f"{result} ({time.monotonic() - begin:.1f} s)")
-
-
-def perform_all(steps: Sequence[Step], *, redo: Sequence[str] = ()) -> None:
-    """Run those steps that are not current, in the given order.
-
-    Args:
-        steps: The steps.
-        redo: Names of steps that run even when current.
-
-    Raises:
-        SetupError: One of them cannot be done. Those after it are not run.
-    """
-    current: list[str] = []
-    for step in steps:
-        if step.name not in redo and step.is_current():
-            current.append(step.name)
-            continue
-        say_up_to_date(current)
-        current = []
-        step.perform()
-    say_up_to_date(current)
+        self.say(f"{result} ({time.monotonic() - begin - self._waited:.1f} s)")
 
 
 def replace(path: Path, text: str) -> None:

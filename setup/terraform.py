@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
-from setup import children
 from setup.errors import SetupError
 from setup.step import Step, replace
-from setup.variables import child_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,11 +100,7 @@ class Terraform(Step):
         """Take the first that answers with a version that will do."""
         refused = []
         for path in self._candidates():
-            output = children.read(
-                [path, "version"],
-                cwd=self.project.tools,
-                variables=child_variables(self.project, self.context.variables),
-            )
+            output = self.read(path, "version", cwd=self.project.tools)
             found = identify(output or "")
             if found is None:
                 refused.append(f"{path} (no answer)")

@@ -38,13 +38,14 @@ class Warm(Step):
 
     def run(self) -> str:
         """Load the bindings once."""
+        self.doing("unpacking the bindings")
         shutil.rmtree(self.project.jsii_cache, ignore_errors=True)
         self.project.jsii_cache.mkdir(mode=0o700, parents=True)
         self.command(self.project.python, "-m", "setup.unpack_bindings", *PACKAGES)
         self.command(self.project.python, "-m", "compileall", "-q", *OURS)
         # The app runs with -O, whose compiled files are others: all that it imports is compiled.
         self.command(
-            *(self.project.python, "-O", "-c", "import main, constructs_lib.settings.settings"),
+            *(self.project.python, "-O", "-c", "import main, constructs_lib.settings.load"),
             variables={"PYTHONDONTWRITEBYTECODE": ""},
         )
         return "the bindings are unpacked"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from cdktf import TerraformOutput, TerraformStack
@@ -112,8 +111,7 @@ class AwsStack(TerraformStack):
         _output(
             self,
             "ssh",
-            f"ssh -p {ssh.port} -i {shlex.quote(str(ssh.private_key_file))} "
-            f"{ssh.user}@{self.public_ip}",
+            ssh.command(self.public_ip),
             "the command that opens a shell on the machine",
         )
 

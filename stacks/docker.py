@@ -51,7 +51,7 @@ class DockerStack(TerraformStack):
             port: TCP port of the machine's Docker API.
             certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
             vault: Where secrets and configs from variables are kept for the deployment.
-            value_of: Gives the value of a variable that is a secret's or config's content.
+            value_of: Returns the value of a variable that is a secret's or config's content.
             plain_registries: Registries (`HOST:PORT`) that speak HTTP, and know no users.
         """
         super().__init__(scope, id_)

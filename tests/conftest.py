@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
+from constructs_lib.synthesis import fast_bindings
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # The bindings start a Node process while they are imported. The project's own Node, so that the
@@ -16,6 +18,8 @@ os.environ["CHECKPOINT_DISABLE"] = "1"
 os.environ["JSII_NODE"] = str(_node / "node")
 os.environ["JSII_RUNTIME_PACKAGE_CACHE_ROOT"] = str(ROOT / ".tools" / "jsii")
 os.environ["PATH"] = os.pathsep.join([str(_node), os.environ.get("PATH", os.defpath)])
+# Before a test imports a construct, and with it the bindings.
+fast_bindings.install()
 
 # No deadline and no limit on slow generation: a busy machine must not fail a test.
 settings.register_profile("moor", deadline=None, suppress_health_check=[HealthCheck.too_slow])

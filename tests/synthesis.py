@@ -82,7 +82,7 @@ def counts(document: Json) -> dict[str, int]:
 
 
 def only(document: Json, kind: str) -> Json:
-    """Give the one resource of a type.
+    """Return the one resource of a type.
 
     Raises:
         AssertionError: There are several, or none.
@@ -94,7 +94,7 @@ def only(document: Json, kind: str) -> Json:
 
 
 def provisioners(document: Json) -> list[tuple[str, Json]]:
-    """Give the provisioners of the one `terraform_data`, in their order."""
+    """Return the provisioners of the one `terraform_data`, in their order."""
     return [
         (kind, settings)
         for item in only(document, "terraform_data")["provisioner"]

@@ -27,7 +27,7 @@ def server_context(
     verify: ssl.VerifyMode = ssl.CERT_REQUIRED,
     maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> ssl.SSLContext:
-    """Give a server's context; without `client_ca` it asks no client for a certificate."""
+    """Return a server's context; without `client_ca` it asks no client for a certificate."""
     directory.mkdir(exist_ok=True)
     (directory / "cert.pem").write_bytes(issued.certificate_pem)
     (directory / "key.pem").write_bytes(issued.private_key_pem)

@@ -38,7 +38,7 @@ class ElasticIp(Construct):
             domain="vpc",
             instance=machine.id,
             tags={"Name": name},
-            # Said in so many words: an address is attached to a machine that exists.
+            # EC2 attaches an address only to a machine that exists.
             depends_on=[machine.instance],
         )
         self.public_ip = self.resource.public_ip

@@ -13,7 +13,7 @@ from cdktf_cdktf_provider_aws.instance import (
 from cdktf_cdktf_provider_aws.key_pair import KeyPair
 from constructs import Construct
 
-from constructs_lib.host.cloud_config import USER_DATA_LIMIT
+from constructs_lib.aws.limits import USER_DATA_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,8 +114,3 @@ class Machine(Construct):
             ),
         )
         self.id = self.instance.id
-
-
-def _address(key_pair: KeyPair) -> str:
-    # The resource itself would be written as an expression, where only a bare address may stand.
-    return f"{key_pair.terraform_resource_type}.{key_pair.friendly_unique_id}"

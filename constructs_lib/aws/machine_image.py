@@ -30,7 +30,7 @@ class MachineImage:
     architecture: str
 
     def resolve(self, scope: Construct, id_: str) -> str:
-        """Give the AMI id, adding a data source to `scope` where it must be looked up.
+        """Return the AMI id, adding a data source to `scope` where it must be looked up.
 
         Returns:
             The explicit id, or a token known only during the plan.

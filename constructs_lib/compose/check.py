@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.order import find_cycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from constructs_lib.compose.model import ComposeProject, Service
+    from constructs_lib.compose.model import ComposeProject
 
 
 def check(project: ComposeProject, *, open_tcp_ports: AbstractSet[int] | None = None) -> None:
@@ -106,37 +107,14 @@ def _dependencies(project: ComposeProject) -> Iterator[str]:
                 )
 
 
-def _needs(service: Service) -> set[str]:
-    shared = (service.shares_network, service.shares_ipc, service.shares_pid)
-    return {
-        *(d.service for d in service.depends_on),
-        *(name for name in shared if name is not None),
-        *(name for name, _ in service.volumes_from),
-    }
-
-
 def _cycles(project: ComposeProject) -> Iterator[str]:
     """Find one cycle, where there is any."""
-    done: set[str] = set()
-    for start in project.services:
-        path: list[str] = []
-        stack: list[tuple[str, bool]] = [(start, False)]
-        while stack:
-            name, leaving = stack.pop()
-            if leaving:
-                path.pop()
-                done.add(name)
-            elif name in path:
-                circle = [*path[path.index(name) :], name]
-                yield (
-                    f"services.{name}.depends_on: must not lead back to itself, got "
-                    f"{' -> '.join(circle)}; remove one of them"
-                )
-                return
-            elif name not in done and name in project.services:
-                path.append(name)
-                stack.append((name, True))
-                stack += [(other, False) for other in sorted(_needs(project.services[name]))]
+    cycle = find_cycle(project.services)
+    if cycle is not None:
+        yield (
+            f"services.{cycle[0]}.depends_on: must not lead back to itself, got "
+            f"{' -> '.join(cycle)}; remove one of them"
+        )
 
 
 def _sharing(project: ComposeProject) -> Iterator[str]:

@@ -18,3 +18,27 @@ class ComposeError(ValueError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(self.problems))
+
+
+class Problems:
+    """Collects what is wrong, so that all of it can be told at once.
+
+    Args:
+        file: The Compose file, for messages.
+
+    Attributes:
+        found: One line a problem.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.found: list[str] = []
+
+    def add(self, where: str, text: str) -> None:
+        """Note a problem.
+
+        Args:
+            where: The key, such as `services.web.image`.
+            text: What must be, what there is, and the remedy.
+        """
+        self.found.append(f"{self._file}: {where}: {text}")

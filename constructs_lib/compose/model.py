@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
 from typing import TYPE_CHECKING, Literal
 
+from constructs_lib.docker.build_options import BuildOptions
 from constructs_lib.docker.container_options import ContainerOptions
 
 if TYPE_CHECKING:
@@ -24,28 +25,14 @@ class Build:
         dockerfile: The Dockerfile's path in it.
         dockerfile_inline: Its text, instead.
         args: Build arguments.
-        target: The stage to build.
-        labels: Labels of the image.
-        cache_from: Images to take layers from.
-        extra_hosts: `NAME:ADDRESS` pairs.
-        network: The network of `RUN`.
-        no_cache: Whether to build each layer anew.
-        pull: Whether to pull a newer base image.
-        shm_size: Size of /dev/shm in bytes.
+        options: How, beside that.
     """
 
     context: Path
     dockerfile: str = "Dockerfile"
     dockerfile_inline: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)
-    target: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    cache_from: tuple[str, ...] = ()
-    extra_hosts: tuple[str, ...] = ()
-    network: str | None = None
-    no_cache: bool = False
-    pull: bool = False
-    shm_size: int | None = None
+    options: BuildOptions = field(default_factory=BuildOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

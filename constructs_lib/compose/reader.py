@@ -6,24 +6,24 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from pathlib import Path
 
     from constructs_lib.compose.model import ComposeProject
 
 _TIMEOUT_SECONDS: Final = 60
-_UNSET: Final = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
 _ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
 """Variables that would point Compose somewhere else. Reading needs no engine."""
 
@@ -55,12 +55,12 @@ def load_project(
         for k, v in {**(os.environ if environment is None else environment)}.items()
         if k not in _ENGINE_VARIABLES
     } | dict(variables or {})
-    shown = _shown(files[0])
+    file = shown(files[0])
     document, problems = _config(files, name, environ)
     folder = files[0].parent.resolve()
     local = _local_mounts(document, files, name, environ)
     try:
-        project = parse(document, file=shown, folder=folder, local=local)
+        project = parse(document, file=file, folder=folder, local=local)
         problems += _without_content(project, {*environ, *_dotenv(folder)})
         check(project, open_tcp_ports=open_tcp_ports)
     except ComposeError as error:
@@ -106,7 +106,7 @@ def _config(
     for file in files:
         if not file.is_file():
             raise ComposeError(
-                [f"{_shown(file)}: must be a Compose file, got no such file; create it"]
+                [f"{shown(file)}: must be a Compose file, got no such file; create it"]
             )
     named = [word for file in files for word in ("--file", str(file.resolve()))]
     folder = files[0].parent.resolve()
@@ -132,19 +132,18 @@ def _config(
         )
     except subprocess.TimeoutExpired:
         raise ComposeError(
-            [f"{_shown(files[0])}: must be read within {_TIMEOUT_SECONDS} s, got no answer"]
+            [f"{shown(files[0])}: must be read within {_TIMEOUT_SECONDS} s, got no answer"]
         ) from None
     except FileNotFoundError:
         raise ComposeError([MISSING]) from None
     if result.returncode != 0 and is_missing(result.stderr):
         raise ComposeError([MISSING])
-    unset = list(dict.fromkeys(_UNSET.findall(result.stderr)))
-    problems = [line for name_ in unset for line in _unset(name_, files)]
+    problems = list(unset_variables(result.stderr, files))
     if result.returncode != 0:
-        raise ComposeError([*problems, *_failures(result.stderr, files)])
+        raise ComposeError([*problems, *failures(result.stderr, files)])
     document = _plain(json.loads(result.stdout))
     if not isinstance(document, dict):
-        raise ComposeError([f"{_shown(files[0])}: must hold a mapping of services"])
+        raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
     return document, problems
 
 
@@ -178,7 +177,7 @@ def _local_mounts(
 
 
 def _bind_sources(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    """Give the sources of bind mounts, by service and target, as Compose writes them."""
+    """Return the sources of bind mounts, by service and target, as Compose writes them."""
     return {
         (service, str(mount.get("target"))): str(mount.get("source", ""))
         for service, body in (document.get("services") or {}).items()
@@ -228,149 +227,3 @@ def _dotenv(folder: Path) -> dict[str, str]:
         key: value[1:-1] if value[:1] in "'\"" and value[-1:] == value[:1] and value[1:] else value
         for key, value in found
     }
-
-
-def _unset(variable: str, files: Sequence[Path]) -> Iterator[str]:
-    """Tell where a variable is used that is not set."""
-    remedy = f"set it in .env or the settings' variables, or write ${{{variable}:-}} for nothing"
-    pattern = re.compile(r"(?<!\$)(?:\$\$)*\$\{?" + re.escape(variable) + r"(?!\w)")
-    found = False
-    for file in files:
-        for where in _uses(file, pattern):
-            found = True
-            yield f'{_shown(file)}: {where}: variable "{variable}" is not set; {remedy}'
-    if not found:
-        yield f'{_shown(files[0])}: variable "{variable}" is not set; {remedy}'
-
-
-def _uses(file: Path, pattern: re.Pattern[str]) -> Iterator[str]:
-    try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError):
-        return
-    stack: list[tuple[str, yaml.Node | None]] = [("", root)]
-    while stack:
-        where, node = stack.pop()
-        if isinstance(node, yaml.ScalarNode):
-            if pattern.search(node.value):
-                yield where
-        elif isinstance(node, yaml.SequenceNode):
-            stack += [(f"{where}[{i}]", item) for i, item in reversed(list(enumerate(node.value)))]
-        elif isinstance(node, yaml.MappingNode):
-            stack += [
-                (f"{where}.{key.value}" if where else str(key.value), item)
-                for key, item in reversed(node.value)
-            ]
-
-
-_PATH: Final = r"(?P<path>/\S+?)"
-_FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
-    (re.compile(pattern), message)
-    for pattern, message in (
-        (
-            rf"validating {_PATH}: (?P<subject>\S+) (?P<rest>.*)",
-            "{path}: {subject}: {rest}; see docs/compose.md",
-        ),
-        (rf"failed to parse {_PATH}: (?:yaml: )?(?P<rest>.*)", "{path}: is not YAML: {rest}"),
-        (
-            r"dependency cycle detected: (?P<circle>(?P<first>\S+).*)",
-            (
-                "{file}: services.{first}.depends_on: must not lead back to itself, got {circle}; "
-                "remove one of them"
-            ),
-        ),
-        (
-            r'service "?(?P<service>[^" ]+)"? depends on undefined service "?(?P<name>[^" ]+)"?',
-            (
-                "{file}: services.{service}.depends_on: must name a service of this file, got "
-                "{name}; define it"
-            ),
-        ),
-        (
-            (
-                r'service "?(?P<service>[^" ]+)"? refers to undefined (?P<kind>\w+) '
-                r'"?(?P<name>[^" ]+)"?'
-            ),
-            (
-                "{file}: services.{service}.{kind}s: must name a {kind} of this file, got {name}; "
-                "define it"
-            ),
-        ),
-        (r'service "?(?P<service>[^" ]+)"? (?P<rest>.*)', "{file}: services.{service}: {rest}"),
-        (
-            (
-                r"error while interpolating (?P<where>\S+): failed to cast to expected type: "
-                r"(?:strconv\.Parse\w+: )?(?P<rest>.*)"
-            ),
-            "{file}: {where}: is of the wrong type: {rest}",
-        ),
-        (
-            r"error while interpolating (?P<where>\S+): (?P<rest>.*)",
-            "{file}: {where}: {rest}; set it in .env or the settings' variables",
-        ),
-        (
-            rf"open {_PATH}: no such file or directory",
-            "{file}: must name files that exist, got no such file as {path}; create it",
-        ),
-        (
-            r"(?P<where>(?:services|networks|volumes|configs|secrets)\.[^:]+): (?P<rest>.*)",
-            "{file}: {where}: {rest}",
-        ),
-    )
-)
-"""What Compose complains of, and how this project says it."""
-
-_ADDITIONAL: Final = re.compile(
-    rf"validating {_PATH}: (?P<where>\S+) additional properties (?P<keys>.*) not allowed"
-)
-
-
-def _failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
-    """Put what Compose complains of into the form of this project's errors."""
-    file = _shown(files[0])
-    lines = [line for line in stderr.splitlines() if line and not line.startswith("time=")]
-    text = " ".join(" ".join(lines).split()).removesuffix(": invalid compose project")
-    if found := _ADDITIONAL.fullmatch(text):
-        for key in re.findall(r"'([^']*)'", found["keys"]):
-            yield (
-                f"{_shown(Path(found['path']))}: {found['where']}.{key}: unknown key; see "
-                "docs/compose.md for the keys"
-            )
-    elif found := re.match(rf"env file {_PATH} not found", text):
-        yield from _env_file(Path(found["path"]), files)
-    elif "decoding failed" in text:
-        said = re.findall(r"'([^']+)' (.*?)(?= '\w+\[|$)", text.partition(":")[2])
-        for place, what in said:
-            where = re.sub(r"\[(.*?)\]", r".\1", place)
-            yield f"{file}: {where}: {what}"
-        if not said:
-            yield f"{file}: {text}"
-    else:
-        for pattern, message in _FAILURES:
-            if found := pattern.fullmatch(text):
-                groups = {"file": file, **found.groupdict()}
-                if "path" in groups:
-                    groups["path"] = _shown(Path(groups["path"]))
-                yield message.format_map(groups)
-                return
-        yield f"{file}: {text or 'Compose refuses it and does not say why'}"
-
-
-def _env_file(missing: Path, files: Sequence[Path]) -> Iterator[str]:
-    """Tell which service wants an environment file that is not there."""
-    found = False
-    pattern = re.compile(re.escape(missing.name) + r"$")
-    for file in files:
-        for where in _uses(file, pattern):
-            if ".env_file" in where:
-                found = True
-                yield f"{_shown(file)}: {where}: must be a file, got no such file as {missing}"
-    if not found:
-        yield f"{_shown(files[0])}: env_file: must be a file, got no such file as {missing}"
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

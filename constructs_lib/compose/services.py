@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from cdktf import App, TerraformStack
 from constructs import Construct
 
-from constructs_lib.compose.parse import seconds
+from constructs_lib.compose.convert import seconds
+from constructs_lib.compose.order import in_order
 from constructs_lib.docker.container import (
     Container,
     ContainerSpec,
@@ -19,13 +20,13 @@ from constructs_lib.docker.container import (
     PublishedPort,
     VolumeMount,
 )
-from constructs_lib.docker.image import BuildOptions, BuiltImage, Image, PulledImage
+from constructs_lib.docker.image import BuiltImage, Image, PulledImage
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from cdktf import ITerraformDependable, TerraformResource
 
@@ -124,7 +125,7 @@ class ComposeServices(Construct):
             for service in project.services.values()
             if service.build is not None
         }
-        for service in _in_order(project.services):
+        for service in in_order(project.services):
             self._define(service)
 
     def _define(self, service: Service) -> None:
@@ -217,16 +218,7 @@ class ComposeServices(Construct):
                 dockerfile=build.dockerfile,
                 dockerfile_inline=build.dockerfile_inline,
                 build_args=_literal(dict(build.args)) or None,
-                options=BuildOptions(
-                    target=build.target,
-                    labels=_literal(dict(build.labels)),
-                    cache_from=build.cache_from,
-                    extra_hosts=build.extra_hosts,
-                    network=build.network,
-                    no_cache=build.no_cache,
-                    pull=build.pull,
-                    shm_size=build.shm_size,
-                ),
+                options=_literal(build.options),
                 keep=True,
                 platform=platform,
             )
@@ -410,29 +402,6 @@ def _patience(service: Service) -> float:
         retries = check.retries or retries
         start = seconds(check.start_period) or start
     return start + (interval + timeout) * (retries + 1) + _PATIENCE_SECONDS
-
-
-def _in_order(services: Mapping[str, Service]) -> list[Service]:
-    """Return services, each after those that it needs. There are no circles: see `check`."""
-    done: dict[str, Service] = {}
-    stack = [(name, False) for name in sorted(services, reverse=True)]
-    while stack:
-        name, entered = stack.pop()
-        if name in done:
-            continue
-        service = services[name]
-        if entered:
-            done[name] = service
-            continue
-        shared = (service.shares_network, service.shares_ipc, service.shares_pid)
-        needs = {
-            *(d.service for d in service.depends_on),
-            *(other for other in shared if other is not None),
-            *(other for other, _ in service.volumes_from),
-        }
-        stack.append((name, True))
-        stack += [(other, False) for other in sorted(needs, reverse=True)]
-    return list(done.values())
 
 
 def _literal(value: Any) -> Any:  # noqa: ANN401  (any value of a Compose file)

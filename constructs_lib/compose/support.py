@@ -1,7 +1,7 @@
 """What of the Compose specification is supported: the one table.
 
-The check of Compose files walks this table, and `docs/compose.md` is written from it
-(`python -m constructs_lib.compose.support`), so that neither can differ from the other.
+The check of Compose files walks this table, and `support_page` writes `docs/compose.md` from it,
+so that neither can differ from the other.
 
 Source: the Compose specification, and the attributes of the Docker provider 4.6.
 """
@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from constructs_lib.compose import convert
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Shape = Literal["one", "list", "map"]
 
@@ -28,16 +30,28 @@ class Key:
         inside: The keys below it; None where its value is the user's own.
         shape: Whether those keys stand in the value, in each item of a list, or in each value
             of a mapping.
+        option: The field of `ContainerOptions` that it becomes; empty where more than a field
+            comes of it, or where it takes other keys to know.
+        read: From its value to that field's.
     """
 
     how: Literal["yes", "nothing", "no"]
     text: str = ""
     inside: Mapping[str, Key] | None = None
     shape: Shape = "one"
+    option: str = ""
+    read: Callable[[Any], Any] = convert.same
 
 
-def _yes(text: str = "", inside: Mapping[str, Key] | None = None, shape: Shape = "one") -> Key:
-    return Key(how="yes", text=text, inside=inside, shape=shape)
+def _yes(
+    text: str = "",
+    inside: Mapping[str, Key] | None = None,
+    shape: Shape = "one",
+    *,
+    option: str = "",
+    read: Callable[[Any], Any] = convert.same,
+) -> Key:
+    return Key(how="yes", text=text, inside=inside, shape=shape, option=option, read=read)
 
 
 def _nothing(text: str) -> Key:
@@ -50,7 +64,6 @@ def _no(remedy: str) -> Key:
 
 _SWARM: Final = "leave it out: it is for a swarm, and this is one engine"
 _WINDOWS: Final = "leave it out: it is for Windows"
-_OBSOLETE: Final = "leave it out: Compose itself ignores it by now"
 _DEVICE_REQUEST: Final = {
     "capabilities": _yes(),
     "count": _yes("`all` too"),
@@ -110,10 +123,10 @@ DEPLOY: Final[Mapping[str, Key]] = {
         inside={
             "limits": _yes(
                 inside={
-                    "cpus": _yes(),
+                    "cpus": _yes(option="cpus", read=convert.decimal),
                     "devices": _no("use `reservations.devices`"),
                     "generic_resources": _no(_SWARM),
-                    "memory": _yes("in whole MiB"),
+                    "memory": _yes("in whole MiB", option="memory_mib", read=convert.mib),
                     "pids": _no("use `ulimits.nproc`: the provider has no limit of processes"),
                 }
             ),
@@ -122,7 +135,9 @@ DEPLOY: Final[Mapping[str, Key]] = {
                     "cpus": _no("use `cpu_shares`: an engine cannot reserve CPUs"),
                     "devices": _yes(inside=_DEVICE_REQUEST, shape="list"),
                     "generic_resources": _no(_SWARM),
-                    "memory": _yes("in whole MiB"),
+                    "memory": _yes(
+                        "in whole MiB", option="memory_reservation_mib", read=convert.mib
+                    ),
                     "pids": _no("leave it out: an engine cannot reserve processes"),
                 }
             ),
@@ -205,20 +220,30 @@ SERVICE: Final[Mapping[str, Key]] = {
     "attach": _nothing("it is about the terminal of `docker compose up`"),
     "blkio_config": _yes(
         inside={
-            "device_read_bps": _yes(inside=_THROTTLE, shape="list"),
-            "device_read_iops": _yes(inside=_THROTTLE, shape="list"),
-            "device_write_bps": _yes(inside=_THROTTLE, shape="list"),
-            "device_write_iops": _yes(inside=_THROTTLE, shape="list"),
+            "device_read_bps": _yes(
+                inside=_THROTTLE, shape="list", option="read_bps", read=convert.throttles
+            ),
+            "device_read_iops": _yes(
+                inside=_THROTTLE, shape="list", option="read_iops", read=convert.throttles
+            ),
+            "device_write_bps": _yes(
+                inside=_THROTTLE, shape="list", option="write_bps", read=convert.throttles
+            ),
+            "device_write_iops": _yes(
+                inside=_THROTTLE, shape="list", option="write_iops", read=convert.throttles
+            ),
             "weight": _no("leave it out: the provider cannot set it"),
             "weight_device": _no("leave it out: the provider cannot set it"),
         }
     ),
     "build": _yes("the image is built on the machine", inside=BUILD),
-    "cap_add": _yes(),
-    "cap_drop": _yes(),
-    "cgroup": _yes(),
-    "cgroup_parent": _yes(),
-    "command": _yes("no argument may be empty, and `[]` is refused"),
+    "cap_add": _yes(option="cap_add", read=convert.text_list),
+    "cap_drop": _yes(option="cap_drop", read=convert.text_list),
+    "cgroup": _yes(option="cgroupns_mode"),
+    "cgroup_parent": _yes(option="cgroup_parent"),
+    "command": _yes(
+        "no argument may be empty, and `[]` is refused", option="command", read=convert.command
+    ),
     "configs": _yes(
         "copied into the container; their content is not in Terraform's state",
         inside=_FILE_REFERENCE,
@@ -227,13 +252,13 @@ SERVICE: Final[Mapping[str, Key]] = {
     "container_name": _yes(),
     "cpu_count": _no(_WINDOWS),
     "cpu_percent": _no(_WINDOWS),
-    "cpu_period": _yes("not together with `cpus`"),
-    "cpu_quota": _yes("not together with `cpus`"),
+    "cpu_period": _yes("not together with `cpus`", option="cpu_period"),
+    "cpu_quota": _yes("not together with `cpus`", option="cpu_quota"),
     "cpu_rt_period": _no("use `cpus` or `cpu_shares`"),
     "cpu_rt_runtime": _no("use `cpus` or `cpu_shares`"),
-    "cpu_shares": _yes(),
-    "cpus": _yes(),
-    "cpuset": _yes(),
+    "cpu_shares": _yes(option="cpu_shares"),
+    "cpus": _yes(option="cpus", read=convert.decimal),
+    "cpuset": _yes(option="cpu_set"),
     "credential_spec": _no(_WINDOWS),
     "depends_on": _yes(
         "all conditions; a dependency that ends with an error or becomes unhealthy fails the "
@@ -243,52 +268,69 @@ SERVICE: Final[Mapping[str, Key]] = {
     ),
     "deploy": _yes(inside=DEPLOY),
     "develop": _nothing("it is for `docker compose watch`"),
-    "device_cgroup_rules": _yes(),
+    "device_cgroup_rules": _yes(option="device_cgroup_rules", read=convert.text_list),
     "devices": _yes(
-        inside={"permissions": _yes(), "source": _yes(), "target": _yes()}, shape="list"
+        inside={"permissions": _yes(), "source": _yes(), "target": _yes()},
+        shape="list",
+        option="devices",
+        read=convert.devices,
     ),
-    "dns": _yes(),
-    "dns_opt": _yes(),
-    "dns_search": _yes(),
+    "dns": _yes(option="dns", read=convert.text_list),
+    "dns_opt": _yes(option="dns_options", read=convert.text_list),
+    "dns_search": _yes(option="dns_search", read=convert.text_list),
     "dockerfile": _no("use `build.dockerfile`"),
-    "domainname": _yes(),
-    "entrypoint": _yes("`[]` is refused"),
+    "domainname": _yes(option="domainname"),
+    "entrypoint": _yes("`[]` is refused", option="entrypoint", read=convert.entrypoint),
     "environment": _yes("it is in Terraform's state: use `secrets` for secrets"),
     "expose": _nothing("containers of one network reach all of each other's ports"),
     "external_links": _no("join the network of the other container, as an external one"),
-    "extra_hosts": _yes("IPv4 addresses and `host-gateway`"),
+    "extra_hosts": _yes(
+        "IPv4 addresses and `host-gateway`", option="extra_hosts", read=convert.extra_hosts
+    ),
     "gpus": _yes(inside=_DEVICE_REQUEST, shape="list"),
-    "group_add": _yes(),
-    "healthcheck": _yes("the deployment waits until it is healthy", inside=HEALTHCHECK),
+    "group_add": _yes(option="group_add", read=convert.text_list),
+    "healthcheck": _yes(
+        "the deployment waits until it is healthy",
+        inside=HEALTHCHECK,
+        option="healthcheck",
+        read=convert.healthcheck,
+    ),
     "hostname": _yes(),
     "image": _yes("a tag that moved in its registry shows in the plan; see `pull_policy`"),
-    "init": _yes(),
-    "ipc": _yes("`service:NAME` too"),
+    "init": _yes(option="init"),
+    "ipc": _yes("`service:NAME` too", option="ipc_mode", read=convert.own_mode),
     "isolation": _no(_WINDOWS),
     "label_file": _yes(),
-    "labels": _yes(),
+    "labels": _yes(option="labels", read=convert.text_map),
     "links": _yes("to services that share a network"),
     "log_driver": _no("use `logging.driver`"),
     "log_opt": _no("use `logging.options`"),
-    "logging": _yes(inside={"driver": _yes(), "options": _yes()}),
+    "logging": _yes(
+        inside={
+            "driver": _yes(option="log_driver"),
+            "options": _yes(option="log_options", read=convert.text_map),
+        }
+    ),
     "mac_address": _no("use `networks.NAME.mac_address`"),
-    "mem_limit": _yes("in whole MiB"),
-    "mem_reservation": _yes("in whole MiB"),
+    "mem_limit": _yes("in whole MiB", option="memory_mib", read=convert.mib),
+    "mem_reservation": _yes("in whole MiB", option="memory_reservation_mib", read=convert.mib),
     "mem_swappiness": _no("use `memswap_limit`"),
-    "memswap_limit": _yes("in whole MiB, or -1"),
+    "memswap_limit": _yes(
+        "in whole MiB, or -1", option="memory_swap_mib", read=convert.mib_or_unlimited
+    ),
     "models": _no("run the model as a service"),
     "net": _no("use `network_mode`"),
-    "network_mode": _yes("`service:NAME` too"),
+    "network_mode": _yes("`service:NAME` too", option="network_mode", read=convert.own_mode),
     "networks": _yes(inside=ATTACHMENT, shape="map"),
     "oom_kill_disable": _no("use `mem_limit` and `mem_reservation`"),
     "oom_score_adj": _no("use `mem_limit` and `mem_reservation`"),
-    "pid": _yes("`service:NAME` too"),
+    "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.own_mode),
     "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
-    "platform": _yes(),
+    "platform": _yes(option="platform"),
     "ports": _yes(inside=PORT, shape="list"),
     "post_start": _no("put the command into the image's entry point"),
     "pre_stop": _no("let the program act on its `stop_signal`"),
-    "privileged": _yes(),
+    "privileged": _yes(option="privileged", read=bool),
     "profiles": _yes("set `COMPOSE_PROFILES` to choose"),
     "provider": _no("run it as a service with an image"),
     "pull_policy": _yes(
@@ -296,33 +338,39 @@ SERVICE: Final[Mapping[str, Key]] = {
         "`if_not_present`: it does not. `build`: as `build` says. `never` and the periods are "
         "refused"
     ),
-    "read_only": _yes("not together with files that are copied into the container"),
+    "read_only": _yes(
+        "not together with files that are copied into the container", option="read_only", read=bool
+    ),
     "restart": _yes(),
-    "runtime": _yes(),
+    "runtime": _yes(option="runtime"),
     "scale": _yes("as `deploy.replicas`"),
     "secrets": _yes(
         "copied into the container; their content is not in Terraform's state",
         inside=_FILE_REFERENCE,
         shape="list",
     ),
-    "security_opt": _yes("but for profiles in files"),
-    "shm_size": _yes("in whole MiB"),
-    "stdin_open": _yes(),
-    "stop_grace_period": _yes("in whole seconds"),
-    "stop_signal": _yes(),
-    "storage_opt": _yes(),
-    "sysctls": _yes(),
-    "tmpfs": _yes(),
-    "tty": _yes(),
-    "ulimits": _yes(),
+    "security_opt": _yes(
+        "but for profiles in files", option="security_options", read=convert.security_options
+    ),
+    "shm_size": _yes("in whole MiB", option="shm_size_mib", read=convert.mib),
+    "stdin_open": _yes(option="stdin_open", read=bool),
+    "stop_grace_period": _yes(
+        "in whole seconds", option="stop_timeout", read=convert.whole_seconds
+    ),
+    "stop_signal": _yes(option="stop_signal"),
+    "storage_opt": _yes(option="storage_options", read=convert.text_map),
+    "sysctls": _yes(option="sysctls", read=convert.text_map),
+    "tmpfs": _yes(option="tmpfs", read=convert.tmpfs),
+    "tty": _yes(option="tty", read=bool),
+    "ulimits": _yes(option="ulimits", read=convert.ulimits),
     "use_api_socket": _no("mount `/var/run/docker.sock`, if the service is to rule the machine"),
-    "user": _yes(),
-    "userns_mode": _yes(),
+    "user": _yes(option="user"),
+    "userns_mode": _yes(option="userns_mode"),
     "uts": _no("use `hostname`"),
     "volume_driver": _no("use the volume's `driver`"),
     "volumes": _yes(inside=MOUNT, shape="list"),
     "volumes_from": _yes(),
-    "working_dir": _yes(),
+    "working_dir": _yes(option="working_dir"),
 }
 
 NETWORK: Final[Mapping[str, Key]] = {
@@ -395,40 +443,6 @@ _EMPTY: Final[tuple[object, ...]] = (None, "", [], {}, False)
 """Values that say nothing. Compose writes some of them for keys that nobody set."""
 
 
-DIFFERENCES: Final[Mapping[str, str]] = {
-    "Config.Image": "an image is named by its digest, so that a moved tag shows in the plan; a "
-    "built one by the hash of its context",
-    "Config.ExposedPorts": "ports that are only exposed are not noted in the container: the "
-    "provider knows published ports only",
-    "Config.Labels": "the labels with paths of this computer (`working_dir`, `config_files`) and "
-    "`image` and `depends_on` are left out; `config-hash` is Moor's own digest, so that a "
-    "`docker compose up` by hand would make the containers anew",
-    "Config.AttachStdout": "and `AttachStderr`: Compose attaches to the output of what it starts",
-    "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
-    "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
-    "its networks before it starts",
-    "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "
-    "default is false",
-    "HostConfig.Binds": "files of relative paths, secrets and configs are copied into the "
-    "container, since they are on this computer: what the container writes there is not written "
-    "back, and the folder of the image stays visible below a copied one",
-    "HostConfig.Mounts": "a volume without a name is in `Config.Volumes`; for secrets and configs "
-    "see `HostConfig.Binds`",
-    "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too",
-    "HostConfig.RestartPolicy": "`no` is written out; Compose leaves it empty, which is the same",
-    "HostConfig.VolumesFrom": "`:ro` counts; Compose 2.40 forgets it",
-    "NetworkSettings.Networks.NAME.Links": "another name that `links` gives to a service is an "
-    "alias of that service on the networks that both are on, so that others there know it, too",
-    "a port of a range": "of `8000-8001:80` the first replica gets 8000; Compose hands the range "
-    "to the engine, which picks",
-    "anonymous volumes": "a replaced container gets new ones; Compose hands the old ones on",
-    "services that ended": "`docker compose up` runs a service again that has ended by itself; "
-    "here one that others wait for with `service_completed_successfully` runs once, until "
-    "something of it changes",
-}
-"""What the engine is told otherwise than by `docker compose up`, and why."""
-
-
 def unsupported(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
     """Find all that is refused.
 
@@ -445,19 +459,16 @@ def _walk(
     value: Mapping[str, Any], keys: Mapping[str, Key], where: str
 ) -> Iterator[tuple[str, str, object]]:
     for name, item in value.items():
-        path = f"{where}{name}"
-        if name.startswith("x-"):
-            continue
         key = keys.get(name)
         if key is None:
-            yield path, "leave it out: it is not known here", item
+            if not name.startswith("x-"):
+                yield f"{where}{name}", "leave it out: it is not known here", item
+        elif item in _EMPTY:
             continue
-        if item in _EMPTY:
-            continue
-        if key.how == "no":
-            yield path, key.text, item
+        elif key.how == "no":
+            yield f"{where}{name}", key.text, item
         elif key.inside is not None:
-            yield from _walk_inside(item, key, path)
+            yield from _walk_inside(item, key, f"{where}{name}")
 
 
 def _walk_inside(item: object, key: Key, path: str) -> Iterator[tuple[str, str, object]]:
@@ -472,81 +483,3 @@ def _walk_inside(item: object, key: Key, path: str) -> Iterator[tuple[str, str, 
         for name, part in item.items():
             if isinstance(part, dict):
                 yield from _walk(part, key.inside, f"{path}.{name}.")
-
-
-_HEADLINES: Final[tuple[tuple[str, str, Mapping[str, Key]], ...]] = (
-    ("Top level", "", PROJECT),
-    ("Services", "services.NAME.", SERVICE),
-    ("Networks", "networks.NAME.", NETWORK),
-    ("Volumes", "volumes.NAME.", VOLUME),
-    ("Configs", "configs.NAME.", CONFIG),
-    ("Secrets", "secrets.NAME.", SECRET),
-)
-
-_WORDS: Final = {"yes": "yes", "nothing": "accepted, without effect", "no": "refused"}
-
-
-def document() -> str:
-    """Return `docs/compose.md`."""
-    parts = [_INTRODUCTION]
-    for title, where, keys in _HEADLINES:
-        rows = "\n".join(_rows(keys, "", deep=title != "Top level"))
-        under = f"Keys of `{where.rstrip('.')}`.\n\n" if where else ""
-        parts.append(f"### {title}\n\n{under}| key | supported | |\n| --- | --- | --- |\n{rows}\n")
-    parts.append("## Differences from `docker compose up`\n")
-    parts.append("".join(f"- `{what}`: {why}.\n" for what, why in DIFFERENCES.items()))
-    return "\n".join(parts)
-
-
-def _rows(keys: Mapping[str, Key], where: str, *, deep: bool) -> Iterator[str]:
-    for name, key in sorted(keys.items(), key=lambda item: item[0].lower()):
-        text = key.text[:1].upper() + key.text[1:]
-        # Compose writes two keys with a capital; people do not.
-        yield f"| `{where}{name.lower()}` | {_WORDS[key.how]} | {text} |"
-        if key.inside is not None and deep:
-            suffix = {"one": "", "list": "[]", "map": ".NAME"}[key.shape]
-            yield from _rows(key.inside, f"{where}{name.lower()}{suffix}.", deep=True)
-
-
-_INTRODUCTION: Final = """\
-# Services from Compose files
-
-<!-- Written by `python -m constructs_lib.compose.support > docs/compose.md`. -->
-
-Name the file in the environment's settings, relative to them; several are merged in their order,
-as `docker compose -f one -f two` does:
-
-```yaml
-services: ../services/compose.yaml
-variables:                       # what the file may use as ${NAME}
-  ELASTIC_IMAGE: docker.io/library/elasticsearch:8.15.3
-```
-
-Compose itself reads the files (`docker compose config`), so that interpolation, `.env`,
-`extends`, `include`, anchors, profiles (`COMPOSE_PROFILES`) and short and long forms mean what
-they always mean. Then every service, network and volume becomes a Terraform resource of its own,
-named as Compose names it (`project-service-1`), so that a plan shows what will change and
-`docker compose -p PROJECT ps` on the machine lists them. A variable that is not set is an error.
-
-- **Images**: a plan asks the registry for the digest behind a tag, and shows when it has moved.
-  `pull_policy: missing` keeps what the machine has. Old images stay on the machine.
-- **Relative paths** in `volumes` are files of this computer; they are copied into the container,
-  and a changed file shows in the plan.
-- **Secrets and configs** are copied into the container by the deployment. Terraform's state has
-  their path and a keyed hash, never their content. Those from variables pass through a file under
-  `.moor/` that only you can read.
-- **Volumes** are destroyed when their declaration under `volumes:` is removed, or with
-  `make down`; never by a change to a service.
-- **Waiting**: the deployment waits for services with a healthcheck, in the order of
-  `depends_on`, and fails with the health log if one becomes unhealthy.
-- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`.
-
-## What is supported
-
-Keys beginning with `x-` are Compose's own extension and are free. Whatever is refused, or is not
-in these tables, is an error that names file, service and key; all of them are told at once.
-"""
-
-
-if __name__ == "__main__":
-    print(document(), end="")  # noqa: T201  (it is a command)

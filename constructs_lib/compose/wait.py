@@ -4,26 +4,29 @@ Terraform runs it (`python -m constructs_lib.compose.wait`) after the containers
 have started, and before those start that depend on it. The provider could wait too, but it
 tells nothing of the reason, and throws away a container that is only slow.
 
-Source: Docker Engine API 1.41, "Inspect a container" and "Get container logs".
+Source: Docker Engine API 1.40, "Inspect a container" and "Get container logs".
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
-import ssl
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from docker.errors import APIError, DockerException
+
+from constructs_lib.host.engine import connect
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from docker import DockerClient
+
 _POLL_SECONDS: Final = 0.25
 _LOG_LINES: Final = 20
-_HEADER_BYTES: Final = 8
+_ANSWER_SECONDS: Final = 30
 _OUTPUT_LIMIT: Final = 300
 
 
@@ -32,7 +35,7 @@ class NotReadyError(Exception):
 
 
 def wait(
-    ask: Callable[[str], tuple[int, bytes]],
+    engine: DockerClient,
     name: str,
     *,
     until: str,
@@ -43,7 +46,7 @@ def wait(
     """Wait for one container.
 
     Args:
-        ask: Gets a path of the Docker API: the status, and the body.
+        engine: The Docker engine on the machine.
         name: The container's name or id.
         until: `healthy` or `completed`.
         timeout_seconds: How long to wait at most.
@@ -54,14 +57,17 @@ def wait(
         One line that says what has become of it.
 
     Raises:
-        NotReadyError: It became unhealthy, ended, or took too long; with its log.
+        NotReadyError: It is not there, became unhealthy, ended, or took too long; with its log.
+        docker.errors.DockerException: The engine does not do as asked.
+        OSError: The engine does not answer.
     """
     begin = clock()
     while True:
-        status, body = ask(f"/containers/{name}/json")
-        if status != http.HTTPStatus.OK:
-            raise NotReadyError(f"{name}: must be on the machine, got {_text(body)}")
-        container = json.loads(body)
+        try:
+            container = engine.api.inspect_container(name)
+        except APIError as error:
+            msg = f"{name}: must be on the machine, got {error.explanation or error}"
+            raise NotReadyError(msg) from None
         state = container["State"]
         name = container["Name"].lstrip("/")
         done, problem = _verdict(state, until)
@@ -70,7 +76,7 @@ def wait(
         if not problem and clock() - begin > timeout_seconds:
             problem = f"must be {until} within {timeout_seconds:.0f} s, got {_described(state)}"
         if problem:
-            raise NotReadyError(_explained(ask, container, f"{name}: {problem}"))
+            raise NotReadyError(_explained(engine, container, f"{name}: {problem}"))
         sleep(_POLL_SECONDS)
 
 
@@ -102,9 +108,7 @@ def _described(state: dict[str, Any]) -> str:
     return str(state["Status"])
 
 
-def _explained(
-    ask: Callable[[str], tuple[int, bytes]], container: dict[str, Any], problem: str
-) -> str:
+def _explained(engine: DockerClient, container: dict[str, Any], problem: str) -> str:
     lines = [problem]
     checks = (container["State"].get("Health") or {}).get("Log") or []
     if checks:
@@ -113,54 +117,21 @@ def _explained(
             f"  {check['Start'][:19]} code {check['ExitCode']}: {_short(check['Output'])}"
             for check in checks[-3:]
         ]
-    status, body = ask(f"/containers/{container['Id']}/logs?stdout=1&stderr=1&tail={_LOG_LINES}")
-    output = _text(body) if container["Config"]["Tty"] else plain_log(body)
-    if status == http.HTTPStatus.OK and output.strip():
+    try:
+        log: bytes = engine.api.logs(container["Id"], tail=_LOG_LINES)
+    except APIError as error:
+        # Some logging drivers cannot be read.
+        log = f"({error.explanation or error})".encode()
+    output = log.decode(errors="replace").strip()
+    if output:
         lines.append("the end of its output:")
-        lines += [f"  {line}" for line in output.rstrip().splitlines()]
+        lines += [f"  {line}" for line in output.splitlines()]
     return "\n".join(lines)
 
 
 def _short(output: str) -> str:
     text = " ".join(output.split())
     return text if len(text) <= _OUTPUT_LIMIT else f"{text[:_OUTPUT_LIMIT]}..."
-
-
-def plain_log(stream: bytes) -> str:
-    """Take the frames off a log: each has a header of eight bytes with its length at the end."""
-    parts = []
-    while len(stream) >= _HEADER_BYTES:
-        length = int.from_bytes(stream[4:_HEADER_BYTES], "big")
-        parts.append(stream[_HEADER_BYTES : _HEADER_BYTES + length])
-        stream = stream[_HEADER_BYTES + length :]
-    return _text(b"".join(parts))
-
-
-def _text(data: bytes) -> str:
-    return data.decode(errors="replace").strip()
-
-
-def docker_api(host: str, port: int, certificates: Path) -> Callable[[str], tuple[int, bytes]]:
-    """Give a function that gets paths of a machine's Docker API.
-
-    Args:
-        host: The machine's address.
-        port: TCP port of the API.
-        certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
-    """
-    context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
-
-    def ask(path: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
-
-    return ask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -177,14 +148,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args(arguments)
-    ask = docker_api(options.host, options.port, options.certificates)
+    address = f"{options.host}:{options.port}"
     deadline = time.monotonic() + options.timeout
     try:
+        engine = connect(f"tcp://{address}", options.certificates, timeout=_ANSWER_SECONDS)
         for name in options.names:
             left = max(1.0, deadline - time.monotonic())
-            print(wait(ask, name, until=options.until, timeout_seconds=left))  # noqa: T201
-    except (NotReadyError, OSError) as error:
+            print(wait(engine, name, until=options.until, timeout_seconds=left))  # noqa: T201
+    except NotReadyError as error:
         print(error, file=sys.stderr)  # noqa: T201  (Terraform shows it)
+        return 1
+    except (DockerException, OSError) as error:
+        print(f"{address}: the Docker API must answer, got: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

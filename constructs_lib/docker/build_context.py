@@ -8,16 +8,17 @@ from tempfile import TemporaryDirectory
 
 IGNORE = ".dockerignore"
 INLINE = ".dockerfile-inline"
-"""The name that a `Dockerfile` gets which is no file."""
+"""What a `Dockerfile` is called in the copy that is a text of the Compose file."""
 
 
-def prepared(
+def copy_of(
     folder: Path, dockerfile: str, *, inline: str | None = None
 ) -> TemporaryDirectory[str] | None:
-    """Copy what of a context the builder gets.
+    """Copy those files of a context that the builder is to have.
 
-    What `.dockerignore` names would be copied beside the configuration, and a change in it would
-    build the image again: a `.git` or a `node_modules`, at every turn.
+    Without the copy, the files that `.dockerignore` names would be copied beside the
+    configuration, too, and a change in one of them would build the image again: in a `.git`
+    or a `node_modules` there is always some.
 
     Args:
         folder: The context.
@@ -25,11 +26,12 @@ def prepared(
         inline: The text of that `Dockerfile`, where it is no file of the context.
 
     Returns:
-        The copy, which is there for as long as the result is; None where it would be the same.
+        The copy, which is removed together with this object; None where it would be the same as
+        the folder.
 
     Raises:
         OSError: A file cannot be read.
-        ValueError: The patterns are no text.
+        ValueError: `.dockerignore` is not UTF-8.
 
     Source:
         The rules are Docker's, as its SDK knows them.

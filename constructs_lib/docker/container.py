@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from cdktf import AssetType, TerraformAsset
 from cdktf_cdktf_provider_docker.container import Container as ContainerResource
 from cdktf_cdktf_provider_docker.container import (
+    ContainerConfig,
     ContainerLabels,
     ContainerNetworksAdvanced,
     ContainerPorts,
@@ -162,9 +163,7 @@ class ContainerSpec:
         hostname: Its host name inside; the container's id where unset.
         environment: Its environment variables. They end up in Terraform's state: no secrets.
             None takes away one that the image has.
-        networks: The networks that it joins; the engine's default bridge where empty.
-        aliases: Further names on each of these networks.
-        attachments: Networks that it joins with options of its own.
+        attachments: The networks that it joins; the engine's default bridge where empty.
         ports: The ports that it publishes.
         volumes: The volumes that it mounts.
         files: The files copied into it.
@@ -176,8 +175,6 @@ class ContainerSpec:
     name: str
     hostname: str | None = None
     environment: Mapping[str, str | None] = field(default_factory=dict)
-    networks: Sequence[Network] = ()
-    aliases: Sequence[str] = ()
     attachments: Sequence[NetworkAttachment] = ()
     ports: Sequence[PublishedPort] = ()
     volumes: Sequence[VolumeMount] = ()
@@ -187,12 +184,19 @@ class ContainerSpec:
     options: ContainerOptions = field(default_factory=ContainerOptions)
 
 
-_KNOWN: Final = (
-    *("labels", "command", "entrypoint", "user", "working_dir", "memory", "memory_swap"),
-    *("shm_size", "cpu_shares", "read_only", "privileged", "stop_signal", "stop_timeout"),
+def _parameters(struct: type[object]) -> dict[str, str]:
+    """Return what the bindings know of a thing: the names of its parameters, and their types."""
+    return {name: str(kind) for name, kind in struct.__init__.__annotations__.items()}
+
+
+_KNOWN: Final = frozenset(
+    name
+    for name, kind in _parameters(ContainerConfig).items()
+    # What has parts of its own, for which a dict would do: the provider may know more of them.
+    if "Dict[str, " not in kind
 )
-"""What the bindings know as the provider does: an override is a question to Node each."""
-_NETWORK_KNOWN: Final = frozenset({"name", "aliases", "ipv4_address", "ipv6_address"})
+"""Arguments that the bindings know as the provider does: an override is a question to Node each."""
+_NETWORK_KNOWN: Final = _parameters(ContainerNetworksAdvanced).keys()
 """The same for a network that it is attached to."""
 
 
@@ -235,7 +239,8 @@ class Container(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         further = _further_arguments(spec, replaced_with)
-        known = {name: further.pop(name) for name in _KNOWN if name in further}
+        labels = [ContainerLabels(**label) for label in further.pop("labels", ())]
+        known = {name: further.pop(name) for name in further.keys() & _KNOWN}
         self.resource = ContainerResource(
             self,
             "Resource",
@@ -247,7 +252,7 @@ class Container(Construct):
                 for name, value in sorted(spec.environment.items())
             ]
             or None,
-            networks_advanced=_networks(spec, further),
+            networks_advanced=_networks(further),
             ports=[
                 ContainerPorts(
                     internal=p.container, external=p.host, protocol=p.protocol, ip=p.address
@@ -269,7 +274,7 @@ class Container(Construct):
             restart=spec.restart,
             must_run=spec.must_run,
             depends_on=list(depends_on) or None,
-            labels=[ContainerLabels(**label) for label in known.pop("labels", ())] or None,
+            labels=labels or None,
             **known,
         )
         # The bindings are older than the provider, and do not know some of these.
@@ -358,20 +363,13 @@ def _mount(mount: VolumeMount) -> dict[str, Any]:
     }
 
 
-def _networks(
-    spec: ContainerSpec, further: dict[str, Any]
-) -> list[ContainerNetworksAdvanced] | None:
+def _networks(further: dict[str, Any]) -> list[ContainerNetworksAdvanced] | None:
     """Take the networks out of the further arguments, unless the bindings lack one of them."""
-    attachments = further.get("networks_advanced")
-    if attachments is None:
-        return [
-            ContainerNetworksAdvanced(name=network.name, aliases=list(spec.aliases) or None)
-            for network in spec.networks
-        ] or None
+    attachments = further.get("networks_advanced", [])
     if any(attachment.keys() - _NETWORK_KNOWN for attachment in attachments):
         return None
-    del further["networks_advanced"]
-    return [ContainerNetworksAdvanced(**attachment) for attachment in attachments]
+    further.pop("networks_advanced", None)
+    return [ContainerNetworksAdvanced(**attachment) for attachment in attachments] or None
 
 
 def _attachment(attachment: NetworkAttachment) -> dict[str, Any]:

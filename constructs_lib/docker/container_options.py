@@ -1,15 +1,63 @@
 """What the engine is told of a container beside its name, image, networks and ports.
 
-Plain values: they know how the Docker provider spells them, and import no cdktf.
+Plain values: they know how the Docker provider spells them, and import no cdktf. A field is spelled
+by its own name and as it is, unless its metadata says otherwise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable
+
+_ARGUMENT: Final = "argument"
+_SPELL: Final = "spell"
+
+
+def _spelled(argument: str, spell: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    """Return the metadata of a field that the provider knows by another name, or in another form.
+
+    Args:
+        argument: The provider's name; empty where `provider_arguments` makes an argument of
+            several fields, or several of one.
+        spell: From the field's value to the provider's; `plain` where unset.
+    """
+    return {_ARGUMENT: argument, _SPELL: spell}
+
+
+_JOINED: Final = _spelled("")
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  (any field's value)
+    """Return a value as JSON has it, the fields of value objects by the provider's names."""
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_dataclass(value):
+        known = _arguments(type(value))  # type: ignore[arg-type]  # see provider_arguments
+        return {argument: spell(getattr(value, name)) for name, argument, spell, _ in known}
+    return value
+
+
+@cache
+def _arguments(kind: type[Any]) -> tuple[tuple[str, str, Callable[[Any], Any], object], ...]:
+    """Return each field's name, argument, spelling, and the value that says nothing."""
+    return tuple(
+        (
+            f.name,
+            f.metadata.get(_ARGUMENT, f.name),
+            f.metadata.get(_SPELL) or plain,
+            f.default if f.default_factory is MISSING else f.default_factory(),
+        )
+        for f in fields(kind)
+        if f.metadata.get(_ARGUMENT) != _JOINED[_ARGUMENT]
+    )
+
 
 Propagation = Literal["private", "rprivate", "shared", "rshared", "slave", "rslave"]
 
@@ -67,8 +115,8 @@ class Device:
         permissions: Some of `r`, `w` and `m`.
     """
 
-    host: str
-    container: str
+    host: str = field(metadata=_spelled("host_path"))
+    container: str = field(metadata=_spelled("container_path"))
     permissions: str = "rwm"
 
 
@@ -84,9 +132,10 @@ class DeviceRequest:
         options: Options of the driver.
     """
 
+    # Left out, the provider would say "cdi".
     driver: str = ""
     count: int = 0
-    ids: tuple[str, ...] = ()
+    ids: tuple[str, ...] = field(default=(), metadata=_spelled("device_ids"))
     capabilities: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -140,6 +189,22 @@ class TmpfsMount:
     size_bytes: int = 0
     mode: int = 0
     read_only: bool = False
+
+
+def _labels(labels: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"label": label, "value": value} for label, value in sorted(labels.items())]
+
+
+def _hosts(hosts: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"host": host, "ip": address} for host, address in hosts]
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    given: dict[str, Any] = plain(check)
+    if not check.test:
+        # An empty one would replace the image's.
+        del given["test"]
+    return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,47 +276,53 @@ class ContainerOptions:
     user: str | None = None
     working_dir: str | None = None
     domainname: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    healthcheck: Healthcheck | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, metadata=_spelled("labels", _labels))
+    healthcheck: Healthcheck | None = field(
+        default=None, metadata=_spelled("healthcheck", _healthcheck)
+    )
     stop_signal: str | None = None
     stop_timeout: int | None = None
-    max_retries: int = 0
+    max_retries: int = field(default=0, metadata=_spelled("max_retry_count"))
     init: bool | None = None
     tty: bool = False
     stdin_open: bool = False
     read_only: bool = False
     privileged: bool = False
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    security_options: tuple[str, ...] = ()
+    cap_add: tuple[str, ...] = field(default=(), metadata=_JOINED)
+    cap_drop: tuple[str, ...] = field(default=(), metadata=_JOINED)
+    security_options: tuple[str, ...] = field(default=(), metadata=_spelled("security_opts"))
     devices: tuple[Device, ...] = ()
     device_cgroup_rules: tuple[str, ...] = ()
     device_requests: tuple[DeviceRequest, ...] = ()
-    ulimits: tuple[Ulimit, ...] = ()
+    ulimits: tuple[Ulimit, ...] = field(default=(), metadata=_spelled("ulimit"))
     sysctls: Mapping[str, str] = field(default_factory=dict)
     group_add: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
-    dns_options: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = field(default=(), metadata=_spelled("dns_opts"))
     dns_search: tuple[str, ...] = ()
-    extra_hosts: tuple[tuple[str, str], ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = field(default=(), metadata=_spelled("host", _hosts))
     log_driver: str | None = None
-    log_options: Mapping[str, str] = field(default_factory=dict)
-    memory_mib: int | None = None
-    memory_reservation_mib: int | None = None
-    memory_swap_mib: int | None = None
-    shm_size_mib: int | None = None
+    log_options: Mapping[str, str] = field(default_factory=dict, metadata=_spelled("log_opts"))
+    memory_mib: int | None = field(default=None, metadata=_spelled("memory"))
+    memory_reservation_mib: int | None = field(
+        default=None, metadata=_spelled("memory_reservation")
+    )
+    memory_swap_mib: int | None = field(default=None, metadata=_JOINED)
+    shm_size_mib: int | None = field(default=None, metadata=_spelled("shm_size"))
     cpus: str | None = None
     cpu_shares: int | None = None
     cpu_set: str | None = None
     cpu_period: int | None = None
     cpu_quota: int | None = None
-    read_bps: tuple[Throttle, ...] = ()
-    read_iops: tuple[Throttle, ...] = ()
-    write_bps: tuple[Throttle, ...] = ()
-    write_iops: tuple[Throttle, ...] = ()
+    read_bps: tuple[Throttle, ...] = field(default=(), metadata=_spelled("device_read_bps"))
+    read_iops: tuple[Throttle, ...] = field(default=(), metadata=_spelled("device_read_iops"))
+    write_bps: tuple[Throttle, ...] = field(default=(), metadata=_spelled("device_write_bps"))
+    write_iops: tuple[Throttle, ...] = field(default=(), metadata=_spelled("device_write_iops"))
     runtime: str | None = None
     platform: str | None = None
-    storage_options: Mapping[str, str] = field(default_factory=dict)
+    storage_options: Mapping[str, str] = field(
+        default_factory=dict, metadata=_spelled("storage_opts")
+    )
     network_mode: str | None = None
     ipc_mode: str | None = None
     pid_mode: str | None = None
@@ -259,10 +330,10 @@ class ContainerOptions:
     cgroupns_mode: str | None = None
     cgroup_parent: str | None = None
     tmpfs: Mapping[str, str] = field(default_factory=dict)
-    host_mounts: tuple[HostMount, ...] = ()
-    tmpfs_mounts: tuple[TmpfsMount, ...] = ()
-    anonymous_volumes: tuple[str, ...] = ()
-    volumes_from: tuple[str, ...] = ()
+    host_mounts: tuple[HostMount, ...] = field(default=(), metadata=_JOINED)
+    tmpfs_mounts: tuple[TmpfsMount, ...] = field(default=(), metadata=_JOINED)
+    anonymous_volumes: tuple[str, ...] = field(default=(), metadata=_JOINED)
+    volumes_from: tuple[str, ...] = field(default=(), metadata=_JOINED)
 
 
 def provider_arguments(options: ContainerOptions) -> dict[str, Any]:
@@ -272,85 +343,21 @@ def provider_arguments(options: ContainerOptions) -> dict[str, Any]:
         JSON values; what is unset is left out. `volumes`, `mounts` and `lifecycle` are among
         them, to be joined with those of the container itself.
     """
-    o = options
-    given = {
-        "command": _list(o.command),
-        "entrypoint": _list(o.entrypoint),
-        "user": o.user,
-        "working_dir": o.working_dir,
-        "domainname": o.domainname,
-        "labels": [{"label": k, "value": v} for k, v in sorted(o.labels.items())],
-        "healthcheck": _healthcheck(o.healthcheck),
-        "stop_signal": o.stop_signal,
-        "stop_timeout": o.stop_timeout,
-        "max_retry_count": o.max_retries or None,
-        "init": o.init,
-        "tty": o.tty or None,
-        "stdin_open": o.stdin_open or None,
-        "read_only": o.read_only or None,
-        "privileged": o.privileged or None,
-        "capabilities": _capabilities(o.cap_add, o.cap_drop),
-        "security_opts": _list(o.security_options),
-        "devices": [
-            {"host_path": d.host, "container_path": d.container, "permissions": d.permissions}
-            for d in o.devices
-        ],
-        "device_cgroup_rules": _list(o.device_cgroup_rules),
-        "device_requests": [_device_request(r) for r in o.device_requests],
-        "ulimit": [{"name": u.name, "soft": u.soft, "hard": u.hard} for u in o.ulimits],
-        "sysctls": dict(o.sysctls),
-        "group_add": _list(o.group_add),
-        "dns": _list(o.dns),
-        "dns_opts": _list(o.dns_options),
-        "dns_search": _list(o.dns_search),
-        "host": [{"host": host, "ip": ip} for host, ip in o.extra_hosts],
-        "log_driver": o.log_driver,
-        "log_opts": dict(o.log_options),
-        "memory": o.memory_mib,
-        "memory_reservation": o.memory_reservation_mib,
-        "memory_swap": _memory_swap(o),
-        "shm_size": o.shm_size_mib,
-        "cpus": o.cpus,
-        "cpu_shares": o.cpu_shares,
-        "cpu_set": o.cpu_set,
-        "cpu_period": o.cpu_period,
-        "cpu_quota": o.cpu_quota,
-        "device_read_bps": _throttles(o.read_bps),
-        "device_read_iops": _throttles(o.read_iops),
-        "device_write_bps": _throttles(o.write_bps),
-        "device_write_iops": _throttles(o.write_iops),
-        "runtime": o.runtime,
-        "platform": o.platform,
-        "storage_opts": dict(o.storage_options),
-        "network_mode": o.network_mode,
-        "ipc_mode": o.ipc_mode,
-        "pid_mode": o.pid_mode,
-        "userns_mode": o.userns_mode,
-        "cgroupns_mode": o.cgroupns_mode,
-        "cgroup_parent": o.cgroup_parent,
-        "tmpfs": dict(o.tmpfs),
-        "volumes": _volumes(o),
-        "mounts": _mounts(o),
-        "lifecycle": _lifecycle(o),
+    given = {}
+    # mypy takes the class for one of its values, which could not be hashed.
+    known = _arguments(type(options))  # type: ignore[arg-type]
+    for name, argument, spell, unset in known:
+        value = getattr(options, name)
+        if value is not unset and value != unset:
+            given[argument] = spell(value)
+    given |= {
+        "capabilities": _capabilities(options.cap_add, options.cap_drop),
+        "memory_swap": _memory_swap(options),
+        "volumes": _volumes(options),
+        "mounts": _mounts(options),
+        "lifecycle": _lifecycle(options),
     }
     return {name: value for name, value in given.items() if value not in (None, [], {})}
-
-
-def _list(values: Sequence[str] | None) -> list[str] | None:
-    return None if values is None else list(values)
-
-
-def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
-    if check is None:
-        return None
-    return {
-        **({"test": list(check.test)} if check.test else {}),
-        "interval": check.interval,
-        "timeout": check.timeout,
-        "start_period": check.start_period,
-        "start_interval": check.start_interval,
-        "retries": check.retries,
-    }
 
 
 def _capabilities(add: Sequence[str], drop: Sequence[str]) -> dict[str, Any] | None:
@@ -363,21 +370,6 @@ def _capability(name: str) -> str:
     """Spell a capability as newer engines report it; older ones leave it as it was given."""
     upper = name.upper()
     return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
-
-
-def _device_request(request: DeviceRequest) -> dict[str, Any]:
-    return {
-        # Left out, the provider would say "cdi".
-        "driver": request.driver,
-        "count": request.count,
-        "device_ids": list(request.ids),
-        "capabilities": list(request.capabilities),
-        "options": dict(request.options),
-    }
-
-
-def _throttles(throttles: Sequence[Throttle]) -> list[dict[str, Any]]:
-    return [{"path": t.path, "rate": t.rate} for t in throttles]
 
 
 def _memory_swap(options: ContainerOptions) -> int | None:

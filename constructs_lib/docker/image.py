@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdktf import AssetType, TerraformAsset, TerraformResourceLifecycle
@@ -11,36 +10,12 @@ from cdktf_cdktf_provider_docker.image import Image as ImageResource
 from cdktf_cdktf_provider_docker.image import ImageBuild
 from constructs import Construct
 
-from constructs_lib.docker.build_context import INLINE, prepared
+from constructs_lib.docker.build_context import INLINE, copy_of
+from constructs_lib.docker.build_options import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions:
-    """How an image is built.
-
-    Attributes:
-        target: The stage to build.
-        labels: Labels of the image.
-        cache_from: Images to take layers from.
-        extra_hosts: `NAME:ADDRESS` pairs.
-        network: The network of `RUN`.
-        no_cache: Whether to build each layer anew.
-        pull: Whether to pull a newer base image.
-        shm_size: Size of /dev/shm in bytes.
-    """
-
-    target: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    cache_from: Sequence[str] = ()
-    extra_hosts: Sequence[str] = ()
-    network: str | None = None
-    no_cache: bool = False
-    pull: bool = False
-    shm_size: int | None = None
 
 
 class Image(Construct):
@@ -153,8 +128,9 @@ class BuiltImage(Image):
             msg = f"image {name}: name: must have no tag, which is the context's hash"
             raise ValueError(msg)
         super().__init__(scope, id_)
-        # Kept, for it goes with its last reference, and the app copies it at its end.
-        self._copy = copy = prepared(context, dockerfile, inline=dockerfile_inline)
+        # The folder is removed together with the object that stands for it, which must not be
+        # before the app has ended: only then does cdktf copy the assets.
+        self._copy = copy = copy_of(context, dockerfile, inline=dockerfile_inline)
         # An asset is copied beside the configuration: its path in the state is then the
         # same from every checkout, and its hash tells when to build again.
         path = str(context) if copy is None else copy.name

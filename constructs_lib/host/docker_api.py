@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,15 @@ class SshAccess:
     user: str
     port: int
     private_key_file: Path
+
+    def command(self, host: str) -> str:
+        """Return the command that opens a shell on the machine.
+
+        Args:
+            host: The machine's address, which may be a token.
+        """
+        key = shlex.quote(str(self.private_key_file))
+        return f"ssh -p {self.port} -i {key} {self.user}@{host}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +148,7 @@ class DockerApi(Construct):
                 _upload(scripts["init.sh"], "init.sh"),
                 _remote(f"sudo bash {STAGING}/init.sh"),
                 run_module(
-                    "constructs_lib.identity.pki",
-                    "issue",
+                    "constructs_lib.identity.issue",
                     *("--pki", str(store.pki), "--certificates", str(store.certificates)),
                     *("--address", ip),
                 ),

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from constructs_lib.identity.certificate_authority import CertificateAuthority, load_certificate
+from constructs_lib.identity.certificate_authority import CertificateAuthority
+from constructs_lib.identity.pem import load_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ class DockerApiProbe:
         report(f"{self}: plain HTTP: refused")
 
     def __str__(self) -> str:
-        """Give the API's address."""
+        """Return the API's address."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -173,7 +174,7 @@ class DockerApiProbe:
             ) from error
 
     def _exchange(self, subject: str, connection: socket.socket) -> bytes:
-        """Send a request; give the answer's beginning, empty when the server broke off."""
+        """Send a request; return the beginning of the answer, empty when the server broke off."""
         try:
             connection.sendall(_REQUEST)
             return connection.recv(_LARGEST_ANSWER)
@@ -243,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Check that a Docker API takes our certificate and nobody else's.",
     )
     parser.add_argument("--host", required=True, help="the machine's address")
-    parser.add_argument("--port", type=int, default=2376, help="the API's TCP port")
+    parser.add_argument("--port", type=int, required=True, help="the API's TCP port")
     parser.add_argument(
         "--certificates", type=Path, required=True, help="the folder with ca.pem, cert.pem, key.pem"
     )

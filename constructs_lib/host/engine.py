@@ -15,7 +15,7 @@ API_VERSION: Final = "1.40"
 
 
 def connect(docker_host: str, certificates: Path, *, timeout: int = 20) -> docker.DockerClient:
-    """Give a client of the engine, over mutual TLS.
+    """Return a client of the engine, over mutual TLS.
 
     Nothing is sent yet.
 

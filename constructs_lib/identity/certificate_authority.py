@@ -9,37 +9,41 @@ Source: RFC 5280 (profile), RFC 6125 (names); manners of python-trio/trustme and
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from constructs_lib.identity.certificate_name import parse_name
+from constructs_lib.identity.pem import (
+    certificate_pem,
+    load_certificate,
+    load_private_key,
+    private_key_pem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Clock = Callable[[], datetime]
-"""Gives the time, aware and in UTC."""
+"""Returns the time, aware and in UTC."""
 
 CA_LIFETIME: Final = timedelta(days=3650)
 LEAF_LIFETIME: Final = timedelta(days=397)
 BACKDATE: Final = timedelta(hours=1)
 """How far before now a certificate begins: machines whose clock is a little slow accept it."""
 
-_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_LONGEST_NAME: Final = 253
 _LONGEST_COMMON_NAME: Final = 64
 
 
 def utc_now() -> datetime:
-    """Give the time: the clock wherever no other is asked for."""
+    """Return the time: the clock wherever no other is asked for."""
     return datetime.now(UTC)
 
 
@@ -79,7 +83,7 @@ class CertificateAuthority:
     Attributes:
         certificate: The CA's own certificate.
         private_key: Its private key; not shown by `repr`.
-        clock: Gives the time, aware and in UTC.
+        clock: Returns the time, aware and in UTC.
     """
 
     certificate: x509.Certificate
@@ -98,7 +102,7 @@ class CertificateAuthority:
 
         Args:
             common_name: Its name, 1 to 64 printable characters.
-            clock: Gives the time, aware and in UTC.
+            clock: Returns the time, aware and in UTC.
             private_key: Its key; a new one where unset.
 
         Raises:
@@ -132,7 +136,7 @@ class CertificateAuthority:
         Args:
             certificate: Its certificate as PEM.
             private_key: Its private key as PEM, not encrypted.
-            clock: Gives the time, aware and in UTC.
+            clock: Returns the time, aware and in UTC.
 
         Raises:
             ValueError: One of the two is not readable, they do not belong together, or the
@@ -159,7 +163,7 @@ class CertificateAuthority:
         return private_key_pem(self.private_key)
 
     def leaf_lifetime(self) -> tuple[datetime, datetime]:
-        """Give the start and the end of a certificate that is issued now.
+        """Return the start and the end of a certificate that is issued now.
 
         It lasts 397 days, what browsers and Apple's TLS accept at most, and never longer than
         the CA itself.
@@ -278,108 +282,9 @@ class CertificateAuthority:
         return lifetime
 
 
-def parse_name(name: str) -> x509.IPAddress | x509.DNSName:
-    """Read a subject alternative name.
-
-    Args:
-        name: An IPv4 or IPv6 address, or a DNS name; in the latter, letters become lower case.
-
-    Returns:
-        An `IPAddress` for an address: clients that connect to an address compare it with
-        nothing else.
-
-    Raises:
-        ValueError: It is neither, or it is an address that no server can have.
-    """
-    # Digits and dots alone were meant as an address: 1.2.3 must not pass as a DNS name.
-    if ":" in name or re.fullmatch(r"[0-9.]+", name):
-        return x509.IPAddress(_parse_address(name))
-    lowered = name.lower()
-    labels = lowered.split(".")
-    if (
-        name.isascii()
-        and len(lowered) <= _LONGEST_NAME
-        and all(_LABEL.fullmatch(label) for label in labels)
-        and not labels[-1].isdigit()
-    ):
-        return x509.DNSName(lowered)
-    raise ValueError(
-        f"certificate name: must be an IP address or a DNS name, got {name!r}; "
-        "international names are given in their xn-- form"
-    )
-
-
-def _parse_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError as error:
-        raise ValueError(
-            f"certificate name: must be an IP address or a DNS name, got {name!r}"
-        ) from error
-    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
-        raise ValueError(f"certificate name: must be an address without a zone, got {name!r}")
-    if address.is_unspecified or address.is_multicast or name == "255.255.255.255":
-        raise ValueError(f"certificate name: must be an address of one machine, got {name!r}")
-    return address
-
-
 def generate_private_key() -> ec.EllipticCurvePrivateKey:
     """Make a private key on P-256."""
     return ec.generate_private_key(ec.SECP256R1())
-
-
-def certificate_pem(certificate: x509.Certificate) -> bytes:
-    """Give a certificate as PEM."""
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def private_key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Give a private key as PEM (PKCS #8, not encrypted)."""
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def load_certificate(data: bytes) -> x509.Certificate:
-    """Read one certificate.
-
-    Args:
-        data: PEM.
-
-    Raises:
-        ValueError: It is not exactly one certificate.
-    """
-    try:
-        certificates = x509.load_pem_x509_certificates(data)
-    except ValueError as error:
-        raise ValueError(
-            "certificate: must be one certificate in PEM, got something else"
-        ) from error
-    if len(certificates) != 1:
-        raise ValueError(f"certificate: must be one certificate in PEM, got {len(certificates)}")
-    return certificates[0]
-
-
-def load_private_key(data: bytes) -> ec.EllipticCurvePrivateKey:
-    """Read a private key on P-256.
-
-    Args:
-        data: PEM, not encrypted.
-
-    Raises:
-        ValueError: It is anything else. The message does not quote it.
-    """
-    try:
-        key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ValueError(
-            "private key: must be an unencrypted P-256 key in PEM, got something else"
-        ) from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("private key: must be an unencrypted P-256 key in PEM, got another kind")  # noqa: TRY004 - a file's content, not an argument's type
-    return key
 
 
 def same_public_key(certificate: x509.Certificate, key: ec.EllipticCurvePublicKey) -> bool:
@@ -388,7 +293,7 @@ def same_public_key(certificate: x509.Certificate, key: ec.EllipticCurvePublicKe
 
 
 def public_key_fingerprint(key: object) -> str:
-    """Give the SHA-256 of a public key's SubjectPublicKeyInfo, in hexadecimal.
+    """Return the SHA-256 of a public key's SubjectPublicKeyInfo, in hexadecimal.
 
     Args:
         key: A public key of the `cryptography` package.
@@ -420,7 +325,7 @@ def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
 def _now(clock: Clock) -> datetime:
     now = clock()
     if now.utcoffset() != timedelta(0):
-        raise ValueError(f"clock: must give an aware time in UTC, got {now.isoformat()}")
+        raise ValueError(f"clock: must return an aware time in UTC, got {now.isoformat()}")
     # Certificates count in seconds.
     return now.astimezone(UTC).replace(microsecond=0)
 

@@ -6,7 +6,7 @@ yet Terraform has to know while it plans whether a new certificate is due. So th
 1. At synthesis, `Pki.ensure` makes the certificate authority (once, for ever), the client's
    certificate, the server's private key and a *request*: which key, which CA, which lifetime. The
    request's fingerprint is the trigger of the provisioning, and changes only on renewal.
-2. During apply, `python -m constructs_lib.identity.pki issue` issues what the request says for
+2. During apply, `python -m constructs_lib.identity.issue` issues what the request says for
    the address.
 
     pki/ca.pem ca-key.pem           the certificate authority
@@ -21,38 +21,30 @@ itself: it is part of the machine's user data, so a new one replaces the machine
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from constructs_lib.files.lock import exclusive_lock
-from constructs_lib.files.private_file import check_private, write_private, write_public
+from constructs_lib.files.private_file import write_private, write_public
 from constructs_lib.identity.certificate_authority import (
     CertificateAuthority,
     Clock,
-    certificate_pem,
     generate_private_key,
-    is_signed_by,
-    load_certificate,
-    load_private_key,
-    parse_name,
-    private_key_pem,
     public_key_fingerprint,
-    same_public_key,
     utc_now,
 )
+from constructs_lib.identity.certificate_name import parse_name
+from constructs_lib.identity.pem import certificate_pem, private_key_pem
+from constructs_lib.identity.pki_files import PkiError, PkiFiles, missing, read
+from constructs_lib.identity.server_request import ServerRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -62,134 +54,20 @@ RENEW_BEFORE: Final = timedelta(days=30)
 SERVER_NAMES: Final = ("localhost", "127.0.0.1")
 """Further names of the server: for checks on the machine itself, and through an SSH tunnel."""
 
-_REQUEST_VERSION: Final = 1
-
-
-class PkiError(ValueError):
-    """The files of a PKI cannot be used as they are."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerRequest:
-    """What the server certificate will be, but for the address.
+class Pki(PkiFiles):
+    """The certificates of one environment: made, renewed, issued.
 
     Attributes:
-        authority: SHA-256 of the CA's certificate (DER), in hexadecimal.
-        public_key: SHA-256 of the server's public key, in hexadecimal.
-        names: The names beside the address.
-        not_before: The certificate's start (UTC, whole seconds).
-        not_after: The certificate's end (UTC, whole seconds).
-    """
-
-    authority: str
-    public_key: str
-    names: tuple[str, ...]
-    not_before: datetime
-    not_after: datetime
-
-    def to_json(self) -> str:
-        """Give the one text that stands for this request."""
-        return json.dumps(
-            {
-                "version": _REQUEST_VERSION,
-                "authority_sha256": self.authority,
-                "public_key_sha256": self.public_key,
-                "names": list(self.names),
-                "not_before": self.not_before.isoformat(),
-                "not_after": self.not_after.isoformat(),
-            },
-            indent=2,
-            sort_keys=True,
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> ServerRequest:
-        """Read what `to_json` gave.
-
-        Raises:
-            ValueError: It is anything else.
-        """
-        try:
-            data: dict[str, Any] = json.loads(text)
-            request = cls(
-                authority=data["authority_sha256"],
-                public_key=data["public_key_sha256"],
-                names=tuple(data["names"]),
-                not_before=datetime.fromisoformat(data["not_before"]),
-                not_after=datetime.fromisoformat(data["not_after"]),
-            )
-            same = request.to_json() == text.strip()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError("content: must be a server request, got something else") from error
-        if not same:
-            raise ValueError(
-                "content: must be a server request as it was written, got an edited one"
-            )
-        return request
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the request, in hexadecimal."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pki:
-    """The certificates of one environment.
-
-    Attributes:
-        pki_dir: The folder of the CA and the server, mode 0700.
-        certificates_dir: The client's folder, laid out for `DOCKER_CERT_PATH`, mode 0700.
-        clock: Gives the time, aware and in UTC.
+        clock: Returns the time, aware and in UTC.
         name: What the certificates' common names begin with, 1 to 40 characters.
         read_only: Write nothing, and need no private key: what is missing or due is an error.
     """
 
-    pki_dir: Path
-    certificates_dir: Path
     clock: Clock = field(default=utc_now, repr=False)
     name: str = "moor"
     read_only: bool = False
-
-    @property
-    def ca_file(self) -> Path:
-        """The CA's certificate."""
-        return self.pki_dir / "ca.pem"
-
-    @property
-    def ca_key_file(self) -> Path:
-        """The CA's private key."""
-        return self.pki_dir / "ca-key.pem"
-
-    @property
-    def server_key_file(self) -> Path:
-        """The server's private key."""
-        return self.pki_dir / "server-key.pem"
-
-    @property
-    def server_request_file(self) -> Path:
-        """What the server certificate will be."""
-        return self.pki_dir / "server-request.json"
-
-    @property
-    def server_certificate_file(self) -> Path:
-        """The server certificate, once it is issued."""
-        return self.pki_dir / "server.pem"
-
-    @property
-    def client_ca_file(self) -> Path:
-        """The CA's certificate, where a client looks for it."""
-        return self.certificates_dir / "ca.pem"
-
-    @property
-    def client_certificate_file(self) -> Path:
-        """The client's certificate."""
-        return self.certificates_dir / "cert.pem"
-
-    @property
-    def client_key_file(self) -> Path:
-        """The client's private key."""
-        return self.certificates_dir / "key.pem"
 
     @property
     def ca_certificate(self) -> str:
@@ -198,7 +76,7 @@ class Pki:
         Raises:
             PkiError: It is missing or damaged.
         """
-        certificate = self._certificate(self.ca_file, self._start_over)
+        certificate = self.read_certificate(self.ca_file, self.start_over)
         return certificate_pem(certificate).decode("ascii")
 
     @property
@@ -223,7 +101,7 @@ class Pki:
         if self.read_only:
             self._check_read_only()
             return
-        with self._locked():
+        with self.locked():
             authority = self._ensure_authority()
             self._ensure_client(authority)
             self._ensure_server(authority)
@@ -249,9 +127,9 @@ class Pki:
                 "got a read-only one"
             )
         names = [parse_name(name) for name in dict.fromkeys((address, *self._request().names))]
-        with self._locked():
+        with self.locked():
             if not self.ca_key_file.exists():
-                raise _missing(self.ca_key_file, self._start_over)
+                raise missing(self.ca_key_file, self.start_over)
             authority = self._load_authority()
             request = self._request()
             key = self._server_key(request, authority)
@@ -277,14 +155,14 @@ class Pki:
         if not self.ca_file.exists():
             self._create_authority()
         elif not self.ca_key_file.exists():
-            raise _missing(self.ca_key_file, self._start_over)
+            raise missing(self.ca_key_file, self.start_over)
         authority = self._load_authority()
         if not self.client_ca_file.exists():
             write_public(self.client_ca_file, authority.certificate_pem)
-        elif self._certificate(self.client_ca_file, self._remove_copy) != authority.certificate:
+        elif self.read_certificate(self.client_ca_file, self.remove_copy) != authority.certificate:
             raise PkiError(
                 f"{self.client_ca_file}: certificate: must be the one in {self.ca_file}, "
-                f"got another; {self._remove_copy}"
+                f"got another; {self.remove_copy}"
             )
         return authority
 
@@ -299,7 +177,7 @@ class Pki:
             if trace.exists():
                 raise PkiError(
                     f"{self.ca_file}: certificate: must exist beside {trace}, got no such file; "
-                    f"{self._start_over}"
+                    f"{self.start_over}"
                 )
         if not self.ca_key_file.exists():
             write_private(self.ca_key_file, private_key_pem(generate_private_key()))
@@ -307,32 +185,32 @@ class Pki:
         authority = CertificateAuthority.create(
             f"{self.name} certificate authority",
             clock=self.clock,
-            private_key=self._private_key(self.ca_key_file, self._start_over),
+            private_key=self.read_private_key(self.ca_key_file, self.start_over),
         )
         write_public(self.ca_file, authority.certificate_pem)
 
     def _load_authority(self) -> CertificateAuthority:
         self._check_ca()
         # Each by itself first, so that an error names the right file.
-        certificate = _read(self.ca_file, self._start_over)
-        self._private_key(self.ca_key_file, self._start_over)
+        certificate = read(self.ca_file, self.start_over)
+        self.read_private_key(self.ca_key_file, self.start_over)
         try:
             return CertificateAuthority.load(
                 certificate=certificate,
-                private_key=_read(self.ca_key_file, self._start_over),
+                private_key=read(self.ca_key_file, self.start_over),
                 clock=self.clock,
             )
         except ValueError as error:
             file = self.ca_key_file if str(error).startswith("private key") else self.ca_file
-            raise PkiError(f"{file}: {error}; {self._start_over}") from error
+            raise PkiError(f"{file}: {error}; {self.start_over}") from error
 
     def _check_ca(self) -> x509.Certificate:
-        certificate = self._certificate(self.ca_file, self._start_over)
+        certificate = self.read_certificate(self.ca_file, self.start_over)
         now = self.clock()
         if now >= certificate.not_valid_after_utc:
             raise PkiError(
                 f"{self.ca_file}: certificate: must be valid now, got expired on "
-                f"{certificate.not_valid_after_utc:%F}; {self._remove_all}"
+                f"{certificate.not_valid_after_utc:%F}; {self.remove_all}"
             )
         if now < certificate.not_valid_before_utc:
             raise PkiError(
@@ -347,11 +225,13 @@ class Pki:
         remedy = f"remove {self.client_certificate_file} and {self.client_key_file} for new ones"
         if not self.client_key_file.exists():
             if self.client_certificate_file.exists():
-                raise _missing(self.client_key_file, remedy)
+                raise missing(self.client_key_file, remedy)
             write_private(self.client_key_file, private_key_pem(generate_private_key()))
-        key = self._private_key(self.client_key_file, remedy)
+        key = self.read_private_key(self.client_key_file, remedy)
         if self.client_certificate_file.exists():
-            current = self._leaf(self.client_certificate_file, key, authority.certificate, remedy)
+            current = self.read_leaf(
+                self.client_certificate_file, key, authority.certificate, remedy
+            )
             if not self._due(current.not_valid_after_utc, authority.certificate):
                 return
         # The key stays on renewal: only one file changes, so there is no moment at which a
@@ -364,7 +244,7 @@ class Pki:
     def _ensure_server(self, authority: CertificateAuthority) -> None:
         if not self.server_key_file.exists():
             if self.server_request_file.exists():
-                raise _missing(self.server_key_file, self._new_server)
+                raise missing(self.server_key_file, self.new_server)
             write_private(self.server_key_file, private_key_pem(generate_private_key()))
         if self.server_request_file.exists():
             request = self._request()
@@ -372,7 +252,7 @@ class Pki:
             self._server_certificate(key, authority)
             if not self._due(request.not_after, authority.certificate):
                 return
-        key = self._private_key(self.server_key_file, self._new_server)
+        key = self.read_private_key(self.server_key_file, self.new_server)
         start, end = authority.leaf_lifetime()
         request = ServerRequest(
             authority=_fingerprint(authority.certificate),
@@ -384,21 +264,21 @@ class Pki:
         write_public(self.server_request_file, f"{request.to_json()}\n".encode())
 
     def _request(self) -> ServerRequest:
-        text = _read(self.server_request_file, "synthesise first, which makes it")
+        text = read(self.server_request_file, "synthesise first, which makes it")
         try:
             return ServerRequest.from_json(text.decode("utf-8", errors="replace"))
         except ValueError as error:
-            raise PkiError(f"{self.server_request_file}: {error}; {self._new_server}") from error
+            raise PkiError(f"{self.server_request_file}: {error}; {self.new_server}") from error
 
     def _server_key(
         self, request: ServerRequest, authority: CertificateAuthority
     ) -> ec.EllipticCurvePrivateKey:
         self._check_request(request, authority.certificate)
-        key = self._private_key(self.server_key_file, self._new_server)
+        key = self.read_private_key(self.server_key_file, self.new_server)
         if request.public_key != public_key_fingerprint(key.public_key()):
             raise PkiError(
                 f"{self.server_key_file}: private key: must be the one of "
-                f"{self.server_request_file.name}, got another; {self._new_server}"
+                f"{self.server_request_file.name}, got another; {self.new_server}"
             )
         return key
 
@@ -406,7 +286,7 @@ class Pki:
         if request.authority != _fingerprint(authority):
             raise PkiError(
                 f"{self.server_request_file}: authority_sha256: must be that of "
-                f"{self.ca_file.name}, got another; {self._new_server}"
+                f"{self.ca_file.name}, got another; {self.new_server}"
             )
 
     def _server_certificate(
@@ -415,7 +295,7 @@ class Pki:
         file = self.server_certificate_file
         if not file.exists():
             return None
-        return self._leaf(
+        return self.read_leaf(
             file, key, authority.certificate, f"remove {file}, the next deployment issues it anew"
         )
 
@@ -436,110 +316,6 @@ class Pki:
         # At the end of the CA's own life renewing would gain nothing, and never end.
         return self.clock() > end - RENEW_BEFORE and end < authority.not_valid_after_utc
 
-    def _certificate(self, file: Path, remedy: str) -> x509.Certificate:
-        try:
-            return load_certificate(_read(file, remedy))
-        except PkiError:
-            raise
-        except ValueError as error:
-            raise PkiError(f"{file}: {error}; {remedy}") from error
-
-    def _private_key(self, file: Path, remedy: str) -> ec.EllipticCurvePrivateKey:
-        data = _read(file, remedy)
-        try:
-            check_private(file)
-        except ValueError as error:
-            raise PkiError(str(error)) from error
-        try:
-            return load_private_key(data)
-        except ValueError as error:
-            raise PkiError(f"{file}: {error}; {remedy}") from error
-
-    def _leaf(
-        self,
-        file: Path,
-        key: ec.EllipticCurvePrivateKey,
-        authority: x509.Certificate,
-        remedy: str,
-    ) -> x509.Certificate:
-        certificate = self._certificate(file, remedy)
-        if not is_signed_by(certificate, authority):
-            raise PkiError(
-                f"{file}: certificate: must be signed by {self.ca_file}, "
-                f"got one of another authority; {remedy}"
-            )
-        if not same_public_key(certificate, key.public_key()):
-            raise PkiError(
-                f"{file}: certificate: must belong to the private key beside it, "
-                f"got another key's; {remedy}"
-            )
-        return certificate
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            with exclusive_lock(self.pki_dir / ".lock"):
-                yield
-        except OSError as error:
-            subject = error.filename or self.pki_dir
-            raise PkiError(
-                f"{subject}: must be readable and writable, got {_reason(error)}; "
-                "see to its owner and mode"
-            ) from error
-
-    @property
-    def _start_over(self) -> str:
-        return f"restore it from a backup, or {self._remove_all}"
-
-    @property
-    def _remove_all(self) -> str:
-        return (
-            f"remove {self.pki_dir} and {self.certificates_dir} for a new authority, "
-            "which replaces the machine"
-        )
-
-    @property
-    def _new_server(self) -> str:
-        return (
-            f"remove {self.server_key_file}, {self.server_request_file.name} and "
-            f"{self.server_certificate_file.name} for new ones"
-        )
-
-    @property
-    def _remove_copy(self) -> str:
-        return f"remove {self.client_ca_file}, it is then copied anew"
-
-
-def main(arguments: Sequence[str] | None = None, *, clock: Clock = utc_now) -> int:
-    """Run `python -m constructs_lib.identity.pki`.
-
-    Args:
-        arguments: The command line; that of the process where unset.
-        clock: Gives the time, aware and in UTC.
-
-    Returns:
-        0, or 1 after an error, which is printed.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m constructs_lib.identity.pki",
-        description="The certificates of an environment.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    issue = commands.add_parser("issue", help="issue the server certificate for an address")
-    issue.add_argument("--pki", type=Path, required=True, help="the folder of the CA")
-    issue.add_argument("--certificates", type=Path, required=True, help="the client's folder")
-    issue.add_argument("--address", required=True, help="the machine's address")
-    options = parser.parse_args(arguments)
-    pki = Pki(pki_dir=options.pki, certificates_dir=options.certificates, clock=clock)
-    try:
-        file = pki.issue_server_certificate(options.address)
-        end = load_certificate(file.read_bytes()).not_valid_after_utc
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"server certificate for {options.address}: {file}, valid until {end:%F}\n")
-    return 0
-
 
 def _is_issued(
     certificate: x509.Certificate,
@@ -554,28 +330,5 @@ def _is_issued(
     )
 
 
-def _read(file: Path, remedy: str) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError as error:
-        raise _missing(file, remedy) from error
-    except OSError as error:
-        raise PkiError(
-            f"{file}: must be a readable file, got {_reason(error)}; see to its owner and mode"
-        ) from error
-
-
-def _missing(file: Path, remedy: str) -> PkiError:
-    return PkiError(f"{file}: must exist, got no such file; {remedy}")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
 def _fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

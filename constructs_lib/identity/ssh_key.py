@@ -29,7 +29,7 @@ _ENCRYPTED_PEM: Final = (b"-----BEGIN ENCRYPTED " + b"PRIVATE KEY-----", b"Proc-
 
 
 def ensure_key_pair(private_key_file: Path, *, comment: str) -> str:
-    """Give the environment's Ed25519 key pair, which is made on the first call.
+    """Return the environment's Ed25519 key pair, which is made on the first call.
 
     The public key lies beside the private one, with `.pub` added to its name. An existing
     private key is never replaced: the machine knows only its public half.

@@ -21,18 +21,18 @@ def load_services(environment: Environment, settings: Settings) -> ComposeProjec
     return load_project(
         settings.services,
         name=settings.project,
-        variables=service_variables(environment, settings),
+        variables=_variables(environment, settings),
         open_tcp_ports=settings.aws.service_tcp_ports,
     )
 
 
-def service_variables(environment: Environment, settings: Settings) -> dict[str, str]:
-    """Give what the Compose files may use as `${NAME}`, beside what Compose itself knows."""
+def _variables(environment: Environment, settings: Settings) -> dict[str, str]:
+    """Return what the Compose files may use as `${NAME}`, beside what Compose itself knows."""
     return {"ENVIRONMENT": environment.name, **settings.variables}
 
 
 def content_of(variable: str, environment: Environment, settings: Settings) -> str:
-    """Give the value of a variable that is the content of a secret or config.
+    """Return the value of a variable that is the content of a secret or config.
 
     Raises:
         KeyError: It is not set, which `load_services` tells in clear words.
@@ -40,5 +40,5 @@ def content_of(variable: str, environment: Environment, settings: Settings) -> s
     return delivered_value(
         variable,
         folder=settings.services[0].parent,
-        variables=service_variables(environment, settings),
+        variables=_variables(environment, settings),
     )

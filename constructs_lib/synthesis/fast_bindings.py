@@ -3,13 +3,13 @@
 `import cdktf_cdktf_provider_aws.instance` first runs the `__init__` of the package, which
 imports more than two thousand modules, one for each thing AWS has; and the JavaScript side
 then loads as many files. A synthesis needs a dozen of them, and the rest is what makes it
-slow. `install`, called where `constructs_lib` begins, does three things about it:
+slow. `install`, called by the app and by the tests before they import a construct, does two
+things about it:
 
 - The provider package gets an empty body and imports a submodule when something asks for it.
   Import lines, type checkers and editors see nothing unusual.
 - `fast_bindings_hook.cjs`, loaded by the Node process that jsii starts, does the same to the
   index file of the provider's JavaScript, and spares jsii's runtime its second process.
-- With `-O`, the library that checks types when there is no `-O` is run when somebody asks for it.
 
 They look at what they replace, and leave alone what is not exactly as expected: the bindings
 then load as usual, slower and with the same result. The variable `MOOR_PLAIN_BINDINGS`, set to
@@ -24,11 +24,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-# Nothing more: every module of ours waits for this one, those that Terraform starts, too.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 OFF: Final = "MOOR_PLAIN_BINDINGS"
 """The variable that turns this off."""
 
-HOOK: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fast_bindings_hook.cjs")  # noqa: PTH100, PTH118, PTH120
+HOOK: Final = Path(__file__).resolve().with_name("fast_bindings_hook.cjs")
 
 _PROVIDER: Final = "cdktf_cdktf_provider_"
 _RUNTIME: Final = "jsii"
@@ -71,25 +72,23 @@ def submodules(source: str) -> tuple[str, ...] | None:
     Returns:
         Their names; None where the file does anything else that counts, and so must be run.
     """
-    import re  # noqa: PLC0415  (see the imports above)
-
     body = re.search(_BODY, source, re.VERBOSE)
     if body is None or re.search(_DEFINITION, source[: body.start()], re.MULTILINE):
         return None
-    # Split at the quotes, resp. blanks: every second, resp. fourth, word is a name.
+    # Between quotes every second piece is a name; of `from . import name` every fourth word is.
     published = body["names"].split('"')[1::2]
     imported = body["imports"].split()[3::4]
     return tuple(imported) if sorted(published) == sorted(imported) else None
 
 
-def node_options(existing: str, hook: str = HOOK) -> str:
+def node_options(existing: str, hook: Path = HOOK) -> str:
     """Add the hook to Node's options.
 
     Args:
         existing: The value of `NODE_OPTIONS`.
         hook: The hook's file.
     """
-    path = hook.replace("\\", "\\\\").replace('"', '\\"')
+    path = str(hook).replace("\\", "\\\\").replace('"', '\\"')
     # `--require`, for `--import` would start Node's loader of ES modules in each process.
     # The other one is what jsii's second process would be started with.
     option = f'--require "{path}" --preserve-symlinks'
@@ -106,15 +105,14 @@ class _Finder:
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Find a provider package; leave everything else to the usual finders."""
-        if fullname == _RUNTIME and os.path.isfile(HOOK):  # noqa: PTH113
+        if fullname == _RUNTIME and HOOK.is_file():
             os.environ["NODE_OPTIONS"] = node_options(os.environ.get("NODE_OPTIONS", ""))
-        kind = _Loader if fullname.startswith(_PROVIDER) else _LATER.get(fullname)
-        if path is not None or kind is None:
+        if path is not None or not fullname.startswith(_PROVIDER):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader:
             return None
-        spec.loader = kind(fullname, spec.loader.path)
+        spec.loader = _Loader(fullname, spec.loader.path)
         return spec
 
 
@@ -122,7 +120,7 @@ class _Loader(SourceFileLoader):
     """Loads a provider package without its submodules."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its lazy attributes; or run its file, where that has changed."""
+        """Let the module import its submodules on demand; run its file where that has changed."""
         try:
             names = submodules(self.get_data(self.path).decode())
         except (OSError, ValueError):
@@ -134,27 +132,6 @@ class _Loader(SourceFileLoader):
         module.__dir__ = lambda: [*vars(module), *names]  # type: ignore[method-assign]
         module.__dict__["__all__"] = list(names)
         _register(module.__name__, names)
-
-
-class _LaterLoader(SourceFileLoader):
-    """Runs a module when something is asked of it.
-
-    `importlib.util.LazyLoader` would do so when the module is imported for the second time.
-    """
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Wait for the first attribute."""
-
-        def get(name: str) -> Any:  # noqa: ANN401  (the signature of a module's `__getattr__`)
-            vars(module).pop("__getattr__", None)
-            super(_LaterLoader, self).exec_module(module)
-            return getattr(module, name)
-
-        module.__getattr__ = get  # type: ignore[method-assign]
-
-
-_LATER: Final = {} if __debug__ else {"typeguard": _LaterLoader}
-"""What all bindings import, and call in an `if __debug__` only. It imports asyncio and more."""
 
 
 def _getattr_of(package: str, names: tuple[str, ...]) -> Callable[[str], Any]:

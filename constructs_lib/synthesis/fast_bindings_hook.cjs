@@ -3,15 +3,7 @@
 // and spares jsii a process and cdktf some work. What is not exactly as expected is left as it is.
 "use strict";
 
-const {
-  existsSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} = require("node:fs");
+const { existsSync, readFileSync, renameSync, statSync, writeFileSync } = require("node:fs");
 const { registerHooks } = require("node:module");
 const { join } = require("node:path");
 
@@ -24,7 +16,7 @@ const WITHOUT_EFFECT = [
   /^(exports\.\w+ = )+void 0;$/,
 ];
 
-/** Write such an index file anew; give undefined where it does anything unknown. */
+/** Write such an index file anew; return undefined where it does anything unknown. */
 function lazily(source) {
   const files = {};
   for (const line of source.split("\n")) {
@@ -96,30 +88,13 @@ require("../lib/program.js");
 
 const DIGEST = "digestFile(e,...p){return readFileChunks(e,()=>{},...p)}";
 const REMEMBERED = "digestFile(e,...p){return moorDigest(e,p,()=>readFileChunks(e,()=>{},...p))}";
-const DEFINITIONS = '(0,ae.readFileSync)(se(this,V,"f"))';
 
 function runtimeOfOneProcess(source) {
   if (!isOneProcess) {
     return undefined;
   }
   globalThis.moorDigest = remembered;
-  globalThis.moorDefinitions = definitions;
-  return source
-    .replace(CHANNEL, "readFD:0,writeFD:1")
-    .replace(DIGEST, REMEMBERED)
-    .replace(DEFINITIONS, 'moorDefinitions(se(this,V,"f"))');
-}
-
-/** The definitions of a provider's types, of which jsii asks for a line here and there: 35 MB. */
-function definitions(path) {
-  const file = openSync(path, "r");
-  return {
-    toString(encoding, begin, end) {
-      const line = Buffer.alloc(end - begin);
-      readSync(file, line, 0, line.length, begin);
-      return line.toString(encoding);
-    },
-  };
+  return source.replace(CHANNEL, "readFD:0,writeFD:1").replace(DIGEST, REMEMBERED);
 }
 
 /**
@@ -158,21 +133,13 @@ const CHANGES = [
   [/[/\\]bin[/\\]jsii-runtime\.js$/, inOneProcess],
   [/[/\\]lib[/\\]program\.js$/, runtimeOfOneProcess],
   [/[/\\]@cdktf[/\\]provider-[^/\\]+[/\\]lib[/\\]index\.js$/, lazily],
-  // Libraries of cdktf's own: one for assets that are archives, one to compare versions.
+  // A library for assets that are archives, which takes a tenth of the time to load.
   [
     /[/\\]cdktf[/\\]lib[/\\]private[/\\]fs\.js$/,
     changed(
       'const archiver = require("archiver");\n',
       'const archiver = (...options) => require("archiver")(...options);\n',
       /\barchiver\b(?!\()/,
-    ),
-  ],
-  [
-    /[/\\]cdktf[/\\]lib[/\\]validations[/\\]validate-binary-version\.js$/,
-    changed(
-      'const semver = require("semver");\n',
-      'const semver = { satisfies: (...them) => require("semver").satisfies(...them) };\n',
-      /\bsemver\b(?!\.satisfies\()/,
     ),
   ],
   // Where each value was made, for error texts: a fifth of the time of a large app, and from

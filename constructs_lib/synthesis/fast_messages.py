@@ -8,12 +8,11 @@ goes about them:
   either, so they are read when the next question has to be put. Python imports meanwhile.
 - Of a struct, such as a container's configuration of a hundred optional properties, only those
   are read and sent that have a value. jsii asks for each, and sends a null for what is not there.
-- A question is made into a message field by field, and an answer read by what is in it, where
-  jsii examines the type of each value on every level of both.
+- An answer is read by what is in it, where jsii examines the type of each value on every level.
 
-The last one is for the two questions that are asked often. Everything else, errors included, goes
-the usual way. All of it is made of jsii's private parts, so any jsii but the one that this was
-written for stays as it is.
+The last one is for the answers to the two questions that are asked often. Everything else, errors
+included, goes the usual way. All of it is made of jsii's private parts, so any jsii but the one
+that this was written for stays as it is.
 """
 
 from __future__ import annotations
@@ -49,12 +48,12 @@ def install() -> bool:
         return False
     process._NodeProcess = NodeProcess  # type: ignore[misc]  # noqa: SLF001
     usual = _kernel._make_reference_for_native  # noqa: SLF001
-    _kernel._make_reference_for_native = lean(usual)  # type: ignore[assignment]  # noqa: SLF001
+    _kernel._make_reference_for_native = only_what_is_set(usual)  # type: ignore[assignment]  # noqa: SLF001
     return True
 
 
-def lean(usual: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return a function that prepares a value for a message: of a struct, what it has only.
+def only_what_is_set(usual: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a function that prepares a value for a message: of a struct, only what is set.
 
     Args:
         usual: jsii's own, of the kernel and the value. It prepares everything else.
@@ -84,7 +83,7 @@ class NodeProcess(process._NodeProcess):  # noqa: SLF001  (nothing else starts N
     def __init__(self) -> None:
         """Start nothing yet."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self._serializer: Any = Messages(self._serializer)
+        self._serializer: Any = Answers(self._serializer)
         self._awaited: list[Callable[[], object]] = []
 
     def handshake(self) -> None:
@@ -120,31 +119,16 @@ class NodeProcess(process._NodeProcess):  # noqa: SLF001  (nothing else starts N
             raise RuntimeError(answer["error"])
 
 
-class Messages:
-    """Turns questions into messages, and messages into answers.
+class Answers:
+    """Reads answers; questions are written by jsii's own converter.
 
     Args:
-        usual: jsii's converter, for what is not asked often.
+        usual: That converter, which also reads what is not asked often.
     """
 
     def __init__(self, usual: Any) -> None:  # noqa: ANN401  (of a library that jsii chose)
         self._usual = usual
-
-    def unstructure(self, request: Any) -> Any:  # noqa: ANN401  (what jsii hands to a converter)
-        """Return what is written of a question: text, numbers, lists, and jsii's objects."""
-        kind = type(request)
-        if kind is types.GetRequest:
-            reference = self._usual.unstructure(request.objref)
-            return {"api": "get", "objref": reference, "property": request.property}
-        if kind is types.CreateRequest:
-            return {
-                "api": "create",
-                "fqn": request.fqn,
-                "args": request.args,
-                "overrides": [self._usual.unstructure(o) for o in request.overrides],
-                "interfaces": request.interfaces,
-            }
-        return self._usual.unstructure(request)
+        self.unstructure = usual.unstructure
 
     def structure(self, data: Any, kind: Any) -> Any:  # noqa: ANN401
         """Return an answer.

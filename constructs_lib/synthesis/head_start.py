@@ -1,10 +1,10 @@
 """What waits for others, begun first.
 
 A synthesis needs Node, which takes a while to start, and `docker compose`, which takes a while to
-read the services. Importing this module before cdktf, from the app's `main.py`, starts both;
-anywhere else it starts nothing. Python then imports the rest beside them, on another processor:
-the thread that waits for Compose does no more than that until it has an answer. Whoever imports
-what that thread is importing waits for it, by Python's own lock on each module.
+read the services. The app calls `begin` before it imports cdktf, and so starts both. Python then
+imports the rest beside them, on another processor: the thread that waits for Compose does no more
+than that until it has an answer. Two threads may want the same module at that time; Python locks
+each module while it is imported, and the second thread waits for the first.
 
 A synthesis keeps nearly all that it makes until its end, a second later. So the app collects no
 garbage either: a third of its time went into looking for some.
@@ -17,7 +17,6 @@ import contextlib
 import gc
 import importlib
 import os
-import sys
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
@@ -32,14 +31,6 @@ if TYPE_CHECKING:
 
     Loaded: TypeAlias = tuple[Settings, ComposeProject]
 
-MODULES: Final = (
-    "constructs_lib.identity.pki",
-    "constructs_lib.host.docker_host",
-    "constructs_lib.identity.ssh_key",
-)
-"""What else the app imports and is no construct; reading settings and services imports the rest."""
-
-_APP: Final = "main.py"
 _PROCESSOR: Final = 36
 """Which field it is of those after the name (Source: proc_pid_stat(5), field 39)."""
 
@@ -49,7 +40,7 @@ _early = False
 
 
 def settings_and_services(environment: Environment) -> Loaded:
-    """Give an environment's settings and services.
+    """Return an environment's settings and services.
 
     Raises:
         ValueError: They cannot be used.
@@ -62,7 +53,32 @@ def settings_and_services(environment: Environment) -> Loaded:
     return settings, _services(environment, settings)
 
 
-def begin(environment: Environment) -> None:
+def begin(root: Path) -> None:
+    """Begin early with what the app is going to wait for, before it imports cdktf.
+
+    Without effect where the variable `MOOR_PLAIN_BINDINGS` turns the fast synthesis off.
+
+    Args:
+        root: The project's folder.
+    """
+    if os.environ.get(fast_bindings.OFF):
+        return
+    global _early  # noqa: PLW0603  (of the process, like the collector)
+    _early = True
+    gc.disable()
+    atexit.register(gc.freeze)  # Python's own end collects once more.
+    # Another jsii may not have what it is made of, and starts Node when cdktf is imported.
+    with contextlib.suppress(ImportError, AttributeError):
+        from constructs_lib.synthesis import fast_messages  # noqa: PLC0415  (imports jsii)
+
+        if fast_messages.install():
+            _node()
+    # A name that is not usable is reported by the app itself.
+    with contextlib.suppress(ValueError):
+        load_early(Environment.from_variable(root, os.environ))
+
+
+def load_early(environment: Environment) -> None:
     """Load an environment, its services in a thread, for who asks for it the next time.
 
     The settings come first, and here: they name the Compose files, and `docker compose`, which
@@ -76,11 +92,6 @@ def begin(environment: Environment) -> None:
             future.set_result((settings, _services(environment, settings)))
         except BaseException as error:  # noqa: BLE001  (raised again where it is asked for)
             future.set_exception(error)
-            return
-        # Should it fail here, it fails again, and aloud, where the app imports it.
-        with contextlib.suppress(Exception):
-            for module in MODULES:
-                importlib.import_module(module)
 
     try:
         settings = _settings(environment)
@@ -124,7 +135,7 @@ def _node() -> int:
 
 def _settings(environment: Environment) -> Settings:
     # Imported here and below: it is a good part of the work.
-    from constructs_lib.settings.settings import load_settings  # noqa: PLC0415
+    from constructs_lib.settings.load import load_settings  # noqa: PLC0415
 
     return load_settings(environment.settings_file)
 
@@ -133,25 +144,3 @@ def _services(environment: Environment, settings: Settings) -> ComposeProject:
     from constructs_lib.settings.services import load_services  # noqa: PLC0415
 
     return load_services(environment, settings)
-
-
-def _begin_for_the_app() -> None:
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    if file is None or Path(file).name != _APP or os.environ.get(fast_bindings.OFF):
-        return
-    global _early  # noqa: PLW0603  (of the process, like the collector)
-    _early = True
-    gc.disable()
-    atexit.register(gc.freeze)  # Python's own end collects once more.
-    # Another jsii may not have what it is made of, and starts Node when cdktf is imported.
-    with contextlib.suppress(ImportError, AttributeError):
-        from constructs_lib.synthesis import fast_messages  # noqa: PLC0415  (imports jsii)
-
-        if fast_messages.install():
-            _node()
-    # A name that is not usable is reported by the app itself.
-    with contextlib.suppress(ValueError):
-        begin(Environment.from_variable(Path(file).resolve().parent, os.environ))
-
-
-_begin_for_the_app()

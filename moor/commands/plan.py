@@ -35,7 +35,7 @@ def run(
     screen = Screen(console, verbose=verbose)
     with (
         deployment_lock.held(session.environment, screen.say) as lock,
-        deploying(session, screen, lock) as deployment,
+        deploying(session, screen, lock, services=services or []) as deployment,
     ):
         plans = deployment.plan(services=services or [])
     if as_json:

@@ -29,7 +29,7 @@ def run(
     only = services or []
     screen = session.screen(verbose=verbose)
     with deployment_lock.held(session.environment, screen.say) as lock:
-        with deploying(session, screen, lock) as deployment:
+        with deploying(session, screen, lock, services=only) as deployment:
             must_be_attended(session, approve=approve)
             deployment.up(approve=approve, services=only)
         outputs = Outputs.load(session.environment)

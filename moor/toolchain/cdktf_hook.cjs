@@ -40,7 +40,45 @@ for (const name of moorDeferred.names) {
 `;
 }
 
-const { enableCompileCache, registerHooks } = require("node:module");
+// cdktf takes a process without an exit code for one that has succeeded. What a signal has ended has
+// none: here it gets the shell's, 128 and the signal's number.
+const { constants } = require("node:os");
+const processes = require("node:child_process");
+const { spawn } = processes;
+processes.spawn = function (...words) {
+  const child = spawn.apply(this, words);
+  const { emit } = child;
+  child.emit = function (event, code, signal, ...rest) {
+    const ended = (event === "exit" || event === "close") && code === null && signal;
+    return emit.call(this, event, ended ? 128 + constants.signals[signal] : code, signal, ...rest);
+  };
+  return child;
+};
+
+// The same for what runs in a terminal of cdktf's own, whose code is then 0.
+const Module = require("node:module");
+const load = Module._load;
+Module._load = function (request, ...rest) {
+  const loaded = load.call(this, request, ...rest);
+  if (!/[/\\]node-pty[^/\\]*$/.test(request) || loaded.moorSpawn) {
+    return loaded;
+  }
+  loaded.moorSpawn = loaded.spawn;
+  loaded.spawn = function (...words) {
+    const terminal = loaded.moorSpawn.apply(this, words);
+    const onExit = terminal.onExit;
+    Object.defineProperty(terminal, "onExit", {
+      value: (listener) =>
+        onExit.call(terminal, ({ exitCode, signal }) =>
+          listener({ exitCode: exitCode || (signal ? 128 + signal : 0), signal }),
+        ),
+    });
+    return terminal;
+  };
+  return loaded;
+};
+
+const { enableCompileCache, registerHooks } = Module;
 if (typeof registerHooks === "function" && !process.env.MOOR_PLAIN_BINDINGS) {
   // Node 22.15 and later. The cache is for this process only: what the app loads is found in
   // another temporary folder each time, and would make it grow with every synthesis.

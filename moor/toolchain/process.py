@@ -61,6 +61,7 @@ class Process:
         log: Path,
         on_line: Callable[[str], None] = lambda _line: None,
         inherited: Sequence[int] = (),
+        fresh: bool = False,
     ) -> Process:
         """Start a program, in a process group of its own.
 
@@ -72,12 +73,14 @@ class Process:
             log: The file that gets what it prints; readable by its owner alone.
             on_line: Takes each line that it prints, while `wait_for` waits for it.
             inherited: Descriptors that it keeps open.
+            fresh: Whether what others have printed into that file is forgotten.
 
         Raises:
             CommandError: It cannot be started.
         """
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(log, flags | (os.O_TRUNC if fresh else 0), 0o600)
         try:
             position = os.fstat(descriptor).st_size
             popen = subprocess.Popen(

@@ -162,6 +162,10 @@ class Terraform:
     say: Callable[[str], None] = lambda _line: None
     inherited: tuple[int, ...] = ()
 
+    def log_of(self, stack: Stack) -> Path:
+        """Return the file with all that Terraform has said of a stack."""
+        return self.log / f"terraform-{stack.name}.log"
+
     def init(self, stack: Stack, *, interrupts: Interrupts | None = None) -> bool:
         """Initialize a stack, unless that would change nothing.
 
@@ -186,13 +190,21 @@ class Terraform:
         terraform_init.remember(stack.folder, words, variables)
         return True
 
-    def plan(self, stack: Stack, *, destroy: bool = False, targets: Sequence[str] = ()) -> Run:
+    def plan(
+        self,
+        stack: Stack,
+        *,
+        destroy: bool = False,
+        targets: Sequence[str] = (),
+        refresh: bool = True,
+    ) -> Run:
         """Start to plan; `finish` waits for it.
 
         Args:
             stack: The stack.
             destroy: Whether to plan its end.
             targets: Addresses of resources: plan these and what they depend on; empty plans all.
+            refresh: Whether Terraform asks what has become of the resources since the last time.
 
         Raises:
             CommandError: Terraform cannot be started.
@@ -200,6 +212,7 @@ class Terraform:
         plan = os.memfd_create(f"plan-{stack.name}")
         words = ["plan", "-json", "-input=false", f"-out={_path(plan)}"]
         words += ["-destroy"] if destroy else []
+        words += [] if refresh else ["-refresh=false"]
         words += [f"-target={target}" for target in targets]
         try:
             return self._run(stack, "plan", words, plan)
@@ -269,6 +282,14 @@ class Terraform:
         """
         self._ask(stack, ["import", "-input=false", "-no-color", address, identity])
 
+    def taint(self, stack: Stack, address: str) -> None:
+        """Have a resource replaced by the next apply; one that is not there is left alone.
+
+        Raises:
+            CommandError: The state cannot be written.
+        """
+        self._ask(stack, ["taint", "-allow-missing", address])
+
     def unlock(self, stack: Stack, lock: str) -> None:
         """Take away a state's lock.
 
@@ -316,7 +337,7 @@ class Terraform:
             name=f"terraform {words[0]} ({stack.name})",
             folder=stack.folder,
             variables=self.variables,
-            log=self.log / f"terraform-{stack.name}.log",
+            log=self.log_of(stack),
             on_line=on_line,
             inherited=(*self.inherited, *inherited),
         )

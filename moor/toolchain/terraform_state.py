@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.files.private_file import write_private
 from moor.failure import CommandError
+from moor.outputs import outputs_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from constructs_lib.settings.environment import Environment
 
 
-_IS_EMPTY: Final = "an empty file"
+_EMPTY: Final = "an empty file"
 
 
 def resource_count(environment: Environment) -> int:
@@ -54,12 +55,15 @@ def check(environment: Environment) -> None:
     Raises:
         CommandError: One is; with what to do about it.
     """
-    problems = []
+    problems, deployed = [], _deployed(environment)
     for file in sorted({*_files(environment), *map(_without_backup, _backups(environment))}):
         problem = damage(file)
         if problem is None:
             continue
         found = backup_of(file)
+        if found is None and problem == _EMPTY and file.stem not in deployed:
+            # Terraform makes the file when it begins to plan; killed then, it leaves it empty.
+            continue
         if found is None:
             problems.append(
                 f"{file}: must be a Terraform state, got {problem}, and no backup of it; if "
@@ -87,7 +91,7 @@ def damage(file: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return "a file that cannot be read"
     if not text.strip():
-        return _IS_EMPTY
+        return _EMPTY
     return None if _parsed(text) is not None else "something else"
 
 
@@ -154,6 +158,14 @@ def _files(environment: Environment) -> list[Path]:
     return sorted(environment.state.glob("*.tfstate"))
 
 
+def _deployed(environment: Environment) -> set[str]:
+    """Return the stacks that were applied to their end once, and so must have a state."""
+    try:
+        return set(json.loads(outputs_file(environment).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
 def _backups(environment: Environment) -> list[Path]:
     return sorted(environment.state.glob("*.tfstate.backup"))
 
@@ -164,7 +176,7 @@ def _without_backup(file: Path) -> Path:
 
 def _document(file: Path) -> dict[str, Any]:
     problem = damage(file)
-    if problem == _IS_EMPTY:
+    if problem == _EMPTY:
         return {}
     document = None if problem else _parsed(file.read_text(encoding="utf-8"))
     if document is None:

@@ -8,22 +8,22 @@ one's resources, and its `generation` says so.
 
 from __future__ import annotations
 
-import base64
-import functools
 import uuid
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.addresses import AddressBook, AddressPool
-from sandbox.api.firewall import IngressRule, open_ports
+from sandbox.api.books import backends, instance_of, rules_of, text_of, user_data_of
+from sandbox.api.firewall import open_ports
+from sandbox.api.methods import api_error, wrapped
 from sandbox.api.turn import Turn
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.gate import Gates, Target
 from sandbox.machines.machine import Machines, MachineSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sandbox.parameters import Parameters
 
@@ -33,7 +33,6 @@ led to machines (Source: RFC 5737, addresses for documentation)."""
 
 _RUNNING: Final = "running"
 _STOPPED: Final = "stopped"
-_TERMINATED: Final = "terminated"
 
 _CHANGES_GATES: Final = (
     "associate_address",
@@ -114,7 +113,7 @@ class Emulator:
         for name, replacement in replacements.items():
             original = getattr(EC2Backend, name)
             self._originals[name] = original
-            setattr(EC2Backend, name, _wrapped(name, original, replacement))
+            setattr(EC2Backend, name, wrapped(name, original, replacement))
         setattr(General, "get_console_output", self._get_console_output)  # noqa: B010
 
     def describe(self) -> dict[str, Any]:
@@ -184,7 +183,7 @@ class Emulator:
     ) -> Any:
         key_name = kwargs.get("key_name")
         if key_name and key_name not in backend.key_pairs:
-            raise _api_error("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
+            raise api_error("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
         reservation = original(backend, *args, **kwargs)
         try:
             for instance in reservation.instances:
@@ -205,12 +204,12 @@ class Emulator:
         self._addresses[instance.id] = address
         keys: tuple[str, ...] = ()
         if instance.key_name:
-            keys = (_text(backend.key_pairs[instance.key_name].material_public),)
+            keys = (text_of(backend.key_pairs[instance.key_name].material_public),)
         self._log(f"{instance.id}: booting at {address}")
         spec = MachineSpec(
             instance=instance.id,
             address=address,
-            user_data=_user_data(instance),
+            user_data=user_data_of(instance),
             authorized_keys=keys,
         )
         with self.turn.aside():
@@ -233,7 +232,7 @@ class Emulator:
         result = original(backend, instance_ids)
         for eip in backend.addresses:
             # moto gives a started instance an address of its own; AWS lets it keep this one.
-            if eip.eni is not None and _instance_of(eip) is not None:
+            if eip.eni is not None and instance_of(eip) is not None:
                 eip.eni.public_ip = eip.public_ip
         self._arrange()
         return result
@@ -275,7 +274,7 @@ class Emulator:
     ) -> Any:
         wanted = kwargs.get("address")
         if wanted and IPv4Address(wanted) not in self._parameters.addresses:
-            raise _api_error(
+            raise api_error(
                 "InvalidAddress.NotFound",
                 f"Address '{wanted}' is not one of {self._parameters.addresses}",
             )
@@ -324,7 +323,7 @@ class Emulator:
         """Take a terminated instance's Elastic IP away, as AWS does."""
         backend = instance.ec2_backend
         for eip in backend.addresses:
-            if _instance_of(eip) is instance:
+            if instance_of(eip) is instance:
                 self._originals["disassociate_address"](backend, address=eip.public_ip)
 
     def _forget(self, instance: Any) -> None:
@@ -336,15 +335,15 @@ class Emulator:
     def _arrange(self) -> None:
         """Open what the groups of running instances with an Elastic IP open, and no more."""
         wanted: dict[IPv4Address, Target] = {}
-        for backend in _backends():
+        for backend in backends():
             for eip in backend.addresses:
-                instance = _instance_of(eip)
+                instance = instance_of(eip)
                 if instance is None or instance.state != _RUNNING:
                     continue
                 address = self._addresses.get(instance.id)
                 if address is None:
                     continue
-                opened = open_ports(_rules(instance))
+                opened = open_ports(rules_of(instance))
                 for note in opened.notes:
                     if (line := f"{instance.id}: {note}") not in self._notes:
                         self._notes.add(line)
@@ -356,7 +355,7 @@ class Emulator:
         self._gates.arrange(wanted)
 
     def _next_public_address(self) -> str:
-        used = {IPv4Address(eip.public_ip) for backend in _backends() for eip in backend.addresses}
+        used = {IPv4Address(eip.public_ip) for backend in backends() for eip in backend.addresses}
         return str(self._public.lowest_free(used))
 
     def _next_unreachable_address(self) -> str:
@@ -371,13 +370,13 @@ class Emulator:
     def _instances(self) -> list[Any]:
         return [
             instance
-            for backend in _backends()
+            for backend in backends()
             for reservation in list(backend.reservations.values())
             for instance in reservation.instances
         ]
 
     def _describe(self, instance: Any) -> dict[str, Any]:
-        eips = [e.public_ip for e in instance.ec2_backend.addresses if _instance_of(e) is instance]
+        eips = [e.public_ip for e in instance.ec2_backend.addresses if instance_of(e) is instance]
         ports: set[int] = set()
         for public in eips:
             ports |= self._gates.open_ports(IPv4Address(public))
@@ -390,63 +389,3 @@ class Emulator:
             "container": self._machines.name(instance.id),
             "ports": sorted(ports),
         }
-
-
-def _wrapped(
-    name: str, original: Callable[..., Any], replacement: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Return a method that calls the replacement and turns its errors into EC2's own."""
-
-    @functools.wraps(original)
-    def method(backend: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return replacement(original, backend, *args, **kwargs)
-        except SandboxError as error:
-            # Not a code that the AWS libraries try again.
-            raise _api_error("MoorSandboxFailure", str(error)) from error
-        except ENGINE_ERRORS as error:
-            raise _api_error(
-                "MoorSandboxFailure", f"docker engine: {name} must succeed, got {error}"
-            ) from error
-
-    return method
-
-
-def _api_error(code: str, message: str) -> Exception:
-    from moto.ec2.exceptions import EC2ClientError  # noqa: PLC0415  # reads the environment
-
-    error: Exception = EC2ClientError(code, message)
-    return error
-
-
-def _backends() -> Iterator[Any]:
-    from moto.ec2.models import ec2_backends  # noqa: PLC0415  # reads the environment
-
-    for account in list(ec2_backends.values()):
-        yield from list(account.values())
-
-
-def _instance_of(eip: Any) -> Any | None:
-    if eip.instance is not None:
-        return eip.instance
-    return eip.eni.instance if eip.eni is not None else None
-
-
-def _rules(instance: Any) -> Iterator[IngressRule]:
-    for group in instance.security_groups:
-        for rule in group.ingress_rules:
-            yield IngressRule(
-                protocol=str(rule.ip_protocol),
-                from_port=rule.from_port,
-                to_port=rule.to_port,
-                cidr=rule.cidr_ipv4 or "",
-            )
-
-
-def _user_data(instance: Any) -> bytes:
-    """Return user data as bytes; gzip is not text, so moto's own decoding will not do."""
-    return base64.b64decode(str(instance.user_data)) if instance.user_data else b""
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

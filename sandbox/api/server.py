@@ -165,8 +165,8 @@ class Application:
             return _answer(start_response, "200 OK", self._emulator.describe())
         # Read before the turn, so that a slow caller holds nobody up.
         body = _body(environ)
-        if (again := _again(environ, body)) is not None:
-            self._log(again)
+        if (repetition := _repetition(environ, body)) is not None:
+            self._log(repetition)
         with self._emulator.turn:
             if path == RECONCILE and method == "POST":
                 try:
@@ -183,7 +183,7 @@ def _body(environ: WSGIEnvironment) -> bytes:
     return stream.read(int(environ.get("CONTENT_LENGTH") or 0))
 
 
-def _again(environ: WSGIEnvironment, body: bytes) -> str | None:
+def _repetition(environ: WSGIEnvironment, body: bytes) -> str | None:
     """Return a line where the caller asks again for what it got no good answer to.
 
     The AWS libraries do so by themselves after a server error or a broken connection, and say

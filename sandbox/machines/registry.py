@@ -41,11 +41,6 @@ class Registry:
         self._parameters = parameters
         self._name = parameters.owner.name("registry")
 
-    @property
-    def name(self) -> str:
-        """The container's name."""
-        return self._name
-
     def start(self, image: str) -> None:
         """Start the registry anew.
 

@@ -12,6 +12,12 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from constructs_lib.synthesis import fast_bindings, jsii_runtime
+
+jsii_runtime.choose()
+fast_bindings.install()
+
+# isort: split
 from cdktf import App, LocalBackend, TerraformStack
 from cdktf_cdktf_provider_docker.provider import (
     DockerProvider,

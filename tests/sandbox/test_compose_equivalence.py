@@ -22,7 +22,7 @@ from trial_sandbox import footprint, make_sandbox
 
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.settings.environment import Environment
-from constructs_lib.settings.settings import load_settings
+from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
 
 if TYPE_CHECKING:

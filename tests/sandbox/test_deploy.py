@@ -6,12 +6,14 @@ what an earlier one left. Each starts from a deployed environment and leaves it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +25,17 @@ from trial_sandbox import Shell, client, footprint, make_sandbox
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.host.docker_api_probe import DockerApiProbe, ProbeError
 from constructs_lib.settings.environment import Environment
-from constructs_lib.settings.settings import load_settings
+from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docker.models.containers import Container
 
-    from sandbox.lifecycle import InstanceStatus, Sandbox
+    from sandbox.lifecycle import Sandbox
+    from sandbox.status import InstanceStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 600
@@ -105,6 +108,35 @@ class Deployment:
         key = self.environment.ssh / "id_ed25519"
         return Shell(key=key, port=2222).output(self.outputs.public_ip, command)
 
+    def killed(self, words: tuple[str, ...], phase: str, victim: str) -> tuple[bool, int, str]:
+        """Run a command of `moor`, and kill a process of it when it says that it is that far.
+
+        Returns:
+            Whether that process was there, the exit status, and what was printed.
+        """
+        return self.killed_of([sys.executable, "-m", "moor", *words], phase, victim)
+
+    def killed_of(self, command: list[str], phase: str, victim: str) -> tuple[bool, int, str]:
+        """Run any command, and do the same."""
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            lines = []
+            while phase and (line := process.stdout.readline()):
+                lines.append(line)
+                if phase in line:
+                    break
+            killed = kill_below(process.pid, victim)
+            rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        return killed, process.returncode, "".join(lines) + rest
+
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
@@ -159,6 +191,45 @@ def left_of(made: Deployment) -> list[str]:
         engine.close()
     folder = str(made.environment.directory)
     return [line for line in lines if mark in line or folder in line or "172.30.21." in line]
+
+
+def kill_below(root: int, victim: str) -> bool:
+    """Kill a process that another one has started, or that one itself (`moor`), with SIGKILL.
+
+    Args:
+        root: The process above.
+        victim: The name of the process, as the kernel has it, or `moor`.
+
+    Returns:
+        Whether it was there before the deadline, and the process above had not ended.
+    """
+    if victim == "moor":
+        os.kill(root, signal.SIGKILL)
+        return True
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and Path(f"/proc/{root}").exists():
+        for pid, name in below(root):
+            if name == victim:
+                os.kill(pid, signal.SIGKILL)
+                return True
+        time.sleep(0.005)
+    return False
+
+
+def below(root: int) -> list[tuple[int, str]]:
+    """List the processes that a process has started, and those that they have: id and name."""
+    parents: dict[int, tuple[int, str]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                head, _, rest = (folder / "stat").read_text(encoding="utf-8").rpartition(")")
+                parents[int(folder.name)] = (int(rest.split()[1]), head.partition("(")[2])
+    found: list[tuple[int, str]] = []
+    known = {root}
+    while new := {pid for pid, (parent, _) in parents.items() if parent in known} - known:
+        known |= new
+        found += [(pid, parents[pid][1]) for pid in new]
+    return found
 
 
 def get(url: str) -> tuple[int, bytes]:
@@ -222,7 +293,7 @@ def test_two_deployments_at_once_are_refused(deployment: Deployment) -> None:
         text=True,
     ) as first:
         assert first.stdout is not None
-        # Its first line comes from cdktf, so that it has the lock by then.
+        # It has the lock before it says anything.
         assert first.stdout.readline()
         second = deployment.run("up")
         by_hand = deployment.cdktf("destroy", "*", "--auto-approve")
@@ -312,6 +383,109 @@ def test_a_failed_proof_is_repeated_and_never_taints_the_machine(deployment: Dep
     deployment.up()
     deployment.probe().run(lambda _: None)
     assert deployment.machine().id == machine
+
+
+@pytest.mark.parametrize(
+    ("words", "phase", "victim"),
+    [
+        (("up", "web"), "synthesis ...", "node"),
+        (("up", "web"), "plan of web ...", "terraform"),
+        (("up", "web"), "plan of web ...", "moor"),
+        (("up",), "plan of both stacks ...", "terraform-provi"),
+        (("up", "web"), "container moor-web-1: creating ...", "terraform"),
+        (("up", "web"), "container moor-web-1: creating ...", "terraform-provi"),
+        (("up", "web"), "container moor-web-1: creating ...", "moor"),
+    ],
+)
+def test_whatever_is_killed_is_a_failure_and_the_next_deployment_repairs(
+    deployment: Deployment, words: tuple[str, ...], phase: str, victim: str
+) -> None:
+    deployment.container("web").remove(force=True)
+    killed, status, told = deployment.killed(words, phase, victim)
+    assert killed, told
+    assert status != 0, told
+    if victim == "terraform":
+        assert "must come to its end by itself, got killed by SIGKILL" in told
+    repaired = deployment.run("up", "web")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    assert deployment.container("web").status == "running"
+    assert get(deployment.outputs.services["web"])[0] == 200
+    pending = deployment.run("plan", "web", "--detailed-exitcode")
+    assert pending.returncode == 0, pending.stdout + pending.stderr
+
+
+def test_cdktf_hears_of_a_killed_terraform(deployment: Deployment) -> None:
+    command = [str(ROOT / ".venv" / "bin" / "cdktf"), "deploy", "aws", "--auto-approve"]
+    killed, status, told = deployment.killed_of(command, "", "terraform")
+    assert killed, told
+    assert status != 0, told
+    assert "Terraform must come to its end by itself, got killed by signal 9" in told
+
+
+def test_what_an_interrupted_deployment_has_left_is_removed(deployment: Deployment) -> None:
+    # A container that exists and no state knows, as after a kill between the two.
+    state = deployment.environment.state / "docker.tfstate"
+    document = json.loads(state.read_text(encoding="utf-8"))
+    document["resources"] = [
+        r
+        for r in document["resources"]
+        if not (r["type"] == "docker_container" and "web" in r["name"])
+    ]
+    document["serial"] += 1
+    state.write_text(json.dumps(document), encoding="utf-8")
+    (deployment.environment.directory / "unfinished-docker").touch()
+    before = deployment.container("web").id
+    out = deployment.run("up", "web")
+    assert out.returncode == 0, out.stdout + out.stderr
+    assert "removed container moor-web-1" in out.stdout
+    assert deployment.container("web").id != before
+
+
+def test_a_lost_state_of_the_docker_stack_is_had_back(deployment: Deployment) -> None:
+    folder = deployment.environment.state
+    for name in ("docker.tfstate", "docker.tfstate.backup"):
+        (folder / name).unlink()
+    before = deployment.container("elastic").id
+    out = deployment.run("state", "adopt")
+    assert out.returncode == 0, out.stdout + out.stderr
+    for what in ("container moor-elastic-1", "network moor_default", "volume moor_elastic-data"):
+        assert what in out.stdout
+    assert deployment.container("elastic").id == before
+    assert "volume moor_elastic-data will be" not in out.stdout
+    deployment.up()
+    assert deployment.up().count(UNCHANGED) == 2
+
+
+def test_an_empty_state_beside_a_good_backup_is_found_and_restored(deployment: Deployment) -> None:
+    state = deployment.environment.state / "docker.tfstate"
+    good = state.read_bytes()
+    (state.parent / "docker.tfstate.backup").write_bytes(good)
+    state.write_bytes(b"")
+    before = deployment.container("elastic").id
+    refused = deployment.run("up")
+    assert refused.returncode == 1
+    assert refused.stderr.strip().startswith(
+        f"error: {state}: must be a Terraform state, got an empty file, beside a good backup of "
+    )
+    assert refused.stderr.strip().endswith("run: moor state restore docker")
+    assert deployment.run("state", "restore", "docker").returncode == 0
+    assert state.read_bytes() == good
+    assert deployment.up().count(UNCHANGED) == 2
+    assert deployment.container("elastic").id == before
+
+
+def test_what_does_not_run_is_told_with_a_status(deployment: Deployment) -> None:
+    deployment.container("web").stop(timeout=1)
+    told = deployment.run("status")
+    assert told.returncode == 1
+    assert "error: moor-web-1: must run, got exited" in told.stderr
+    found = json.loads(deployment.run("status", "--json").stdout)
+    assert [(s["service"], s["good"]) for s in found["services"]] == [
+        ("elastic", True),
+        ("web", False),
+    ]
+    deployment.run("up", "web")
+    assert deployment.run("status").returncode == 0
 
 
 def test_a_killed_emulator_starts_from_nothing_and_says_so(deployment: Deployment) -> None:

@@ -23,7 +23,7 @@ from trial_sandbox import (
     running,
 )
 
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 from trial_sandbox import (
     SETTINGS,
     Shell,
@@ -22,7 +22,7 @@ from trial_sandbox import (
     wait_for,
 )
 
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

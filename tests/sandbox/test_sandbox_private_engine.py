@@ -20,7 +20,8 @@ needs_root = pytest.mark.skipif(
 SCRIPT = """
 import json, os, signal, subprocess, sys
 from pathlib import Path
-from sandbox.engine.engine import PrivateEngine, connect
+from sandbox.engine.connect import connect
+from sandbox.engine.private import PrivateEngine
 from sandbox.engine.processes import all_processes, command_line
 
 def rules():

@@ -12,13 +12,13 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import SandboxSettings
-from sandbox.engine.engine import connect
+from sandbox.engine.connect import connect
 from sandbox.lifecycle import Sandbox
 
 if TYPE_CHECKING:

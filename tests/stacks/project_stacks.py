@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from synthesis import ROOT, Json, new_app, synth
 
 from constructs_lib.host.docker_api import CertificateStore, SshAccess
 from constructs_lib.identity.pki import Pki
 from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.load import load_settings
 from constructs_lib.settings.services import load_services
-from constructs_lib.settings.settings import Settings, load_settings
+from constructs_lib.terraform.stacks import STACKS
 from main import SSH_USER, Identity, add_stacks
+
+if TYPE_CHECKING:
+    from constructs_lib.settings.settings import Settings
 
 PROJECT: Final = Path("/project")
 """The folder of the environments here. Nothing is ever written there."""
@@ -29,7 +33,7 @@ _FIXED_PKI: Final = ROOT / "tests" / "fixed_pki"
 
 
 def environment_of(name: str) -> Environment:
-    """Give an environment of the project's own settings."""
+    """Return an environment of the project's own settings."""
     file = ROOT / "environments" / SETTINGS[name]
     return Environment(name=name, settings_file=file, root=PROJECT)
 
@@ -40,7 +44,7 @@ def settings_of(name: str) -> Settings:
 
 
 def fixed_identity(environment: Environment, settings: Settings) -> Identity:
-    """Give an identity that is the same on every computer, at every time."""
+    """Return an identity that is the same on every computer, at every time."""
     pki = Pki(
         pki_dir=_FIXED_PKI,
         certificates_dir=_FIXED_PKI / "none",
@@ -74,7 +78,7 @@ def synthesize(environment: Environment, settings: Settings, identity: Identity)
     )
     for stack in stacks:
         stack.prepare_stack()  # Each may still ask something of the other.
-    return dict(zip(("aws", "docker"), map(synth, stacks), strict=True))
+    return dict(zip(STACKS, map(synth, stacks), strict=True))
 
 
 @cache

@@ -44,7 +44,7 @@ def test_it_is_exactly_these_resources(name: str) -> None:
 
 
 def openings(document: Json) -> list[tuple[str, int, int, str, str | None, str | None]]:
-    """Give what is open: group, ports, protocol, IPv4 network, IPv6 network."""
+    """Return what is open: group, ports, protocol, IPv4 network, IPv6 network."""
     rules = document["resource"]["aws_vpc_security_group_ingress_rule"].values()
     found = [
         (

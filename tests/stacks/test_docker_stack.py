@@ -13,7 +13,7 @@ STATE = "data.terraform_remote_state.cross-stack-reference-input-aws"
 
 
 def cross_stack_output(document: Json) -> str:
-    """Give the name of the one output that is for other stacks."""
+    """Return the name of the one output that is for other stacks."""
     (name,) = (n for n in document["output"] if n.startswith("cross-stack-output"))
     return str(name)
 

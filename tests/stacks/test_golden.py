@@ -24,6 +24,8 @@ import pytest
 from project_stacks import PROJECT, SETTINGS, synthesized
 from synthesis import ROOT, Json
 
+from constructs_lib.terraform.stacks import STACKS
+
 GOLDEN = Path(__file__).parent / "golden"
 
 _REPLACED = (
@@ -51,7 +53,7 @@ def normalised(value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
     return value
 
 
-@pytest.mark.parametrize("stack", ["aws", "docker"])
+@pytest.mark.parametrize("stack", STACKS)
 def test_the_stack_is_as_it_was_reviewed(stack: str) -> None:
     found: Json = {name: normalised(synthesized(name)[stack]) for name in SETTINGS}
     file = GOLDEN / f"{stack}.json"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from project_stacks import PROJECT, SETTINGS, environment_of, synthesized
 
+from constructs_lib.terraform.stacks import STACKS
 from moor.toolchain.toolchain import Toolchain
 
 
@@ -39,7 +40,7 @@ def validation(folder: Path, stack: Any) -> dict[str, Any]:  # noqa: ANN401  (JS
     return result
 
 
-@pytest.mark.parametrize("stack", ["aws", "docker"])
+@pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_terraform_finds_nothing_wrong(tmp_path: Path, name: str, stack: str) -> None:
     assert validation(tmp_path, synthesized(name)[stack])["diagnostics"] == []

@@ -13,7 +13,7 @@ import yaml
 from benchmarks import picture, report
 from benchmarks.measure import TIMES, Sample, alternate, run
 from benchmarks.subjects import growth_settings
-from constructs_lib.settings.settings import load_settings
+from constructs_lib.settings.load import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,8 @@ RESULTS = report.Results(
         "no bindings at all": sample(1.0, 80),
     },
     growth={10: sample(1.0), 100: sample(1.9), 1000: sample(10.9)},
-    deployment={"cdktf deploy": sample(24.0), "Terraform alone": sample(20.0)},
+    deployment={"moor up": sample(10.0), "Terraform alone": sample(20.0)},
+    many={"moor up SERVICE": sample(5.0), "docker compose up -d": sample(2.0)},
     rounds=5,
     machine={"Processor": "2 x A"},
     load=(0.1, 1.0),
@@ -91,9 +92,11 @@ def test_the_page_has_figures_ratios_and_growth() -> None:
     lines = report.page(RESULTS).splitlines()
     assert "| the app | 1.50 | 3.00 | 100 |" in lines
     assert "| plain cdktf / the app | 16.00 | 16.00 | 15 or more |" in lines
-    assert "| the app / no bindings at all | 1.50 | 1.50 | 1.7 or less |" in lines
+    assert "| the app / no bindings at all | 1.50 | 1.50 | 1.3 or less |" in lines
     assert "| memory: the app / plain cdktf | 0.17 |  | 0.33 or less |" in lines
-    assert "| cdktf deploy / Terraform alone | 1.20 | 1.20 | 1.25 |" in lines
+    assert "| moor up / Terraform alone | 0.50 | 0.50 | 0.75 or less |" in lines
+    assert "## One service of 50 changed, until it runs" in lines
+    assert "| moor up SERVICE | 5.00 | 10.00 | 100 |" in lines
     assert "| 1000 | 10.90 | 21.80 | 100 | 10.0 |" in lines
     assert "| Processor | 2 x A |" in lines
 

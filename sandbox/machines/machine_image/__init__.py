@@ -1,1 +1,1 @@
-"""What the machines are built from; `user_data` also runs on them."""
+"""What the machines are built from; the Python files also run on them."""

@@ -8,10 +8,10 @@ import pytest
 from cdktf import TerraformOutput, TerraformStack
 from synthesis import Json, counts, new_stack, only, plain_machine, synth_of
 
+from constructs_lib.aws.limits import USER_DATA_LIMIT
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
 from constructs_lib.aws.security_group import SecurityGroup
-from constructs_lib.host.cloud_config import USER_DATA_LIMIT
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ moor-test"
 IMAGE = MachineImage(

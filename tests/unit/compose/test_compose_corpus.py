@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
+
+from compose_keys import supported, used
 
 from constructs_lib.compose import reader, support
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 CORPUS: Final = Path(__file__).parents[2] / "compose_corpus"
 
@@ -24,35 +23,10 @@ SANDBOX_CANNOT: Final = {
     "services.volumes.volume.": "the machines' engine is Docker 20.10; the provider needs 26",
     "services.networks.gw_priority": "the machines' engine is Docker 20.10; this needs 28",
 }
-"""What the corpus cannot have, and why. What the provider is told is tested in `test_container`."""
+"""What the corpus cannot have, and why. `test_compose_services` has them all."""
 
 # Supported keys of which Compose leaves nothing in what it says.
 READ_BY_COMPOSE: Final = {"services.label_file", "configs.environment", "secrets.environment"}
-
-
-def supported(keys: Mapping[str, support.Key], where: str) -> Iterator[str]:
-    for name, key in keys.items():
-        if key.inside is not None:
-            yield from supported(key.inside, f"{where}{name}.")
-        elif key.how == "yes":
-            yield f"{where}{name}"
-
-
-def used(value: object, keys: Mapping[str, support.Key], where: str) -> Iterator[str]:
-    for name, item in value.items() if isinstance(value, dict) else ():
-        key = keys.get(name)
-        if key is None or item in (None, "", [], {}):
-            continue
-        if key.inside is None:
-            yield f"{where}{name}"
-            continue
-        parts: list[Any] = [item]
-        if key.shape == "list" and isinstance(item, list):
-            parts = item
-        elif key.shape == "map" and isinstance(item, dict):
-            parts = list(item.values())
-        for part in parts:
-            yield from used(part, key.inside, f"{where}{name}.")
 
 
 def test_the_corpus_has_every_key_that_the_sandbox_can_do() -> None:
@@ -60,8 +34,8 @@ def test_the_corpus_has_every_key_that_the_sandbox_can_do() -> None:
     variables = {"PATH": os.environ["PATH"], "REGISTRY": "r", "COMPOSE_PROFILES": "*"}
     for file in CORPUS.glob("*/compose.yaml"):
         document, _ = reader._config([file], "corpus", variables)
-        found |= set(used(document, support.PROJECT, ""))
-    missing = set(supported(support.PROJECT, "")) - found - READ_BY_COMPOSE
+        found |= set(used(document, support.PROJECT))
+    missing = set(supported(support.PROJECT)) - found - READ_BY_COMPOSE
     unlisted = {key for key in missing if not key.startswith(tuple(SANDBOX_CANNOT))}
     assert unlisted == set()
     # And nothing is listed that is there.

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from constructs_lib.compose.errors import ComposeError
-from constructs_lib.compose.model import Attachment, Build, Delivery, Dependency, NamedMount, Port
-from constructs_lib.compose.parse import parse, seconds
+from constructs_lib.compose.model import Attachment, Build, Dependency, Port
+from constructs_lib.compose.parse import parse
+from constructs_lib.docker.build_options import BuildOptions
 from constructs_lib.docker.container_options import (
     ContainerOptions,
-    Device,
-    DeviceRequest,
-    Healthcheck,
-    HostMount,
-    TmpfsMount,
-    Ulimit,
-    provider_arguments,
 )
 
 if TYPE_CHECKING:
@@ -55,157 +48,6 @@ def test_a_plain_service() -> None:
         "no",
     )
     assert found.container_names("moor") == ["moor-web-1"]
-
-
-def test_options_are_the_engines() -> None:
-    found = service(
-        command=["a", "b"],
-        user="5:6",
-        init=False,
-        tty=True,
-        cap_add=["NET_ADMIN"],
-        security_opt=["no-new-privileges:true", "label:disable"],
-        devices=[{"source": "/dev/null", "target": "/dev/x", "permissions": "r"}],
-        gpus=[{"count": -1}],
-        ulimits={"nproc": 5, "nofile": {"soft": 1, "hard": 2}},
-        sysctls={"net.core.somaxconn": "1024"},
-        extra_hosts=["a=1.2.3.4", "b=host-gateway"],
-        logging={"driver": "json-file", "options": {"max-file": 3}},
-        mem_limit="67108864",
-        memswap_limit="-1",
-        cpus=0.5,
-        stop_grace_period="1m30s",
-        restart="on-failure:3",
-        tmpfs=["/run:size=1m", "/tmp"],  # noqa: S108  (in a container)
-    )
-    assert found.restart == "on-failure"
-    assert found.options == ContainerOptions(
-        command=("a", "b"),
-        user="5:6",
-        init=False,
-        tty=True,
-        cap_add=("NET_ADMIN",),
-        security_options=("no-new-privileges:true", "label=disable"),
-        devices=(Device(host="/dev/null", container="/dev/x", permissions="r"),),
-        device_requests=(DeviceRequest(count=-1, capabilities=("gpu",)),),
-        ulimits=(Ulimit(name="nofile", soft=1, hard=2), Ulimit(name="nproc", soft=5, hard=5)),
-        sysctls={"net.core.somaxconn": "1024"},
-        extra_hosts=(("a", "1.2.3.4"), ("b", "host-gateway")),
-        log_driver="json-file",
-        log_options={"max-file": "3"},
-        memory_mib=64,
-        memory_swap_mib=-1,
-        cpus="0.5",
-        stop_timeout=90,
-        max_retries=3,
-        tmpfs={"/run": "size=1m", "/tmp": ""},  # noqa: S108  (in a container)
-    )
-
-
-def test_deploy_says_what_the_short_keys_say() -> None:
-    found = service(
-        deploy={
-            "mode": "replicated",
-            "replicas": 2,
-            "resources": {
-                "limits": {"cpus": 1.25, "memory": "104857600"},
-                "reservations": {"memory": "52428800"},
-            },
-            "restart_policy": {"condition": "on-failure", "max_attempts": 4},
-            "placement": {},
-        }
-    )
-    assert (found.replicas, found.restart, found.options) == (
-        2,
-        "on-failure",
-        ContainerOptions(cpus="1.25", memory_mib=100, memory_reservation_mib=50, max_retries=4),
-    )
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ({"disable": True}, Healthcheck(test=("NONE",))),
-        ({"test": ["NONE"]}, Healthcheck(test=("NONE",))),
-        (
-            {"test": ["CMD", "true"], "interval": "1m30s", "retries": 3},
-            Healthcheck(test=("CMD", "true"), interval="1m30s", retries=3),
-        ),
-    ],
-)
-def test_healthcheck(raw: dict[str, Any], expected: Healthcheck) -> None:
-    assert service(healthcheck=raw).options.healthcheck == expected
-
-
-def test_mounts_of_every_kind() -> None:
-    found = service(
-        volumes=[
-            {"type": "volume", "source": "data", "target": "/data", "volume": {"nocopy": True}},
-            {"type": "volume", "target": "/anonymous", "volume": {}},
-            {
-                "type": "bind",
-                "source": "/srv",
-                "target": "/srv",
-                "bind": {"create_host_path": True},
-            },
-            {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "1048576", "mode": 448}},
-        ]
-    )
-    assert found.mounts == (NamedMount(volume="data", path="/data", no_copy=True),)
-    assert found.options == ContainerOptions(
-        anonymous_volumes=("/anonymous",),
-        host_mounts=(HostMount(source="/srv", path="/srv"),),
-        tmpfs_mounts=(TmpfsMount(path="/t", size_bytes=1048576, mode=448),),
-    )
-
-
-def test_a_relative_folder_is_copied_file_by_file(tmp_path: Path) -> None:
-    (tmp_path / "site" / "sub").mkdir(parents=True)
-    (tmp_path / "site" / "sub" / "a.html").write_text("a")
-    (tmp_path / "site" / "run.sh").write_text("b")
-    (tmp_path / "site" / "run.sh").chmod(0o755)
-    mount = {"type": "bind", "source": str(tmp_path / "site"), "target": "/site/"}
-    project = parse(_document(volumes=[mount]), file="compose.yaml", local={("web", "/site/")})
-    assert [(d.path, d.mode) for d in project.services["web"].deliveries] == [
-        ("/site/run.sh", "0755"),
-        ("/site/sub/a.html", "0644"),
-    ]
-    assert project.services["web"].options.host_mounts == ()
-
-
-def test_secrets_and_configs(tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.write_text("geheim")
-    document = _document(
-        secrets=[{"source": "key", "target": "/run/secrets/key"}, {"source": "token"}],
-        configs=[{"source": "motd", "target": "/etc/motd", "mode": "0440", "uid": "5"}],
-    ) | {
-        "secrets": {"key": {"file": str(key)}, "token": {"environment": "TOKEN"}},
-        "configs": {"motd": {"content": "hello"}},
-    }
-    assert parse(document, file="compose.yaml").services["web"].deliveries == (
-        Delivery(
-            path="/etc/motd",
-            content="hello",
-            mode="0440",
-            uid="5",
-            origin="services.web.configs[0]",
-        ),
-        Delivery(
-            path="/run/secrets/key",
-            source=key,
-            is_secret=True,
-            mode="0444",
-            origin="services.web.secrets[0]",
-        ),
-        Delivery(
-            path="/run/secrets/token",
-            variable="TOKEN",
-            is_secret=True,
-            mode="0444",
-            origin="services.web.secrets[1]",
-        ),
-    )
 
 
 def test_ports_and_networks_and_dependencies() -> None:
@@ -268,7 +110,7 @@ def test_build(tmp_path: Path) -> None:
         context=tmp_path,
         dockerfile="Dockerfile.web",
         args={"A": "1"},
-        extra_hosts=("a:1.2.3.4",),
+        options=BuildOptions(extra_hosts=("a:1.2.3.4",)),
     )
 
 
@@ -326,24 +168,6 @@ def test_all_problems_are_told_at_once() -> None:
     assert len(caught.value.problems) == 4
 
 
-@pytest.mark.parametrize("keys", [{"read_only": True}, {"tmpfs": ["/run"]}])
-def test_a_secret_that_could_not_be_seen_is_refused(keys: dict[str, Any]) -> None:
-    document = _document(secrets=[{"source": "s"}], **keys) | {
-        "secrets": {"s": {"environment": "S"}}
-    }
-    with pytest.raises(ComposeError, match=r"services.web.secrets\[0\]: must not be "):
-        parse(document, file="compose.yaml")
-
-
-def test_an_empty_or_missing_relative_folder_is_refused(tmp_path: Path) -> None:
-    for name, text in (("gone", "got no such thing"), ("empty", "got the empty folder")):
-        if name == "empty":
-            (tmp_path / name).mkdir()
-        mount = {"type": "bind", "source": str(tmp_path / name), "target": "/x"}
-        with pytest.raises(ComposeError, match=text):
-            parse(_document(volumes=[mount]), file="compose.yaml", local={("web", "/x")})
-
-
 def test_the_digest_changes_with_the_container_only() -> None:
     plain = service().config_hash
     assert service(environment={"A": "1"}).config_hash != plain
@@ -362,25 +186,3 @@ def test_the_digest_does_not_know_where_the_project_lies(tmp_path: Path) -> None
         project = parse(_document(volumes=[mount]), file="c", folder=folder, local={("web", "/a")})
         digests.add(project.services["web"].config_hash)
     assert len(digests) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("90s", 90), ("1m30s", 90), ("1h0m0s", 3600), ("500ms", 0.5), ("0", 0), ("5q", None)],
-)
-def test_seconds(text: str, expected: float | None) -> None:
-    assert seconds(text) == expected
-
-
-def test_nothing_is_said_to_the_provider_of_what_is_unset() -> None:
-    assert provider_arguments(ContainerOptions()) == {}
-
-
-def test_a_memory_limit_says_what_the_engine_makes_of_the_swap_limit() -> None:
-    # The provider would show the engine's own value as a change, for ever.
-    assert provider_arguments(ContainerOptions(memory_mib=64)) == {
-        "memory": 64,
-        "memory_swap": 128,
-        "lifecycle": {"ignore_changes": ["memory_swap"]},
-    }
-    assert replace(ContainerOptions(memory_mib=64), memory_swap_mib=-1).memory_swap_mib == -1

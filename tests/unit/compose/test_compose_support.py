@@ -1,19 +1,10 @@
-"""The table of what is supported, and the page that is written from it."""
+"""The table of what is supported."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from constructs_lib.compose.support import BUILD, SERVICE, Key, document, unsupported
-
-ROOT = Path(__file__).parents[3]
-
-
-def test_the_page_is_what_the_table_says() -> None:
-    written = (ROOT / "docs" / "compose.md").read_text(encoding="utf-8")
-    assert written == document(), "python -m constructs_lib.compose.support > docs/compose.md"
+from constructs_lib.compose.support import BUILD, SERVICE, Key, unsupported
 
 
 def test_finds_what_is_refused_at_any_depth() -> None:

@@ -1,4 +1,4 @@
-"""Containers, networks and volumes: every field, and the order that references give."""
+"""Containers: every field, and the order that references give."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from constructs_lib.docker.container import (
     Container,
     ContainerSpec,
     FileUpload,
+    NetworkAttachment,
     PublishedPort,
     VolumeMount,
 )
+from constructs_lib.docker.container_options import ContainerOptions
 from constructs_lib.docker.image import PulledImage
-from constructs_lib.docker.network import Network
+from constructs_lib.docker.network import ExternalNetwork, Network
 from constructs_lib.docker.volume import Volume
 
 if TYPE_CHECKING:
@@ -39,18 +41,6 @@ def container(specify: Callable[[TerraformStack], ContainerSpec]) -> Json:
         TerraformOutput(stack, "name", value=made.name)
 
     return synth_of(define)
-
-
-def test_a_network() -> None:
-    document = synth_of(lambda s: TerraformOutput(s, "n", value=Network(s, "N", name="moor").name))
-    assert document["resource"] == {"docker_network": {"N": {"name": "moor"}}}
-    assert document["output"]["n"]["value"] == "${docker_network.N.name}"
-
-
-def test_a_volume() -> None:
-    document = synth_of(lambda s: TerraformOutput(s, "v", value=Volume(s, "V", name="data").name))
-    assert document["resource"] == {"docker_volume": {"V": {"name": "data"}}}
-    assert document["output"]["v"]["value"] == "${docker_volume.V.name}"
 
 
 def test_the_default_path() -> None:
@@ -77,8 +67,10 @@ def test_every_field(tmp_path: Path) -> None:
             name="web",
             hostname="web.internal",
             environment={"SERVICE": "web", "EMPTY": "", "EQUALS": "a=b"},
-            networks=[Network(stack, "Inner", name="inner"), Network(stack, "Outer", name="outer")],
-            aliases=["www"],
+            attachments=[
+                NetworkAttachment(network=Network(stack, "Inner", name="inner"), aliases=["www"]),
+                NetworkAttachment(network=Network(stack, "Outer", name="outer")),
+            ],
             ports=[
                 PublishedPort(container=8080, host=80),
                 PublishedPort(container=53, host=53, protocol="udp"),
@@ -108,8 +100,8 @@ def test_every_field(tmp_path: Path) -> None:
         "hostname": "web.internal",
         "env": ["EMPTY=", "EQUALS=a=b", "SERVICE=web"],
         "networks_advanced": [
-            {"name": "${docker_network.Inner.name}", "aliases": ["www"]},
-            {"name": "${docker_network.Outer.name}", "aliases": ["www"]},
+            {"name": "${docker_network.Inner.id}", "aliases": ["www"]},
+            {"name": "${docker_network.Outer.id}"},
         ],
         "ports": [
             {"internal": 8080, "external": 80, "protocol": "tcp"},
@@ -137,6 +129,130 @@ def test_every_field(tmp_path: Path) -> None:
         "restart": "unless-stopped",
         "must_run": False,
     }
+
+
+def test_every_field_that_the_bindings_know_in_part(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+
+    def specify(stack: TerraformStack) -> ContainerSpec:
+        data = Volume(stack, "Data", name="data")
+        return ContainerSpec(
+            name="web",
+            environment={"GONE": None},
+            attachments=[
+                NetworkAttachment(
+                    network=Network(stack, "Inner", name="inner"),
+                    aliases=["www"],
+                    ipv4_address="198.51.100.3",
+                    ipv6_address="2001:db8::3",
+                    link_local_ips=["169.254.1.1"],
+                    mac_address="02:00:00:00:00:01",
+                    driver_opts={"b": "2", "a": "1"},
+                    gateway_priority=5,
+                ),
+                NetworkAttachment(network=ExternalNetwork(name="theirs")),
+            ],
+            ports=[
+                PublishedPort(container=80, host=None),
+                PublishedPort(container=53, host=53, protocol="sctp", address="127.0.0.1"),
+            ],
+            volumes=[
+                VolumeMount(volume=data, path="/plain"),
+                VolumeMount(volume=data, path="/kept", no_copy=True),
+                VolumeMount(volume=data, path="/part", subpath="sub", read_only=True),
+            ],
+            files=[
+                FileUpload(source=secret, path="/s", digest="keyed", mode="0400", uid="5", gid="6"),
+                FileUpload(source=secret, path="/t", digest="keyed", gid="6"),
+            ],
+            options=ContainerOptions(anonymous_volumes=("/own",)),
+        )
+
+    assert only(container(specify), "docker_container") == {
+        "name": "web",
+        "image": "${docker_image.Image.image_id}",
+        "restart": "no",
+        "must_run": True,
+        "env": ["GONE"],
+        "networks_advanced": [
+            {
+                "name": "${docker_network.Inner.id}",
+                "aliases": ["www"],
+                "ipv4_address": "198.51.100.3",
+                "ipv6_address": "2001:db8::3",
+                "link_local_ips": ["169.254.1.1"],
+                "mac_address": "02:00:00:00:00:01",
+                "driver_opts": ["a=1", "b=2"],
+                "gw_priority": 5,
+            },
+            {"name": "theirs"},
+        ],
+        "ports": [
+            {"internal": 80, "protocol": "tcp"},
+            {"internal": 53, "external": 53, "protocol": "sctp", "ip": "127.0.0.1"},
+        ],
+        "volumes": [
+            {
+                "volume_name": "${docker_volume.Data.name}",
+                "container_path": "/plain",
+                "read_only": False,
+            },
+            {"container_path": "/own"},
+        ],
+        "mounts": [
+            {
+                "type": "volume",
+                "source": "${docker_volume.Data.name}",
+                "target": "/kept",
+                "read_only": False,
+                "volume_options": {"no_copy": True},
+            },
+            {
+                "type": "volume",
+                "source": "${docker_volume.Data.name}",
+                "target": "/part",
+                "read_only": True,
+                "volume_options": {"no_copy": False, "subpath": "sub"},
+            },
+        ],
+        "upload": [
+            {
+                "file": "/s",
+                "source": str(secret),
+                "source_hash": "keyed",
+                "permissions": "0400",
+                "owner": "5",
+                "group": "6",
+            },
+            {
+                "file": "/t",
+                "source": str(secret),
+                "source_hash": "keyed",
+                "owner": "0",
+                "group": "6",
+            },
+        ],
+    }
+
+
+def test_a_container_is_replaced_with_others() -> None:
+    def define(stack: TerraformStack) -> None:
+        image = PulledImage(stack, "Image", name="nginx:1.27")
+        first = Container(stack, "First", image=image, spec=ContainerSpec(name="first"))
+        Container(
+            stack,
+            "Second",
+            image=image,
+            spec=ContainerSpec(name="second", options=ContainerOptions(platform="linux/arm64")),
+            depends_on=[first.resource],
+            replaced_with=[first],
+        )
+
+    second = synth_of(define)["resource"]["docker_container"]["Second"]
+    assert (second["depends_on"], second["lifecycle"]) == (
+        ["docker_container.First"],
+        {"ignore_changes": ["platform"], "replace_triggered_by": ["docker_container.First.id"]},
+    )
 
 
 def test_a_changed_file_shows_and_its_content_does_not(tmp_path: Path) -> None:

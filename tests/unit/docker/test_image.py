@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cdktf import TerraformOutput, TerraformStack
 from synthesis import Json, counts, new_stack, only, synth_of
 
-from constructs_lib.docker.build_context import INLINE, prepared
+from constructs_lib.docker.build_context import INLINE
 from constructs_lib.docker.image import BuiltImage, PulledImage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -94,18 +97,6 @@ def test_what_docker_ignores_is_neither_built_nor_copied(context: Path) -> None:
     (context / "keep.log").write_text("another", encoding="utf-8")
     assert digest() != before
 
-    copy = prepared(context, "Dockerfile")
-    assert copy is not None
-    with copy as folder:
-        found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
-        assert found == {
-            *("Dockerfile", ".dockerignore", "deep", "deep/empty", "deep/empty/.keep", "keep.log"),
-            *("link", "src", "src/app.py", "src/run"),
-        }
-        assert Path(folder, "src", "run").stat().st_mode & 0o111
-        assert Path(folder, "link").is_symlink()
-    assert not Path(copy.name).exists()
-
 
 @pytest.mark.parametrize("ignored", [None, "*\n!app.py\n"])
 def test_a_dockerfile_may_be_a_text(tmp_path: Path, ignored: str | None) -> None:
@@ -125,14 +116,6 @@ def test_a_dockerfile_may_be_a_text(tmp_path: Path, ignored: str | None) -> None
     assert first["build"]["dockerfile"] == INLINE
     assert image("FROM a\n")["name"] == first["name"]
     assert image("FROM b\n")["name"] != first["name"]
-
-    copy = prepared(tmp_path, INLINE, inline="FROM a\n")
-    assert copy is not None
-    with copy as folder:
-        found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
-        everything = {INLINE, "app.py", "src", "src/more.py"}
-        assert found == (everything if ignored is None else {INLINE, "app.py", ".dockerignore"})
-        assert Path(folder, INLINE).read_text(encoding="utf-8") == "FROM a\n"
 
 
 def test_it_fails_when_the_folder_has_no_dockerfile(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_steps_are_exactly_these_in_this_order() -> None:
         (
             "local-exec",
             {
-                "command": f"{python} -m constructs_lib.identity.pki issue --pki /env/pki "
+                "command": f"{python} -m constructs_lib.identity.issue --pki /env/pki "
                 f"--certificates /env/certificates --address {ADDRESS}",
                 "working_dir": here,
             },
@@ -163,8 +163,7 @@ def test_folders_with_spaces_reach_the_commands_whole() -> None:
     assert words == [
         [
             "-m",
-            "constructs_lib.identity.pki",
-            "issue",
+            "constructs_lib.identity.issue",
             "--pki",
             "/my env/pki",
             *own,
@@ -181,6 +180,11 @@ def test_no_name_of_the_steps_is_missing_from_the_project() -> None:
             found = re.search(r"-m ([\w.]+)", settings["command"])
             assert found is not None
             assert (ROOT / f"{found[1].replace('.', '/')}.py").is_file()
+
+
+def test_the_command_for_a_shell_can_be_copied_from_the_screen() -> None:
+    access = SshAccess(user="core", port=2222, private_key_file=Path("/my env/id_ed25519"))
+    assert access.command("192.0.2.7") == "ssh -p 2222 -i '/my env/id_ed25519' core@192.0.2.7"
 
 
 @pytest.mark.parametrize("seconds", [0, -5])

@@ -48,7 +48,7 @@ class Fixture:
         verify: ssl.VerifyMode = ssl.CERT_REQUIRED,
         maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
     ) -> ssl.SSLContext:
-        """Give the context of a server."""
+        """Return the context of a server."""
         return server_context(
             self.folder / f"server-{next(self._numbers)}",
             issued=(authority or self.authority).issue_server([name]),
@@ -58,7 +58,7 @@ class Fixture:
         )
 
     def probe(self, server: Server, timeout_seconds: float = 0.0) -> DockerApiProbe:
-        """Give a probe of a server, which does not wait."""
+        """Return a probe of a server, which does not wait."""
         return DockerApiProbe(
             host=HOST,
             port=server.port,

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 import pytest
 from tls_server import Server, over_plain, over_tls, serving
 
-from constructs_lib.host import docker_host
+from constructs_lib.host import user_data
 from constructs_lib.identity.certificate_authority import utc_now
 from constructs_lib.identity.pki import Pki
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCRIPTS = Path(docker_host.__file__).parent / "scripts"
-SOCKET = docker_host.SOCKET_UNIT
+SCRIPTS = Path(user_data.__file__).parent / "scripts"
+SOCKET = user_data.SOCKET_UNIT
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in ("bash", "curl", "openssl")),
@@ -87,7 +87,7 @@ class Machine:
         self.state("calls", "")
         self.state("failing", "")
         self.state("load-state", "loaded\n")
-        self.state("drop-in-paths", f"/usr/lib/x.conf {docker_host.DROP_IN_FILE}\n")
+        self.state("drop-in-paths", f"/usr/lib/x.conf {user_data.DROP_IN_FILE}\n")
 
     def tool(self, name: str, text: str) -> None:
         """Put a program on PATH."""
@@ -156,7 +156,7 @@ class Api:
         (self.machine.uploads / "server-key.pem").chmod(0o644)
 
     def context(self, *, asks: bool = True) -> ssl.SSLContext:
-        """Give the context of an engine with our certificate."""
+        """Return the context of an engine with our certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.pki.server_certificate_file, self.pki.server_key_file)
         if asks:
@@ -250,14 +250,14 @@ def test_its_paths_are_those_of_the_units() -> None:
     text = (SCRIPTS / "open-docker-api.sh").read_text()
     assert "docker=${3:-/etc/docker}" in text
     for variable, path in (
-        ("ca", docker_host.CA_FILE),
-        ("certificate", docker_host.SERVER_CERTIFICATE_FILE),
-        ("key", docker_host.SERVER_KEY_FILE),
-        ("options", docker_host.TLS_OPTIONS_FILE),
+        ("ca", user_data.CA_FILE),
+        ("certificate", user_data.SERVER_CERTIFICATE_FILE),
+        ("key", user_data.SERVER_KEY_FILE),
+        ("options", user_data.TLS_OPTIONS_FILE),
     ):
         assert f"\n{variable}={path.replace('/etc/docker', '$docker')}\n" in text
     assert f"\nsocket='{SOCKET}'\n" in text
-    assert f"drop_in={docker_host.DROP_IN_FILE}\n" in (SCRIPTS / "init.sh").read_text()
+    assert f"drop_in={user_data.DROP_IN_FILE}\n" in (SCRIPTS / "init.sh").read_text()
 
 
 def test_twice_is_as_good_as_once(api: Api) -> None:
@@ -458,7 +458,7 @@ def test_it_fails_when_it_does_not_run_as_root(machine: Machine, script: str) ->
 
 
 def apply_user_data(machine: Machine) -> None:
-    for path in (docker_host.CA_FILE, f"/etc/systemd/system/{SOCKET}", docker_host.DROP_IN_FILE):
+    for path in (user_data.CA_FILE, f"/etc/systemd/system/{SOCKET}", user_data.DROP_IN_FILE):
         file = machine.root / path.removeprefix("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("content\n")
@@ -517,7 +517,7 @@ def test_init_fails_when_user_data_is_not_applied(machine: Machine) -> None:
     assert done.stderr == (
         "/etc/docker/ca.pem does not exist\n"
         f"/etc/systemd/system/{SOCKET} does not exist\n"
-        f"{docker_host.DROP_IN_FILE} does not exist\n"
+        f"{user_data.DROP_IN_FILE} does not exist\n"
         f"systemd does not know {SOCKET}\n"
         "systemd does not know the drop-in 10-tls-verify.conf\n"
         "init.sh: user data: must be applied within 0 s, got the above; "
@@ -529,10 +529,10 @@ def test_init_fails_when_user_data_is_not_applied(machine: Machine) -> None:
 def test_init_fails_when_the_drop_in_was_ignored(machine: Machine) -> None:
     """What an old `drop-ins` key leads to: all is there but the drop-in."""
     apply_user_data(machine)
-    (machine.root / docker_host.DROP_IN_FILE.removeprefix("/")).unlink()
+    (machine.root / user_data.DROP_IN_FILE.removeprefix("/")).unlink()
     done = machine.run("init.sh", "0", machine.root)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == f"{docker_host.DROP_IN_FILE} does not exist"
+    assert done.stderr.splitlines()[0] == f"{user_data.DROP_IN_FILE} does not exist"
 
 
 def test_init_fails_when_docker_does_not_start(machine: Machine) -> None:

@@ -22,12 +22,10 @@ from tls_server import HOST, over_tls, serving
 from constructs_lib.files.private_file import write_private
 from constructs_lib.host.docker_api_probe import DockerApiProbe
 from constructs_lib.identity import pki as pki_module
-from constructs_lib.identity.certificate_authority import (
-    CertificateAuthority,
-    is_signed_by,
-    load_certificate,
-)
-from constructs_lib.identity.pki import Pki, PkiError, ServerRequest, main
+from constructs_lib.identity.certificate_authority import CertificateAuthority, is_signed_by
+from constructs_lib.identity.pem import load_certificate
+from constructs_lib.identity.pki import Pki
+from constructs_lib.identity.pki_files import PkiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +42,7 @@ class Clock:
         self.now = START
 
     def __call__(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
     def advance(self, **duration: float) -> None:
@@ -63,11 +61,12 @@ def pki(tmp_path: Path, clock: Clock) -> Pki:
 
 
 def snapshot(pki: Pki) -> dict[str, tuple[bytes, int]]:
-    """Everything on disk, with the times of writing."""
+    """Everything on disk, with the times of writing, but the lock: that names its last holder."""
     return {
         f"{folder.name}/{file.name}": (file.read_bytes(), file.stat().st_mtime_ns)
         for folder in (pki.pki_dir, pki.certificates_dir)
         for file in folder.iterdir()
+        if file.name != ".lock"
     }
 
 
@@ -567,15 +566,6 @@ def test_fails_when_a_file_is_damaged(pki: Pki, tmp_path: Path, name: str, damag
     assert snapshot(pki) == before
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["[]", "{}", "null", '{"authority_sha256": 1}'],
-)
-def test_a_request_of_another_form_is_refused(content: str) -> None:
-    with pytest.raises(ValueError, match="must be a server request, got something else"):
-        ServerRequest.from_json(content)
-
-
 def test_fails_when_the_request_was_edited(pki: Pki) -> None:
     pki.ensure()
     data = json.loads(pki.server_request_file.read_text())
@@ -633,35 +623,6 @@ def test_issue_fails_when_the_request_has_expired(pki: Pki, clock: Clock) -> Non
     assert message(lambda: pki.issue_server_certificate(ADDRESS)) == (
         f"{pki.server_request_file}: not_after: must lie ahead, got 2027-03-04; "
         "synthesise again, which renews it"
-    )
-
-
-def test_the_command_issues_for_the_address(
-    tmp_path: Path, clock: Clock, pki: Pki, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pki.ensure()
-    arguments = ["issue", "--pki", str(pki.pki_dir), "--certificates", str(pki.certificates_dir)]
-    assert main([*arguments, "--address", ADDRESS], clock=clock) == 0
-    assert capsys.readouterr().out == (
-        f"server certificate for {ADDRESS}: {tmp_path}/pki/server.pem, valid until 2027-03-04\n"
-    )
-    assert main([*arguments, "--address", "${aws_eip.ip}"], clock=clock) == 1
-    assert capsys.readouterr().err == (
-        "certificate name: must be an IP address or a DNS name, got '${aws_eip.ip}'; "
-        "international names are given in their xn-- form\n"
-    )
-
-
-def test_the_command_as_terraform_calls_it(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "constructs_lib.identity.pki", "issue", "--pki", tmp_path / "pki",
-         "--certificates", tmp_path / "certificates", "--address", ADDRESS],
-        check=False, capture_output=True, text=True, cwd=PROJECT,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"{tmp_path}/pki/server-request.json: must exist, got no such file; "
-        "synthesise first, which makes it\n"
     )
 
 

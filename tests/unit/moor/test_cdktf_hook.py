@@ -113,3 +113,18 @@ def test_hcl_is_still_translated() -> None:
       .then((found) => { console.log(JSON.stringify(found)); process.exit(0); });
     """
     assert node(code, str(folder)) == ['{"locals":[{"name":"x"}]}']
+
+
+KILLED: Final = """
+const { spawn } = require("child_process");
+const child = spawn("sh", ["-c", process.argv[1]]);
+child.on("exit", (code, signal) => console.log("exit", code, signal));
+child.on("close", (code, signal) => console.log("close", code, signal));
+"""
+
+
+def test_what_a_signal_has_ended_has_an_exit_code() -> None:
+    kill = "kill -9 $$"
+    assert node(KILLED, kill, hooked=False) == ["exit null SIGKILL", "close null SIGKILL"]
+    assert node(KILLED, kill) == ["exit 137 SIGKILL", "close 137 SIGKILL"]
+    assert node(KILLED, "exit 3") == ["exit 3 null", "close 3 null"]

@@ -124,7 +124,12 @@ def test_addresses_of_some_paths(tmp_path: Path) -> None:
         "docker_container.Web_1"
     ]
     seen: list[str] = []
-    assert one.addresses(lambda path: bool(seen.append(path))) == []
+
+    def see(path: str) -> bool:
+        seen.append(path)
+        return False
+
+    assert one.addresses(see) == []
     assert seen == [
         "Compose/Services/web/1/Resource",
         "Compose/Services/api/1/Resource",

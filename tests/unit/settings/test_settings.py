@@ -1,83 +1,26 @@
-"""Settings: every problem of a file, in the words of the file, and nothing but that."""
+"""Settings: what each key may be, its default, and what keys may not be together."""
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
+from settings_files import A_NETWORK, OFFICE, document, private_key
 from synthesis import ROOT
 
-from constructs_lib.settings.settings import (
-    SERVICES,
-    Settings,
-    SettingsError,
-    covers_internet,
-    load_settings,
-)
+from constructs_lib.settings.load import SettingsError, load_settings
+from constructs_lib.settings.settings import SERVICES
+from constructs_lib.settings.values import covers_internet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Load = Callable[[object], Settings]
-    Problems = Callable[[object], list[str]]
-
-OFFICE = "203.0.113.0/24"
-
-
-def document(**aws: object) -> dict[str, Any]:
-    """Give the smallest settings, with further keys under `aws`."""
-    return {
-        "aws": {
-            "region": "eu-central-1",
-            "ssh": {"cidrs": [OFFICE]},
-            "docker_api": {"cidrs": [OFFICE], "service_ports": [9200]},
-            **aws,
-        }
-    }
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "trial.yaml"
-
-
-@pytest.fixture
-def load(file: Path) -> Load:
-    """Write something as YAML, or as the text that it is, and load it."""
-
-    def write_and_load(content: object) -> Settings:
-        text = content if isinstance(content, str) else yaml.safe_dump(content)
-        file.write_text(text, encoding="utf-8")
-        return load_settings(file)
-
-    return write_and_load
-
-
-@pytest.fixture
-def problems(file: Path, load: Load) -> Problems:
-    """Load something that must be refused; give the problems without the file's name."""
-
-    def refused(content: object) -> list[str]:
-        with pytest.raises(SettingsError) as caught:
-            load(content)
-        assert str(caught.value) == "\n".join(caught.value.problems)
-        found = []
-        for problem in caught.value.problems:
-            name, colon, rest = problem.partition(": ")
-            assert (name, colon) == (str(file), ": ")
-            found.append(rest)
-        return found
-
-    return refused
-
+    from settings_files import Load, Problems
 
 # What is accepted
 
@@ -123,204 +66,7 @@ def test_the_files_of_this_project_load(name: str) -> None:
     assert (settings.sandbox is None) == name.startswith("production")
 
 
-def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
-    load: Load, tmp_path: Path
-) -> None:
-    key = tmp_path / "my-key"
-    key.write_bytes(private_key())
-    key.chmod(0o600)
-    text = (ROOT / "environments" / "production.example.yaml").read_text(encoding="utf-8")
-    # It is loaded from another folder here.
-    text = text.replace("../services", str(ROOT / "services"))
-    written = load(text)
-    body = text[text.index("\nproject: ") :].replace("~/.ssh/my-key", str(key))
-    opened = re.sub(r"^( *)# ", r"\1", body, flags=re.MULTILINE)
-    # The image is there twice, by name and by id: either, and not both.
-    by_name, by_id = opened.split("  image:\n    id:")
-    head, _ = opened.split("  image:   ")
-    line, _, rest = by_id.partition("\n")
-    shown = load(f"{by_name}{rest}").aws
-    assert shown.profile == "work"
-    assert shown.role_arn == "arn:aws:iam::123456789012:role/deploy"
-    assert shown.key_pair is not None
-    assert shown.network is not None
-    examples = {"profile", "role_arn", "key_pair", "network"}
-    assert shown.model_dump(exclude=examples) == written.aws.model_dump(exclude=examples)
-    assert load(f"{head}  image:\n    id:{line}\n{rest}").aws.image.id == "ami-0123456789abcdef0"
-
-
-@pytest.mark.parametrize("word", ["off", "reboot", "etcd-lock"])
-def test_plain_words_are_text(load: Load, word: str) -> None:
-    settings = load(f"{yaml.safe_dump(document())}  updates:\n    reboot_strategy: {word}\n")
-    assert settings.aws.updates.reboot_strategy == word
-
-
-def test_a_time_of_day_needs_no_quotes(load: Load) -> None:
-    window = "  updates: {window_start: 14:00, window_length: 1h30m}\n"
-    updates = load(yaml.safe_dump(document()) + window).aws.updates
-    assert (updates.window_start, updates.window_length) == ("14:00", "1h30m")
-
-
-def test_digits_with_a_leading_zero_are_text(load: Load) -> None:
-    # YAML 1.1 reads an octal number.
-    text = yaml.safe_dump(document()) + "  image: {owner: 012345670123}\n"
-    assert load(text).aws.image.owner == "012345670123"
-
-
-# The file itself
-
-
-def test_it_fails_when_the_file_is_missing(tmp_path: Path) -> None:
-    (tmp_path / "sandbox.yaml").touch()
-    (tmp_path / "production.example.yaml").touch()
-    file = tmp_path / "staging.yaml"
-    with pytest.raises(SettingsError) as caught:
-        load_settings(file)
-    assert str(caught.value) == (
-        f"{file}: no such settings file; set ENVIRONMENT to another, or create it "
-        "(the environments here are: sandbox)"
-    )
-
-
-def test_it_fails_when_the_file_is_missing_and_no_other_is_there(tmp_path: Path) -> None:
-    file = tmp_path / "staging.yaml"
-    with pytest.raises(SettingsError) as caught:
-        load_settings(file)
-    assert str(caught.value) == (
-        f"{file}: no such settings file; set ENVIRONMENT to another, or create it"
-    )
-
-
-def test_the_file_is_named_as_one_sees_it_from_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "environments").mkdir()
-    file = tmp_path / "environments" / "trial.yaml"
-    file.write_text("- 1\n", encoding="utf-8")
-    with pytest.raises(SettingsError) as caught:
-        load_settings(file)
-    assert str(caught.value) == (
-        "environments/trial.yaml: must hold a mapping of settings, got list"
-    )
-
-
-def test_it_fails_when_the_file_is_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError) as caught:
-        load_settings(tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path}: cannot be read: [Errno 21] Is a directory: '{tmp_path}'"
-    )
-
-
-def test_it_fails_when_the_file_is_not_text(file: Path) -> None:
-    file.write_bytes(b"project: \xff\n")
-    with pytest.raises(SettingsError) as caught:
-        load_settings(file)
-    assert str(caught.value) == (
-        f"{file}: cannot be read: 'utf-8' codec can't decode byte 0xff in position 9: "
-        "invalid start byte"
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("", "must hold a mapping of settings, got nothing"),
-        ("# nothing\n", "must hold a mapping of settings, got nothing"),
-        ("- 1\n", "must hold a mapping of settings, got list"),
-        ("moor\n", "must hold a mapping of settings, got str"),
-        ("a: [1\n", "is not YAML: line 2, column 1: expected ',' or ']', but got '<stream end>'"),
-        (
-            "a:\n\t- b\n",
-            "is not YAML: line 2, column 1: found character '\\t' that cannot start any token",
-        ),
-        (
-            "project: a\nproject: b\n",
-            "is not YAML: line 2, column 1: the key 'project' stands twice",
-        ),
-        (
-            "aws: {region: x, ssh: {}, ssh: {}}",
-            "is not YAML: line 1, column 27: the key 'ssh' stands twice",
-        ),
-        (
-            "a: !!int x",
-            "is not YAML: line 1, column 4: the value does not fit its type tag:yaml.org,2002:int",
-        ),
-        ("a: !!set x", "is not YAML: line 1, column 4: expected a mapping node, but found scalar"),
-        (
-            "a: !!python/name:os.system x",
-            (
-                "is not YAML: line 1, column 4: could not determine a"
-                " constructor for the tag 'tag:yaml.org,2002:python/name:os.system'"
-            ),
-        ),
-        ("[" * 1500, "must not be nested this deeply"),
-    ],
-)
-def test_it_fails_when_the_file_is_not_a_yaml_mapping(
-    problems: Problems, text: str, problem: str
-) -> None:
-    assert problems(text) == [problem]
-
-
-# Keys
-
-
-def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
-    assert problems({**document(), "sandbx": {}}) == [
-        "sandbx: unknown key; the keys here are: " + ", ".join(sorted(Settings.model_fields))
-    ]
-
-
-@pytest.mark.parametrize(
-    ("aws", "problem"),
-    [
-        (
-            {"regoin": 1},
-            (
-                "aws.regoin: unknown key; the keys here are: docker_api, http, image, "
-                "instance_type, key_pair, network, profile, region, role_arn, root_volume, ssh, "
-                "updates"
-            ),
-        ),
-        (
-            {"ssh": {"cidrs": [OFFICE], "prot": 22}},
-            "aws.ssh.prot: unknown key; the keys here are: cidrs, open_to_the_whole_internet, port",
-        ),
-        (
-            {"network": {"vpc": 1, "vpc_id": "vpc-01234567", "subnet_id": "subnet-01234567"}},
-            "aws.network.vpc: unknown key; the keys here are: subnet_id, vpc_id",
-        ),
-        (
-            # Names that pydantic uses for its own purposes.
-            {"image": {"ipv4network": 1}},
-            "aws.image.ipv4network: unknown key; the keys here are: architecture, id, name, owner",
-        ),
-        (
-            {"image": {"a\nb": 1}},
-            "aws.image.'a\\nb': unknown key; the keys here are: architecture, id, name, owner",
-        ),
-        ({"image": {3: 1}}, "aws.image.3: keys should be strings, got 3"),
-    ],
-)
-def test_it_fails_when_a_nested_key_is_unknown(
-    problems: Problems, aws: dict[str, object], problem: str
-) -> None:
-    assert problems(document(**aws)) == [problem]
-
-
-def test_it_fails_when_a_key_is_missing(problems: Problems) -> None:
-    assert problems({"aws": {"ssh": {}}}) == [
-        "aws.region: must be set; add it",
-        "aws.ssh.cidrs: must be set; add it",
-        "aws.docker_api: must be set; add it",
-    ]
-
-
 # Values
-
-A_NETWORK = "must be a network such as 203.0.113.0/24 (no bits set beyond the prefix)"
 
 
 @pytest.mark.parametrize(
@@ -658,51 +404,7 @@ def test_saying_so_for_one_does_not_open_the_other(problems: Problems) -> None:
     ]
 
 
-def beneath(prefix: str) -> IPv4Network:
-    """Read a string of bits as the network of the addresses that begin with them."""
-    return IPv4Network((int(prefix.ljust(32, "0"), 2) if prefix else 0, len(prefix)))
-
-
-PREFIXES = st.lists(st.text(alphabet="01", max_size=4), max_size=12)
-
-
-@given(PREFIXES)
-@example(["0", "1"])
-@example(["0", "10", "110", "111"])
-@example(["0", "10", "110"])
-def test_covers_internet_agrees_with_counting_every_sixteenth(prefixes: list[str]) -> None:
-    sixteenths = [f"{n:04b}" for n in range(16)]
-    everything = all(any(s.startswith(p) for p in prefixes) for s in sixteenths)
-    assert covers_internet([beneath(p) for p in prefixes]) == everything
-
-
-@given(PREFIXES)
-@example(["001"])
-@example(["0010", "0011"])
-@example(["0010"])
-def test_covers_internet_of_ipv6_is_all_that_is_given_out(prefixes: list[str]) -> None:
-    networks = [IPv6Network((int(p.ljust(128, "0"), 2) if p else 0, len(p))) for p in prefixes]
-    given_out = ["0010", "0011"]  # 2000::/3
-    everything = all(any(s.startswith(p) for p in prefixes) for s in given_out)
-    assert covers_internet(networks) == everything
-
-
-def test_half_of_each_is_not_everything() -> None:
-    assert not covers_internet([IPv4Network("0.0.0.0/1"), IPv6Network("8000::/1")])
-    assert not covers_internet([])
-
-
 # The key file
-
-
-def private_key(passphrase: bytes | None = None) -> bytes:
-    return ed25519.Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase)
-        if passphrase
-        else serialization.NoEncryption(),
-    )
 
 
 def with_key(path: object) -> dict[str, Any]:
@@ -760,124 +462,6 @@ def test_it_fails_when_the_key_file_has_a_passphrase(problems: Problems, tmp_pat
             f"encrypted key; ssh-keygen -p -f {key} removes it, or give a key made for this purpose"
         )
     ]
-
-
-def test_it_fails_when_nobody_has_that_home_folder(problems: Problems) -> None:
-    assert problems(with_key("~nobody-of-that-name/key")) == [
-        (
-            "aws.key_pair.private_key_file: must begin with a home folder that exists, "
-            "got '~nobody-of-that-name/key'; write the whole path"
-        )
-    ]
-
-
-# All at once, and anything at all
-
-
-def test_every_problem_is_reported_at_once(problems: Problems) -> None:
-    assert problems(
-        {
-            "project": 3,
-            "awss": {},
-            "aws": {
-                "region": "eu-central-1",
-                "ssh": {"cidrs": ["10.0.0.1/8"], "port": 0},
-                "docker_api": {"cidrs": ["0.0.0.0/0"], "port": 70000},
-                "root_volume": {"size_gib": "big"},
-            },
-        }
-    ) == [
-        "project: must be text, got 3",
-        "aws.root_volume.size_gib: must be a whole number, got 'big'",
-        f"aws.ssh.cidrs.0: {A_NETWORK}, got '10.0.0.1/8'",
-        "aws.ssh.port: must be in 1..65535, got 0",
-        (
-            "aws.docker_api.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your "
-            "own networks, or say open_to_the_whole_internet: true beside it"
-        ),
-        "aws.docker_api.port: must be in 1..65535, got 70000",
-        "awss: unknown key; the keys here are: " + ", ".join(sorted(Settings.model_fields)),
-    ]
-
-
-KEYS = sorted(
-    {"project", "aws", "services", "variables", "state", "sandbox", "s3", "bucket"}
-    | set(Settings.model_fields["aws"].annotation.model_fields)  # type: ignore[union-attr]
-    | {"port", "ports", "cidrs", "service_ports", "name", "id", "private_key_file", "subnet"}
-    | {"open_to_the_whole_internet", "window_start", "size_gib", "ipv4network", ""}
-)
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=12)
-    | st.sampled_from(["0.0.0.0/0", "::/0", "eu-central-1", "off", "~x/y", "a\0b"])
-    | st.dates(),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(KEYS) | st.integers() | st.text(max_size=6), inner)
-    ),
-    max_leaves=12,
-)
-
-
-def only_settings_errors(folder: Path, content: bytes) -> None:
-    file = folder / "garbage.yaml"
-    file.write_bytes(content)
-    problems: tuple[str, ...] | None = None
-    try:
-        load_settings(file)
-    except SettingsError as error:
-        problems = error.problems
-    if problems is not None:
-        assert problems
-        assert [p for p in problems if not p.startswith(f"{file}: ") or "\n" in p] == []
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("garbage")
-
-
-@given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda s: s.encode("utf-8")))
-@example(content=b"a: !!timestamp x")
-@example(content=b"a: 2001-13-45")
-@example(content=b"a: !!bool x")
-@example(content=b"a: 0b_")
-@example(content=b"? [a]\n: b")
-@example(content=b"&a {a: *a}")
-@example(content=b"&a [*a]")
-@example(content=b'"a\\nb": 1')
-@example(content=b"a: " + b"1" * 5000)
-@example(content=b"\xff\xfea\x00")
-def test_garbage_gives_a_settings_error_and_nothing_else(folder: Path, content: bytes) -> None:
-    only_settings_errors(folder, content)
-
-
-YAML_BITS = st.lists(
-    st.sampled_from(
-        [
-            *"-?:,[]{}#&*!|>'\"%@` \n\t~=",
-            *("<<", "!!", "a", "1", "0x", "int", "float", "set", "omap", "binary", "timestamp"),
-            *("pairs", "null", "*a", "&a", "---", "...", ": ", "- ", "\n  "),
-        ]
-    ),
-    max_size=20,
-).map("".join)
-
-
-@given(YAML_BITS)
-def test_broken_yaml_gives_a_settings_error_and_nothing_else(folder: Path, text: str) -> None:
-    only_settings_errors(folder, text.encode("utf-8"))
-
-
-@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6), VALUES)
-def test_wrong_shapes_give_a_settings_error_and_nothing_else(
-    folder: Path, aws: dict[str, object], other: object
-) -> None:
-    content = yaml.safe_dump({**document(**aws), "services": other, "state": {"s3": other}})
-    only_settings_errors(folder, content.encode("utf-8"))
 
 
 NETWORKS = st.one_of(
@@ -965,9 +549,101 @@ def test_compose_files_are_relative_to_the_settings(
 
 
 def test_it_fails_when_a_compose_file_is_not_there(problems: Problems, tmp_path: Path) -> None:
-    (found,) = problems({**document(), "services": "no.yaml"})
-    assert found.startswith("services: must be Compose files that exist, got ")
-    assert found.endswith(f"; there is no {tmp_path / 'no.yaml'}")
+    (tmp_path / "one.yaml").write_text("services: {}", encoding="utf-8")
+    assert problems({**document(), "services": ["one.yaml", "no.yaml"]}) == [
+        (
+            "services.1: must be a file that can be read, got 'no.yaml'; "
+            f"{tmp_path / 'no.yaml'}: no such file or directory"
+        )
+    ]
+
+
+def test_it_fails_when_a_compose_file_is_a_folder(problems: Problems, tmp_path: Path) -> None:
+    assert problems({**document(), "services": "."}) == [
+        f"services.0: must be a file, got '.'; {tmp_path} is something else"
+    ]
+
+
+def with_services(path: str) -> dict[str, Any]:
+    return {**document(), "services": path}
+
+
+WHERE_A_FILE_IS_NAMED = pytest.mark.parametrize(
+    ("field", "with_file"),
+    [("services.0", with_services), ("aws.key_pair.private_key_file", with_key)],
+)
+
+
+@WHERE_A_FILE_IS_NAMED
+@pytest.mark.parametrize("name", ["~0", "~nobody-of-that-name/file"])
+def test_it_fails_when_nobody_has_that_home_folder(
+    problems: Problems, field: str, with_file: Callable[[str], object], name: str
+) -> None:
+    assert problems(with_file(name)) == [
+        (f"{field}: must begin with a home folder that exists, got {name!r}; write the whole path")
+    ]
+
+
+@WHERE_A_FILE_IS_NAMED
+def test_it_fails_when_there_is_no_home_at_all(
+    problems: Problems,
+    field: str,
+    with_file: Callable[[str], object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As in a container whose user has no entry in /etc/passwd.
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 3_999_999)
+    assert problems(with_file("~/file")) == [
+        f"{field}: must begin with a home folder that exists, got '~/file'; write the whole path"
+    ]
+
+
+@WHERE_A_FILE_IS_NAMED
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m"])
+def test_it_fails_when_a_path_has_control_characters(
+    problems: Problems, field: str, with_file: Callable[[str], object], name: str
+) -> None:
+    assert problems(with_file(name)) == [
+        f"{field}: must be a path without control characters, got {name!r}"
+    ]
+
+
+@WHERE_A_FILE_IS_NAMED
+def test_it_fails_when_a_path_is_half_a_surrogate_pair(
+    problems: Problems, field: str, with_file: Callable[[str], object]
+) -> None:
+    text = yaml.safe_dump(with_file("HALF")).replace("HALF", '"\\ud800"')
+    assert problems(text) == [f"{field}: must be a path without control characters, got '\\ud800'"]
+
+
+@WHERE_A_FILE_IS_NAMED
+def test_it_fails_when_a_path_is_too_long(
+    problems: Problems, field: str, with_file: Callable[[str], object]
+) -> None:
+    (found,) = problems(with_file("x" * 300))
+    assert found.startswith(f"{field}: ")
+    assert "file name too long" in found
+
+
+def test_it_fails_when_the_way_to_a_compose_file_is_a_circle(
+    problems: Problems, tmp_path: Path
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert problems(with_services("loop")) == [
+        (
+            "services.0: must be a file that can be read, got 'loop'; "
+            f"{tmp_path / 'loop'}: too many levels of symbolic links"
+        )
+    ]
+
+
+def test_a_compose_file_may_be_in_the_home_folder(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "compose.yaml").write_text("services: {}", encoding="utf-8")
+    assert load(with_services("~/compose.yaml")).services == (tmp_path / "compose.yaml",)
 
 
 @pytest.mark.parametrize(

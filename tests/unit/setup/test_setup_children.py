@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
+import re
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from setup import children
-from setup.errors import SetupError
+from setup.children import Children
+from setup.errors import SetupError, StoppedError
 from setup.lock import exclusive
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def run(project: Project, script: str, **variables: str) -> Path:
     log = project.logs / "step.log"
-    children.run(["/bin/sh", "-c", script], log=log, cwd=project.root, variables=variables)
+    Children().run(["/bin/sh", "-c", script], log=log, cwd=project.root, variables=variables)
     return log
 
 
@@ -52,34 +53,103 @@ def test_a_failure_has_the_end_of_its_own_output(project: Project) -> None:
 
 def test_a_missing_program_is_an_error(project: Project) -> None:
     with pytest.raises(SetupError) as caught:
-        children.run(["/no/such/program"], log=project.logs / "log", cwd=project.root, variables={})
+        Children().run(
+            ["/no/such/program"], log=project.logs / "log", cwd=project.root, variables={}
+        )
     assert str(caught.value) == (
         "/no/such/program: must be a program that runs, got No such file or directory"
     )
 
 
-def test_an_interrupt_ends_the_command_and_what_it_started(project: Project) -> None:
+def test_one_call_ends_commands_and_what_they_started(project: Project) -> None:
+    children = Children()
     file = project.root / "grandchild"
     script = f'sleep 300 & echo $! >"{file}.new"; mv "{file}.new" "{file}"; wait'
+    raised: list[BaseException] = []
 
-    def interrupt() -> None:
-        deadline = time.monotonic() + 10
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    def run_it() -> None:
+        try:
+            command = ["/bin/sh", "-c", script]
+            children.run(command, log=project.logs / "log", cwd=project.root, variables={})
+        except StoppedError as error:
+            raised.append(error)
 
-    # What starts the tests in the background may have left the signal ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=run_it)
     thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run(project, script)
-    finally:
-        thread.join()
-        signal.signal(signal.SIGINT, before)
+    await_file(file)
+    children.end(all_of_them=True)
+    thread.join()
 
+    assert len(raised) == 1
     assert not is_running(int(file.read_text()))
+    with pytest.raises(StoppedError):
+        children.read(["/bin/true"], cwd=project.root, variables={})
+
+
+def test_one_that_does_not_listen_is_killed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("setup.children._GRACE", 0.1)
+    children = Children()
+    file = project.root / "deaf"
+    program = f"import signal, time; signal.signal(15, 1); open({str(file)!r}, 'w'); time.sleep(99)"
+    answers: list[str | None] = []
+
+    def read_it() -> None:
+        with suppress(StoppedError):
+            command = [sys.executable, "-c", program]
+            answers.append(children.read(command, cwd=project.root, variables={}))
+
+    thread = threading.Thread(target=read_it)
+    thread.start()
+    await_file(file)
+    children.end(all_of_them=True)
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert answers == []
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_a_spared_one_goes_on_where_another_step_fails(
+    project: Project, *, all_of_them: bool
+) -> None:
+    children = Children()
+    begun = project.root / "begun"
+    script = f'touch "{begun}"; sleep 0.3; touch "{begun}.done"'
+    outcomes: list[str] = []
+
+    def run_it() -> None:
+        command = ["/bin/sh", "-c", script]
+        log = project.logs / "log"
+        try:
+            children.run(command, log=log, cwd=project.root, variables={}, spared=True)
+        except StoppedError:
+            outcomes.append("stopped")
+        else:
+            outcomes.append("done")
+
+    thread = threading.Thread(target=run_it)
+    thread.start()
+    await_file(begun)
+    children.end(all_of_them=all_of_them)
+    thread.join()
+
+    assert outcomes == ["stopped" if all_of_them else "done"]
+    assert begun.with_name("begun.done").exists() is not all_of_them
+
+
+def test_lines_of_progress_are_left_out_of_an_error(project: Project) -> None:
+    with pytest.raises(SetupError) as caught:
+        Children().run(
+            ["/bin/sh", "-c", "echo a/b; echo '# a/b'; echo 'wrong: here'; echo c/d; exit 1"],
+            log=project.logs / "log",
+            cwd=project.root,
+            variables={},
+            noise=re.compile(r"[\w/]+"),
+        )
+
+    assert str(caught.value).splitlines()[1:] == ["    # a/b", "    wrong: here"]
 
 
 def test_what_is_left_of_a_killed_set_up_keeps_the_lock(project: Project) -> None:
@@ -94,7 +164,7 @@ def test_what_is_left_of_a_killed_set_up_keeps_the_lock(project: Project) -> Non
     with exclusive(project.lock, lambda _line: None) as lock:
         program = f"import os; os.fork() or os.read({reading}, 1)"
         command = [sys.executable, "-c", program]
-        children.run(
+        Children().run(
             command,
             log=project.logs / "log",
             cwd=project.root,
@@ -114,12 +184,20 @@ def test_what_is_left_of_a_killed_set_up_keeps_the_lock(project: Project) -> Non
 def test_reading_a_command(project: Project) -> None:
     def read(program: str, timeout: float = 30.0) -> str | None:
         command = [sys.executable, "-c", program]
-        return children.read(command, cwd=project.root, variables={}, timeout=timeout)
+        return Children().read(command, cwd=project.root, variables={}, timeout=timeout)
 
     assert read("print('yes')") == "yes\n"
     assert read("raise SystemExit(1)") is None
     assert read("import time; time.sleep(300)", timeout=0.1) is None
-    assert children.read(["/no/such"], cwd=project.root, variables={}) is None
+    assert Children().read(["/no/such"], cwd=project.root, variables={}) is None
+
+
+def await_file(path: Path) -> None:
+    """Wait until a file is there."""
+    deadline = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def is_running(pid: int) -> bool:

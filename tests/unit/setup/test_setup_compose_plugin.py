@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,27 @@ def test_set_up_and_reader_agree() -> None:
 def test_the_module_names_the_version() -> None:
     text = (Path(compose_plugin.__file__).parent / "compose" / "go.mod").read_text()
     assert f"github.com/docker/compose/v2 v{compose_plugin.VERSION}" in text
+
+
+def test_what_both_programs_need_has_one_version() -> None:
+    """What differs is compiled twice, with all that is above it: a minute of two processors."""
+    folder = Path(compose_plugin.__file__).parent
+    compose, provider = (
+        dict(re.findall(r"^\t(\S+) (v\S+)", (folder / name / "go.mod").read_text(), re.MULTILINE))
+        for name in ("compose", "provider")
+    )
+    different = {
+        name for name in compose.keys() & provider.keys() if compose[name] != provider[name]
+    }
+
+    assert different == {
+        # The provider's own release cannot be compiled with those that Compose needs.
+        "github.com/docker/buildx",
+        "github.com/moby/buildkit",
+        # Compose itself, what it alone is built on, and what nothing else stands on.
+        "github.com/compose-spec/compose-go/v2",
+        "github.com/docker/cli-docs-tool",
+        "github.com/docker/compose/v2",
+        "go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp",
+        "go.uber.org/mock",
+    }

@@ -42,7 +42,7 @@ def test_the_lists_are_updated_when_a_package_is_not_there(
     calls: list[str] = []
 
     def command(*words: str, **options: bool) -> None:
-        assert options == {"holds_lock": False}
+        assert options == {"on_system": True}
         calls.append(" ".join(words))
         if len(calls) == 1:
             raise SetupError("no such package")

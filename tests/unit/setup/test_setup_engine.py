@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socketserver
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from unittest.mock import MagicMock
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from sandbox.machines import image
 from setup import debian, engine
-from setup.engine import EnginePrerequisites, ping, wants_sandbox
+from setup.engine import (
+    EnginePrerequisites,
+    has_image,
+    has_subordinate_ids,
+    ping,
+    wants_sandbox,
+)
 from setup.errors import SetupError
-from setup.step import Context, perform_all
+from setup.schedule import perform_all
+from setup.step import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from docker import DockerClient
 
     from setup.step import Step
 
 
 @contextmanager
-def docker(path: Path, status: int = 200) -> Iterator[str]:
-    """Answer to a ping on a Unix socket."""
+def docker(path: Path, status: int = 200, images: Sequence[str] | None = None) -> Iterator[str]:
+    """Answer on a Unix socket to a ping, and to what asks for images where there is a list."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/_ping" else 404)
+            parts = urlsplit(self.path)
+            asks_for_images = parts.path == "/images/json" and images is not None
+            self.send_response(status if self.path == "/_ping" or asks_for_images else 404)
             self.end_headers()
-            self.wfile.write(b"OK")
+            if asks_for_images:
+                (filters,) = parse_qs(parts.query)["filters"]
+                wanted = json.loads(filters)["reference"]
+                found = [name for name in images or () if {name, name.split(":")[0]} & {*wanted}]
+                self.wfile.write(json.dumps([{"RepoTags": [name]} for name in found]).encode())
+            else:
+                self.wfile.write(b"OK")
 
         def log_message(self, *_arguments: object) -> None:
             """Keep quiet."""
@@ -38,9 +60,11 @@ def docker(path: Path, status: int = 200) -> Iterator[str]:
     with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"unix://{path}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"unix://{path}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -105,6 +129,142 @@ def test_the_image_tool_is_installed_beside_an_engine(
         perform_all([EnginePrerequisites(context, default=url)])
 
     assert installed == ["mmdebstrap"]
+
+
+@pytest.fixture
+def plain_user(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Be a user who is not root and cannot install; return the programs that there are."""
+    programs: set[str] = set()
+
+    def find(name: str, _path: str | None = None) -> str | None:
+        return f"/usr/bin/{name}" if name in programs else None
+
+    monkeypatch.setattr(debian, "can_install", lambda: False)
+    monkeypatch.setattr(debian, "find_program", find)
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    monkeypatch.setattr(engine, "_user", lambda: "ada")
+    monkeypatch.setattr(engine, "has_subordinate_ids", lambda _user: True)
+    return programs
+
+
+BASE = (
+    "docker engine: debian:bookworm-slim: must be an image that it has, that the Docker Hub "
+    "gives, or that mmdebstrap makes, got no image, no answer, and no way for this user to "
+    "run mmdebstrap; "
+)
+OTHER_WAYS = (
+    ", or give the engine the image (docker pull debian:bookworm-slim, or docker load), or run "
+    "`make up` once as root"
+)
+
+
+@pytest.mark.parametrize(
+    ("programs", "ids", "remedy"),
+    [
+        ([], True, "sudo apt-get install mmdebstrap uidmap"),
+        (["mmdebstrap", "newuidmap"], True, "sudo apt-get install uidmap"),
+        (["fakechroot"], False, "sudo apt-get install mmdebstrap"),
+        (
+            ["mmdebstrap", "newuidmap", "newgidmap"],
+            False,
+            (
+                "give this user subordinate ids (sudo usermod --add-subuids 100000-165535 "
+                "--add-subgids 100000-165535 ada)"
+            ),
+        ),
+    ],
+)
+def test_a_plain_user_who_can_have_no_base_is_told_at_the_beginning(
+    context: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plain_user: set[str],
+    *,
+    programs: list[str],
+    remedy: str,
+    ids: bool,
+) -> None:
+    hub(monkeypatch, answers=False)
+    plain_user.update(programs)
+    monkeypatch.setattr(engine, "has_subordinate_ids", lambda _user: ids)
+    with docker(tmp_path / "docker.sock", images=["busybox:latest"]) as url:
+        step = EnginePrerequisites(context, default=url)
+        with pytest.raises(SetupError) as caught:
+            step.perform()
+        assert str(caught.value) == BASE + remedy + OTHER_WAYS
+        assert not step.is_current()
+
+        hub(monkeypatch, answers=True)
+        step.perform()
+
+
+@pytest.mark.parametrize(
+    "image", ["debian:bookworm-slim", "moor-base:bookworm", "moor-machine:0123456789ab"]
+)
+def test_an_engine_that_has_the_image_needs_no_tool(
+    context: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plain_user: set[str],
+    image: str,
+) -> None:
+    hub(monkeypatch, answers=False)
+    with docker(tmp_path / "docker.sock", images=[image]) as url:
+        perform_all([EnginePrerequisites(context, default=url)])
+    assert plain_user == set()
+
+
+def test_the_network_is_not_asked_where_the_tools_are_there(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_user: set[str]
+) -> None:
+    def never(_url: str) -> bool:
+        raise AssertionError
+
+    plain_user |= {"mmdebstrap", "newuidmap", "newgidmap"}
+    monkeypatch.setattr(engine, "hub_answers", never)
+    with docker(tmp_path / "docker.sock", images=[]) as url:
+        perform_all([EnginePrerequisites(context, default=url)])
+
+
+def test_an_engine_that_cannot_be_asked_is_left_to_the_sandbox(
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    plain_user: set[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hub(monkeypatch, answers=False)
+    plain_user.add("mmdebstrap")
+    variables = {**context.variables, "DOCKER_HOST": "ssh://ada@example.org"}
+    perform_all([EnginePrerequisites(Context(project=context.project, variables=variables))])
+
+    notice = f"notice: {BASE}sudo apt-get install uidmap{OTHER_WAYS}"
+    assert notice in capsys.readouterr().out
+
+
+def test_set_up_and_sandbox_mean_the_same_images() -> None:
+    assert engine.BASES == (image._PUBLIC_BASE, image._OWN_BASE)
+    assert image._HUB == engine.HUB
+    built = image.build_images(cast("DockerClient", MagicMock()), lambda _line: None)
+    assert built.machine.partition(":")[0] == engine.MACHINE
+
+
+def test_whether_a_user_has_subordinate_ids(tmp_path: Path) -> None:
+    users, groups = tmp_path / "subuid", tmp_path / "subgid"
+    users.write_text("ada:100000:65536\nbob:165536:65536\n")
+    assert not has_subordinate_ids("ada", files=(users, groups))
+    groups.write_text("ada:100000:65536\n")
+    assert has_subordinate_ids("ada", files=(users, groups))
+    assert not has_subordinate_ids("bob", files=(users, groups))
+    assert not has_subordinate_ids("ad", files=(users, groups))
+
+
+def test_whether_an_engine_has_an_image(tmp_path: Path) -> None:
+    with docker(tmp_path / "docker.sock", images=["a:1"]) as url:
+        assert has_image(url, "a:1", "b:1") is True
+        assert has_image(url, "b:1") is False
+    with docker(tmp_path / "other.sock") as url:
+        assert has_image(url, "a:1") is None
+    assert has_image("ssh://ada@example.org", "a:1") is None
 
 
 def test_a_named_engine_is_left_to_the_sandbox(

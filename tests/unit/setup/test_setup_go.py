@@ -10,7 +10,8 @@ import pytest
 from setup import debian, docker_provider, go
 from setup.docker_provider import DockerProvider
 from setup.errors import SetupError
-from setup.step import Context, perform_all
+from setup.schedule import perform_all
+from setup.step import Context
 from setup.terraform import save_record
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def step(project: Project, tmp_path: Path) -> DockerProvider:
     program = tmp_path / "bin" / "go"
     program.parent.mkdir()
     program.write_text(
-        '#!/bin/sh\nmkdir -p "$GOCACHE"\nwhile [ "$1" != -o ]; do shift; done\n'
+        '#!/bin/sh\n[ $1 = list ] && exit\nmkdir -p "$GOCACHE"\n'
+        'while [ "$1" != -o ]; do shift; done\n'
         'echo "$3" >"$2"\nchmod +x "$2"\n'
     )
     program.chmod(0o755)

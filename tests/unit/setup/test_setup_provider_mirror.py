@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from provider_files import PLATFORM, packed, unpacked
 
+from setup.cli_configuration import read_user_configurations
 from setup.provider_mirror import AWS, DOCKER, Found, Provider, candidate_trees, find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize(
@@ -48,9 +53,8 @@ def test_the_places_that_are_looked_into(tmp_path: Path, home: Path) -> None:
         'provider_installation {\n  filesystem_mirror {\n    path = "/srv/mirror"\n  }\n}\n'
         '# path = "/srv/comment"\nplugin_cache_dir = "/srv/cache"\n'
     )
-    trees = candidate_trees(
-        {"HOME": str(home), "TF_PLUGIN_CACHE_DIR": "/var/cache/plugins"}, root=tmp_path
-    )
+    variables = {"HOME": str(home), "TF_PLUGIN_CACHE_DIR": "/var/cache/plugins"}
+    trees = candidate_trees(variables, read_user_configurations(variables).values(), root=tmp_path)
 
     assert trees == [
         Path("/var/cache/plugins"),
@@ -65,10 +69,21 @@ def test_the_places_that_are_looked_into(tmp_path: Path, home: Path) -> None:
     ]
 
 
-def test_a_missing_configuration_of_the_user_is_no_error(home: Path, tmp_path: Path) -> None:
-    variables = {"HOME": str(home), "TF_CLI_CONFIG_FILE": "/no/such/file"}
+def test_find_passes_over_what_may_not_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = unpacked(tree, "hashicorp/aws", "6.1.0")
+    unpacked(tree, "hashicorp/aws", "6.0.0")
+    real = Path.glob
 
-    assert home / ".terraform.d/plugins" in candidate_trees(variables, root=tmp_path)
+    def glob(self: Path, pattern: str) -> Iterator[Path]:
+        if self == closed:
+            raise PermissionError
+        return real(self, pattern)
+
+    monkeypatch.setattr(Path, "glob", glob)
+    found = find(AWS, [tree], PLATFORM)
+
+    assert found is not None
+    assert found.version == (6, 0, 0)
 
 
 def test_a_provider_knows_its_type() -> None:

@@ -6,8 +6,8 @@ import json
 import socket
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +16,15 @@ from provider_files import PLATFORM, packed, unpacked
 from setup.docker_provider import DockerProvider
 from setup.errors import SetupError
 from setup.providers import Providers, answers, must_build_docker
-from setup.step import Context, perform_all
+from setup.schedule import perform_all
 from setup.terraform import load_record, save_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from setup.project import Project
+    from setup.step import Context
 
 WELL_KNOWN = json.dumps({"modules.v1": "/v1/modules/", "providers.v1": "/v1/providers/"})
 
@@ -44,14 +46,16 @@ def registry(body: str = WELL_KNOWN, status: int = 200) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """Give a port on which nobody answers, and which nobody else gets."""
+    """Return a port on which nobody answers, and which nobody else gets."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -185,7 +189,9 @@ def test_the_decision_is_taken_anew_for_another_binary(
     assert not step.is_current()
 
 
-def test_it_fails_when_there_is_neither(context: Context, tree: Path, nobody: str) -> None:
+def test_it_fails_when_there_is_neither(
+    context: Context, home: Path, tree: Path, nobody: str
+) -> None:
     unpacked(tree, "hashicorp/aws", "5.99.1")
     use(context.project, "terraform")
     with pytest.raises(SetupError) as caught:
@@ -197,7 +203,7 @@ def test_it_fails_when_there_is_neither(context: Context, tree: Path, nobody: st
         "this machine must have hashicorp/aws 5.100.0 or later, before 7.0.0, for "
         f"{PLATFORM}, got neither; allow access to the registry, or make such a folder with "
         "`terraform providers mirror` and put it into "
-        f"{Path.home() / '.terraform.d' / 'plugins'}; these were looked into:"
+        f"{home / '.terraform.d' / 'plugins'}; these were looked into:"
     )
     assert second == f"    {tree / 'registry.terraform.io'}"
 
@@ -234,3 +240,14 @@ def test_only_a_registry_counts_as_an_answer(body: str, status: int, *, expected
 def test_one_that_never_answers_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert not answers(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05)
+
+
+def test_a_configuration_that_may_not_be_read_is_told_before_anything_is_asked(
+    context: Context, home: Path
+) -> None:
+    use(context.project, "terraform")
+    variables = {**context.variables, "TF_CLI_CONFIG_FILE": str(home)}
+    with registry() as url, pytest.raises(SetupError, match=r"^TF_CLI_CONFIG_FILE: "):
+        Providers(replace(context, variables=variables), registry=url, trees=[]).perform()
+
+    assert "providers" not in load_record(context.project)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from setup.errors import SetupError
-from setup.step import Context, Step, perform_all
+from setup.schedule import perform_all
+from setup.step import Context, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,16 +107,3 @@ def test_one_that_was_cut_off_is_redone_and_knows_it(copy: Copy, failure: BaseEx
     perform_all([copy])
     assert copy.runs == [False, False, True]
     assert copy.is_current()
-
-
-def test_those_after_a_failure_are_not_run(copy: Copy, context: Context) -> None:
-    class Fail(Copy):
-        name = "fail"
-
-        def run(self) -> str:
-            raise SetupError("no")
-
-    failing = Fail(context)
-    with pytest.raises(SetupError, match=r"^no$"):
-        perform_all([failing, copy])
-    assert copy.runs == []

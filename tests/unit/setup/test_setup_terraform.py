@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from setup.errors import SetupError
-from setup.step import Context, perform_all
+from setup.schedule import perform_all
+from setup.step import Context
 from setup.terraform import Binary, Terraform, identify, load_record
 
 if TYPE_CHECKING:

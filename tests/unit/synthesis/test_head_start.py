@@ -18,8 +18,9 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 # Stands for the app: says which environments were begun for it, what that has imported, and
 # whether garbage is collected.
 APP: Final = """
-import sys
+import pathlib, sys
 from constructs_lib.synthesis import head_start
+head_start.begin(pathlib.Path(__file__).parent)
 print(sorted(e.name for e in head_start._begun))
 for future in head_start._begun.values():
     future.exception()
@@ -43,7 +44,7 @@ def sandbox_settings() -> Environment:
 def test_what_was_begun_is_what_is_loaded_anyway() -> None:
     chosen = sandbox_settings()
     plain = head_start.settings_and_services(chosen)
-    head_start.begin(chosen)
+    head_start.load_early(chosen)
     assert head_start.settings_and_services(chosen) == plain
     assert head_start._begun == {}
 
@@ -53,14 +54,14 @@ def test_an_error_is_raised_where_the_settings_are_asked_for(tmp_path: Path) -> 
     chosen.settings_file.write_text("project: [1]\n", encoding="utf-8")
     with pytest.raises(ValueError, match="project") as plain:
         head_start.settings_and_services(chosen)
-    head_start.begin(chosen)
+    head_start.load_early(chosen)
     with pytest.raises(ValueError, match="project") as begun:
         head_start.settings_and_services(chosen)
     assert str(begun.value) == str(plain.value)
 
 
 def test_another_environment_is_loaded_afresh(tmp_path: Path) -> None:
-    head_start.begin(environment(tmp_path, "missing"))
+    head_start.load_early(environment(tmp_path, "missing"))
     settings, _ = head_start.settings_and_services(sandbox_settings())
     assert settings.project == "moor"
     with pytest.raises((ValueError, OSError), match="missing"):
@@ -68,19 +69,18 @@ def test_another_environment_is_loaded_afresh(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "variables", "says"),
+    ("variables", "says"),
     [
-        ("main.py", {"ENVIRONMENT": "some"}, ["['some']", *FAST]),
-        ("main.py", {}, ["['sandbox']", *FAST]),
-        ("main.py", {"ENVIRONMENT": "Not usable"}, ["[]", *FAST]),
-        ("main.py", {"MOOR_PLAIN_BINDINGS": "1"}, ["[]", *PLAIN]),
-        ("other.py", {}, ["[]", *PLAIN]),
+        ({"ENVIRONMENT": "some"}, ["['some']", *FAST]),
+        ({}, ["['sandbox']", *FAST]),
+        ({"ENVIRONMENT": "Not usable"}, ["[]", *FAST]),
+        ({"MOOR_PLAIN_BINDINGS": "1"}, ["[]", *PLAIN]),
     ],
 )
-def test_it_begins_for_the_app_only(
-    tmp_path: Path, name: str, variables: dict[str, str], says: list[str]
+def test_the_app_begins_what_it_is_going_to_wait_for(
+    tmp_path: Path, variables: dict[str, str], says: list[str]
 ) -> None:
-    app = tmp_path / name
+    app = tmp_path / "app.py"
     app.write_text(APP, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, str(app)],
@@ -90,3 +90,20 @@ def test_it_begins_for_the_app_only(
         check=True,
     )
     assert done.stdout.splitlines() == says
+
+
+def test_who_imports_the_app_begins_nothing() -> None:
+    code = """
+import gc, main
+from constructs_lib.synthesis import head_start
+print(head_start._begun, gc.isenabled())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "NODE_OPTIONS"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "{} True\n"

@@ -14,20 +14,27 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructs_lib.host.docker_host import docker_host_cloud_config
+from constructs_lib.host.cloud_config import render
+from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.certificate_authority import CertificateAuthority
 from constructs_lib.settings.settings import UpdateSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from constructs_lib.host.machine_config import MachineConfig
+
 AUTHORITY = CertificateAuthority.create("Moor", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 CA = AUTHORITY.certificate_pem.decode()
 
 
-def loaded(**arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - keywords of the function under test
-    text = docker_host_cloud_config(ca_certificate=CA, **arguments).render()
-    data = yaml.safe_load(text)
+def host(**changes: Any) -> MachineConfig:  # noqa: ANN401 - keywords of the function under test
+    arguments = {"ca_certificate": CA, "docker_port": 2376, "ssh_port": 22, **changes}
+    return docker_host(**arguments)
+
+
+def loaded(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
+    data = yaml.safe_load(render(host(**changes)))
     assert isinstance(data, dict)
     return data
 
@@ -190,12 +197,8 @@ def test_any_two_ports(docker_port: int, ssh_port: int) -> None:
 
 
 def test_it_leaves_room_for_more() -> None:
-    text = docker_host_cloud_config(
-        ca_certificate=CA,
-        docker_port=65534,
-        ssh_port=65535,
-        updates=UpdateSettings(window_start="Sun 04:00", window_length="1h30m"),
-    ).render()
+    updates = UpdateSettings(window_start="Sun 04:00", window_length="1h30m")
+    text = render(host(docker_port=65534, ssh_port=65535, updates=updates))
     assert len(text) < 4096
     assert "PRIVATE KEY" not in text
     assert "drop-ins" not in text
@@ -203,7 +206,7 @@ def test_it_leaves_room_for_more() -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    config = docker_host_cloud_config(ca_certificate=CA, ssh_port=2222)
+    config = host(ssh_port=2222)
     (tmp_path / "docker.service").write_text("[Service]\nExecStart=/bin/true $DOCKER_OPTS\n")
     (tmp_path / "sshd@.service").write_text("[Service]\nExecStart=/bin/true\n")
     (tmp_path / "sshd.socket").write_text("[Socket]\nListenStream=22\nAccept=yes\n")
@@ -245,7 +248,7 @@ def test_fails_when_both_ports_are_the_same() -> None:
 
 def test_fails_when_the_certificate_is_none() -> None:
     with pytest.raises(ValueError, match="ca_certificate") as error:
-        docker_host_cloud_config(ca_certificate="nonsense")
+        host(ca_certificate="nonsense")
     assert str(error.value) == (
         "docker host: ca_certificate: certificate: must be one certificate in PEM, "
         "got something else"
@@ -255,7 +258,7 @@ def test_fails_when_the_certificate_is_none() -> None:
 def test_fails_when_the_certificate_is_not_an_authoritys() -> None:
     leaf = AUTHORITY.issue_client("moor").certificate_pem.decode()
     with pytest.raises(ValueError, match="authority") as error:
-        docker_host_cloud_config(ca_certificate=leaf)
+        host(ca_certificate=leaf)
     assert str(error.value) == (
         "docker host: ca_certificate: must be a certificate authority's, got an end certificate"
     )
@@ -264,4 +267,4 @@ def test_fails_when_the_certificate_is_not_an_authoritys() -> None:
 def test_fails_when_a_private_key_came_along() -> None:
     both = CA + AUTHORITY.private_key_pem.decode()
     with pytest.raises(ValueError, match="must hold no private key"):
-        docker_host_cloud_config(ca_certificate=both)
+        host(ca_certificate=both)

@@ -23,11 +23,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from constructs_lib.host.cloud_config import CloudConfig, DropIn
-from constructs_lib.identity.certificate_authority import is_authority, load_certificate
+from constructs_lib.host.machine_config import DropIn, MachineConfig
+from constructs_lib.identity.certificate_authority import is_authority
+from constructs_lib.identity.pem import load_certificate
 
 if TYPE_CHECKING:
-    from constructs_lib.host.cloud_config import Updates
+    from constructs_lib.host.machine_config import Updates
 
 CA_FILE: Final = "/etc/docker/ca.pem"
 SERVER_CERTIFICATE_FILE: Final = "/etc/docker/server.pem"
@@ -39,8 +40,9 @@ SOCKET_UNIT: Final = "docker-tls-tcp.socket"
 DROP_IN: Final = "10-tls-verify.conf"
 DROP_IN_FILE: Final = f"/etc/systemd/system/docker.service.d/{DROP_IN}"
 
-DEFAULT_DOCKER_PORT: Final = 2376
-DEFAULT_SSH_PORT: Final = 22
+SSHD_PORT: Final = 22
+"""Where sshd listens without being told."""
+
 _HIGHEST_PORT: Final = 65535
 
 _SOCKET: Final = f"""\
@@ -80,13 +82,9 @@ ListenStream={port}
 """
 
 
-def docker_host_cloud_config(
-    *,
-    ca_certificate: str,
-    docker_port: int = DEFAULT_DOCKER_PORT,
-    ssh_port: int = DEFAULT_SSH_PORT,
-    updates: Updates | None = None,
-) -> CloudConfig:
+def docker_host(
+    *, ca_certificate: str, docker_port: int, ssh_port: int, updates: Updates | None = None
+) -> MachineConfig:
     """Describe the machine.
 
     Args:
@@ -109,7 +107,7 @@ def docker_host_cloud_config(
         raise ValueError(
             f"docker host: docker_port and ssh_port: must differ, got {docker_port} for both"
         )
-    config = CloudConfig()
+    config = MachineConfig()
     config.add_file(CA_FILE, _checked(ca_certificate))
     # Not enabled here: the script does that when TLS is proved, and undoes it when it is not;
     # user data is applied at every boot and would enable it again.
@@ -119,7 +117,7 @@ def docker_host_cloud_config(
     config.add_unit(
         "docker.service", enable=True, drop_ins=[DropIn(name=DROP_IN, content=_DROP_IN)]
     )
-    if ssh_port != DEFAULT_SSH_PORT:
+    if ssh_port != SSHD_PORT:
         config.add_unit(
             "sshd.socket",
             # The first boot has opened port 22 by then. Connections outlive the restart.

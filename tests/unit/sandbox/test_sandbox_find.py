@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from docker.errors import DockerException
 
-from sandbox.engine import engine
-from sandbox.engine.engine import Engine, PrivateEngine, find_engine
+from sandbox.engine import find as finding
+from sandbox.engine.find import Engine, find_engine
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ ADDRESSES = IPv4Network("127.19.0.0/24")
 @pytest.fixture
 def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide every engine of this computer."""
-    monkeypatch.setattr(engine, "DEFAULT_URL", f"unix://{tmp_path}/none.sock")
-    monkeypatch.setattr(engine, "_foreign_engine", lambda: None)
+    monkeypatch.setattr(finding, "DEFAULT_URL", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setattr(finding, "_foreign_engine", lambda: None)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
@@ -95,7 +95,7 @@ def test_it_fails_when_this_user_may_not_use_the_engine(
         msg = "Error while fetching server API version: Permission denied"
         raise DockerException(msg)
 
-    monkeypatch.setattr(engine, "connect", refuse)
+    monkeypatch.setattr(finding, "connect", refuse)
     with pytest.raises(SandboxError) as caught:
         find(tmp_path / "engine", {})
     assert str(caught.value) == (
@@ -111,7 +111,7 @@ def test_a_rootless_engine_is_refused() -> None:
             return {"SecurityOptions": ["name=rootless"], "OSType": "linux"}
 
     with pytest.raises(SandboxError, match=r"^docker engine: must not be rootless, got a rootless"):
-        engine._check(Rootless(), "unix:///run/user/1000/docker.sock")  # type: ignore[arg-type]
+        finding._check(Rootless(), "unix:///run/user/1000/docker.sock")  # type: ignore[arg-type]
 
 
 def test_the_current_docker_context_is_read(tmp_path: Path) -> None:
@@ -121,16 +121,6 @@ def test_the_current_docker_context_is_read(tmp_path: Path) -> None:
     (meta / "meta.json").write_text(
         json.dumps({"Name": "other", "Endpoints": {"docker": {"Host": "unix:///x.sock"}}})
     )
-    assert engine._context_url({"DOCKER_CONFIG": str(tmp_path)}) == "unix:///x.sock"
+    assert finding._context_url({"DOCKER_CONFIG": str(tmp_path)}) == "unix:///x.sock"
     variables = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_CONTEXT": "default"}
-    assert engine._context_url(variables) is None
-
-
-def test_sockets_move_to_the_temporary_folder_when_the_path_is_long(tmp_path: Path) -> None:
-    short = PrivateEngine(tmp_path.parent.parent / "e")
-    assert short.url.endswith("/e/run/docker.sock")
-    deep = tmp_path / ("x" * 100)
-    long = PrivateEngine(deep)
-    assert len(long.url.removeprefix("unix://")) < 107
-    assert str(deep) not in long.url
-    assert long.url == PrivateEngine(deep).url
+    assert finding._context_url(variables) is None

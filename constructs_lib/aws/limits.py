@@ -1,0 +1,6 @@
+"""Limits of AWS that more than one wing has to know."""
+
+from typing import Final
+
+USER_DATA_LIMIT: Final = 16384
+"""Bytes of user data that EC2 takes (Source: EC2 User Guide, "Run commands at launch")."""

@@ -1,0 +1,173 @@
+"""What Compose complains of, in the words of this project."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_UNSET: Final = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+_PATH: Final = r"(?P<path>/\S+?)"
+_FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern), message)
+    for pattern, message in (
+        (
+            rf"validating {_PATH}: (?P<subject>\S+) (?P<rest>.*)",
+            "{path}: {subject}: {rest}; see docs/compose.md",
+        ),
+        (rf"failed to parse {_PATH}: (?:yaml: )?(?P<rest>.*)", "{path}: is not YAML: {rest}"),
+        (
+            r"dependency cycle detected: (?P<circle>(?P<first>\S+).*)",
+            (
+                "{file}: services.{first}.depends_on: must not lead back to itself, got {circle}; "
+                "remove one of them"
+            ),
+        ),
+        (
+            r'service "?(?P<service>[^" ]+)"? depends on undefined service "?(?P<name>[^" ]+)"?',
+            (
+                "{file}: services.{service}.depends_on: must name a service of this file, got "
+                "{name}; define it"
+            ),
+        ),
+        (
+            (
+                r'service "?(?P<service>[^" ]+)"? refers to undefined (?P<kind>\w+) '
+                r'"?(?P<name>[^" ]+)"?'
+            ),
+            (
+                "{file}: services.{service}.{kind}s: must name a {kind} of this file, got {name}; "
+                "define it"
+            ),
+        ),
+        (r'service "?(?P<service>[^" ]+)"? (?P<rest>.*)', "{file}: services.{service}: {rest}"),
+        (
+            (
+                r"error while interpolating (?P<where>\S+): failed to cast to expected type: "
+                r"(?:strconv\.Parse\w+: )?(?P<rest>.*)"
+            ),
+            "{file}: {where}: is of the wrong type: {rest}",
+        ),
+        (
+            r"error while interpolating (?P<where>\S+): (?P<rest>.*)",
+            "{file}: {where}: {rest}; set it in .env or the settings' variables",
+        ),
+        (
+            rf"open {_PATH}: no such file or directory",
+            "{file}: must name files that exist, got no such file as {path}; create it",
+        ),
+        (
+            r"(?P<where>(?:services|networks|volumes|configs|secrets)\.[^:]+): (?P<rest>.*)",
+            "{file}: {where}: {rest}",
+        ),
+    )
+)
+"""What Compose complains of, and how this project says it."""
+
+_ADDITIONAL: Final = re.compile(
+    rf"validating {_PATH}: (?P<where>\S+) additional properties (?P<keys>.*) not allowed"
+)
+
+
+def shown(path: Path) -> str:
+    """Return what a file is called in messages: its path from the working directory."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def unset_variables(stderr: str, files: Sequence[Path]) -> Iterator[str]:
+    """Tell which variables are not set, which Compose only warns of, and where they are used."""
+    for variable in dict.fromkeys(_UNSET.findall(stderr)):
+        yield from _unset(variable, files)
+
+
+def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
+    """Put what Compose complains of into the form of this project's errors.
+
+    Args:
+        stderr: What a Compose that failed has said.
+        files: The Compose files.
+
+    Yields:
+        One line a problem.
+    """
+    file = shown(files[0])
+    lines = [line for line in stderr.splitlines() if line and not line.startswith("time=")]
+    text = " ".join(" ".join(lines).split()).removesuffix(": invalid compose project")
+    if found := _ADDITIONAL.fullmatch(text):
+        for key in re.findall(r"'([^']*)'", found["keys"]):
+            yield (
+                f"{shown(Path(found['path']))}: {found['where']}.{key}: unknown key; see "
+                "docs/compose.md for the keys"
+            )
+    elif found := re.match(rf"env file {_PATH} not found", text):
+        yield from _env_file(Path(found["path"]), files)
+    elif "decoding failed" in text:
+        said = re.findall(r"'([^']+)' (.*?)(?= '\w+\[|$)", text.partition(":")[2])
+        for place, what in said:
+            where = re.sub(r"\[(.*?)\]", r".\1", place)
+            yield f"{file}: {where}: {what}"
+        if not said:
+            yield f"{file}: {text}"
+    else:
+        for pattern, message in _FAILURES:
+            if found := pattern.fullmatch(text):
+                groups = {"file": file, **found.groupdict()}
+                if "path" in groups:
+                    groups["path"] = shown(Path(groups["path"]))
+                yield message.format_map(groups)
+                return
+        yield f"{file}: {text or 'Compose refuses it and does not say why'}"
+
+
+def _unset(variable: str, files: Sequence[Path]) -> Iterator[str]:
+    """Tell where a variable is used that is not set."""
+    remedy = f"set it in .env or the settings' variables, or write ${{{variable}:-}} for nothing"
+    pattern = re.compile(r"(?<!\$)(?:\$\$)*\$\{?" + re.escape(variable) + r"(?!\w)")
+    found = False
+    for file in files:
+        for where in _uses(file, pattern):
+            found = True
+            yield f'{shown(file)}: {where}: variable "{variable}" is not set; {remedy}'
+    if not found:
+        yield f'{shown(files[0])}: variable "{variable}" is not set; {remedy}'
+
+
+def _env_file(missing: Path, files: Sequence[Path]) -> Iterator[str]:
+    """Tell which service wants an environment file that is not there."""
+    found = False
+    pattern = re.compile(re.escape(missing.name) + r"$")
+    for file in files:
+        for where in _uses(file, pattern):
+            if ".env_file" in where:
+                found = True
+                yield f"{shown(file)}: {where}: must be a file, got no such file as {missing}"
+    if not found:
+        yield f"{shown(files[0])}: env_file: must be a file, got no such file as {missing}"
+
+
+def _uses(file: Path, pattern: re.Pattern[str]) -> Iterator[str]:
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return
+    stack: list[tuple[str, yaml.Node | None]] = [("", root)]
+    while stack:
+        where, node = stack.pop()
+        if isinstance(node, yaml.ScalarNode):
+            if pattern.search(node.value):
+                yield where
+        elif isinstance(node, yaml.SequenceNode):
+            stack += [(f"{where}[{i}]", item) for i, item in reversed(list(enumerate(node.value)))]
+        elif isinstance(node, yaml.MappingNode):
+            stack += [
+                (f"{where}.{key.value}" if where else str(key.value), item)
+                for key, item in reversed(node.value)
+            ]

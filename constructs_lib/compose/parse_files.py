@@ -1,0 +1,224 @@
+"""What a service finds in its file system: mounts, and files that are copied into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from constructs_lib.compose.model import Delivery, NamedMount
+from constructs_lib.docker.container_options import HostMount, TmpfsMount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from constructs_lib.compose.errors import Problems
+    from constructs_lib.docker.container_options import ContainerOptions
+
+_MIB: Final = 1024 * 1024
+FILE_LIMIT: Final = 500
+"""Files of a folder that are copied into a container one by one."""
+SIZE_LIMIT: Final = 50 * _MIB
+"""Bytes that are copied into a container."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mounts:
+    """The `volumes` of a service, by their kind.
+
+    Attributes:
+        named: Volumes of the Compose file.
+        copied: Files of this computer.
+        host: Files and folders of the machine.
+        tmpfs: Folders in memory.
+        anonymous: Paths that get a volume without a name.
+    """
+
+    named: list[NamedMount] = field(default_factory=list)
+    copied: list[Delivery] = field(default_factory=list)
+    host: list[HostMount] = field(default_factory=list)
+    tmpfs: list[TmpfsMount] = field(default_factory=list)
+    anonymous: list[str] = field(default_factory=list)
+
+
+def read_mounts(
+    raw: Mapping[str, Any], where: str, local: AbstractSet[str], problems: Problems
+) -> Mounts:
+    """Read the `volumes` of a service.
+
+    Args:
+        raw: The service.
+        where: Its place in the file, for messages.
+        local: The targets whose source is a relative path.
+        problems: Gets what is wrong.
+    """
+    found = Mounts()
+    for index, mount in enumerate(raw.get("volumes") or ()):
+        here = f"{where}.volumes[{index}]"
+        target = str(mount.get("target", ""))
+        read_only = bool(mount.get("read_only"))
+        if not target.startswith("/"):
+            problems.add(f"{here}.target", f"must be an absolute path, got {target!r}")
+        elif mount["type"] == "volume" and mount.get("source"):
+            how = mount.get("volume") or {}
+            found.named.append(
+                NamedMount(
+                    volume=mount["source"],
+                    path=target,
+                    read_only=read_only,
+                    no_copy=bool(how.get("nocopy")),
+                    subpath=how.get("subpath"),
+                )
+            )
+        elif mount["type"] == "volume":
+            found.anonymous.append(target)
+        elif mount["type"] == "tmpfs":
+            how = mount.get("tmpfs") or {}
+            found.tmpfs.append(
+                TmpfsMount(
+                    path=target,
+                    size_bytes=int(how.get("size") or 0),
+                    mode=int(how.get("mode") or 0),
+                    read_only=read_only,
+                )
+            )
+        elif mount["type"] == "bind" and target in local:
+            found.copied.extend(_copies(Path(mount["source"]), target, here, problems))
+        elif mount["type"] == "bind":
+            how = mount.get("bind") or {}
+            found.host.append(
+                HostMount(
+                    source=mount["source"],
+                    path=target,
+                    read_only=read_only,
+                    create=bool(how.get("create_host_path")),
+                    propagation=how.get("propagation"),
+                    selinux=how.get("selinux"),
+                )
+            )
+        else:
+            problems.add(f"{here}.type", f"must be bind, volume or tmpfs, got {mount['type']}")
+    return found
+
+
+def _copies(source: Path, target: str, where: str, problems: Problems) -> Iterator[Delivery]:
+    """Turn a file or folder of this computer into files that are copied."""
+    if source.is_file():
+        yield Delivery(path=target, source=source, mode=_mode(source), origin=where)
+        return
+    if not source.is_dir():
+        problems.add(
+            f"{where}.source",
+            f"must be a file or folder of this computer, got no such thing as {source}; "
+            "create it, use a named volume for data, or an absolute path for the machine's",
+        )
+        return
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    if not files:
+        problems.add(
+            f"{where}.source",
+            f"must hold a file, got the empty folder {source}; use a named volume for data",
+        )
+    elif len(files) > FILE_LIMIT or size > SIZE_LIMIT:
+        problems.add(
+            f"{where}.source",
+            f"must hold at most {FILE_LIMIT} files and {SIZE_LIMIT // _MIB} MiB, got "
+            f"{len(files)} files and {size // _MIB} MiB in {source}; build it into an image",
+        )
+    else:
+        for path in files:
+            yield Delivery(
+                path=f"{target.rstrip('/')}/{path.relative_to(source).as_posix()}",
+                source=path,
+                mode=_mode(path),
+                origin=where,
+            )
+
+
+def _mode(file: Path) -> str:
+    return "0755" if file.stat().st_mode & 0o100 else "0644"
+
+
+def read_deliveries(
+    raw: Mapping[str, Any], where: str, document: Mapping[str, Any], problems: Problems
+) -> list[Delivery]:
+    """Read the `configs` and `secrets` of a service.
+
+    Args:
+        raw: The service.
+        where: Its place in the file, for messages.
+        document: The whole file, which says where their content is.
+        problems: Gets what is wrong.
+    """
+    return [
+        delivery
+        for kind in ("configs", "secrets")
+        for delivery in _deliveries(raw, kind, where, document, problems)
+    ]
+
+
+def _deliveries(
+    raw: Mapping[str, Any], kind: str, where: str, document: Mapping[str, Any], problems: Problems
+) -> Iterator[Delivery]:
+    folder = "/run/secrets/" if kind == "secrets" else "/"
+    for index, use in enumerate(raw.get(kind) or ()):
+        here = f"{where}.{kind}[{index}]"
+        definition = (document.get(kind) or {}).get(use["source"])
+        if not definition or definition.get("external"):
+            continue
+        target = str(use.get("target") or use["source"])
+        for key in ("uid", "gid"):
+            if use.get(key) and not str(use[key]).isdigit():
+                problems.add(f"{here}.{key}", f"must be a number, got {use[key]!r}")
+        source = definition.get("file")
+        if source is not None and not Path(source).is_file():
+            problems.add(
+                f"{kind}.{use['source']}.file",
+                f"must be a file, got no such file as {source}; {where} needs it",
+            )
+            continue
+        yield Delivery(
+            path=target if target.startswith("/") else f"{folder}{target}",
+            source=None if source is None else Path(source),
+            variable=definition.get("environment"),
+            content=definition.get("content") if kind == "configs" else None,
+            is_secret=kind == "secrets" or bool(definition.get("environment")),
+            mode=str(use.get("mode") or "0444").rjust(4, "0")[-4:],
+            uid=str(use.get("uid") or ""),
+            gid=str(use.get("gid") or ""),
+            origin=here,
+        )
+
+
+def check_deliveries(
+    options: ContainerOptions, deliveries: list[Delivery], where: str, problems: Problems
+) -> None:
+    """Refuse files that would not be seen, or that the engine would not take.
+
+    Args:
+        options: The service's options.
+        deliveries: All files that are copied into it.
+        where: Its place in the file, for messages.
+        problems: Gets what is wrong.
+    """
+    memory = [*options.tmpfs, *(mount.path for mount in options.tmpfs_mounts)]
+    seen: set[str] = set()
+    for delivery in deliveries:
+        if options.read_only:
+            problems.add(
+                delivery.origin,
+                f"must not be copied into a read-only container, got {delivery.path}; leave "
+                f"out {where}.read_only, or build the file into the image",
+            )
+        for path in memory:
+            if delivery.path.startswith(f"{path.rstrip('/')}/"):
+                problems.add(
+                    delivery.origin,
+                    f"must not be below the folder in memory {path}, which would hide it, "
+                    f"got {delivery.path}; choose another target",
+                )
+        if delivery.path in seen:
+            problems.add(delivery.origin, f"must have a path of its own, got {delivery.path} twice")
+        seen.add(delivery.path)

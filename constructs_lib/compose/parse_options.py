@@ -1,0 +1,85 @@
+"""The options of a container, read from a service along the table of keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from constructs_lib.compose.convert import UnusableError, text_list, text_map
+from constructs_lib.compose.support import SERVICE
+from constructs_lib.docker.container_options import ContainerOptions, DeviceRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from constructs_lib.compose.errors import Problems
+    from constructs_lib.compose.parse_files import Mounts
+    from constructs_lib.compose.support import Key
+
+
+def read_options(
+    raw: Mapping[str, Any], where: str, mounts: Mounts, max_retries: int, problems: Problems
+) -> ContainerOptions:
+    """Read the options of a service.
+
+    The table of keys says which key becomes which option. What takes more than one key to know
+    is here.
+
+    Args:
+        raw: The service.
+        where: Its place in the file, for messages.
+        mounts: Its mounts.
+        max_retries: How often it is restarted; 0 is no limit.
+        problems: Gets what is wrong.
+    """
+    found = dict(_options(raw, SERVICE, where, problems))
+    for key in ("cpu_period", "cpu_quota"):
+        if found.get(key) and "cpus" in found:
+            problems.add(
+                f"{where}.{key}", f"must not stand beside cpus, got {found[key]}; use cpus"
+            )
+    resources = (raw.get("deploy") or {}).get("resources") or {}
+    reserved = (resources.get("reservations") or {}).get("devices") or ()
+    return ContainerOptions(
+        **found,
+        max_retries=max_retries,
+        device_requests=(
+            *(_device_request(request, "gpu") for request in raw.get("gpus") or ()),
+            *(_device_request(request) for request in reserved),
+        ),
+        host_mounts=tuple(mounts.host),
+        tmpfs_mounts=tuple(mounts.tmpfs),
+        anonymous_volumes=tuple(mounts.anonymous),
+    )
+
+
+def _options(
+    raw: Mapping[str, Any], keys: Mapping[str, Key], where: str, problems: Problems
+) -> Iterator[tuple[str, Any]]:
+    # What `deploy` says counts more than the keys of the service itself, so it comes last.
+    for name in sorted(raw, key="deploy".__eq__):
+        key, value = keys.get(name), raw[name]
+        if key is None or value is None:
+            continue
+        if key.option:
+            try:
+                option = key.read(value)
+            except UnusableError as error:
+                for problem in error.problems:
+                    problems.add(f"{where}.{name}", problem)
+                for inside, problem in error.inside.items():
+                    problems.add(f"{where}.{name}.{inside}", problem)
+                continue
+            if option is not None:
+                yield key.option, option
+        elif key.inside is not None and key.shape == "one" and isinstance(value, dict):
+            yield from _options(value, key.inside, f"{where}.{name}", problems)
+
+
+def _device_request(raw: Mapping[str, Any], *always: str) -> DeviceRequest:
+    return DeviceRequest(
+        driver=str(raw.get("driver") or ""),
+        count=int(raw.get("count") or 0),
+        ids=text_list(raw.get("device_ids") or ()),
+        capabilities=(*text_list(raw.get("capabilities") or ()), *always),
+        options=text_map(raw.get("options") or {}),
+    )

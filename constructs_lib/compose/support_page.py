@@ -1,0 +1,131 @@
+"""The page of what is supported, written from the table.
+
+`python -m constructs_lib.compose.support_page > docs/compose.md` writes it anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from constructs_lib.compose.support import (
+    CONFIG,
+    NETWORK,
+    PROJECT,
+    SECRET,
+    SERVICE,
+    VOLUME,
+    Key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DIFFERENCES: Final[Mapping[str, str]] = {
+    "Config.Image": "an image is named by its digest, so that a moved tag shows in the plan; a "
+    "built one by the hash of its context",
+    "Config.ExposedPorts": "ports that are only exposed are not noted in the container: the "
+    "provider knows published ports only",
+    "Config.Labels": "the labels with paths of this computer (`working_dir`, `config_files`) and "
+    "`image` and `depends_on` are left out; `config-hash` is Moor's own digest, so that a "
+    "`docker compose up` by hand would make the containers anew",
+    "Config.AttachStdout": "and `AttachStderr`: Compose attaches to the output of what it starts",
+    "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
+    "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
+    "its networks before it starts",
+    "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "
+    "default is false",
+    "HostConfig.Binds": "files of relative paths, secrets and configs are copied into the "
+    "container, since they are on this computer: what the container writes there is not written "
+    "back, and the folder of the image stays visible below a copied one",
+    "HostConfig.Mounts": "a volume without a name is in `Config.Volumes`; for secrets and configs "
+    "see `HostConfig.Binds`",
+    "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too",
+    "HostConfig.RestartPolicy": "`no` is written out; Compose leaves it empty, which is the same",
+    "HostConfig.VolumesFrom": "`:ro` counts; Compose 2.40 forgets it",
+    "NetworkSettings.Networks.NAME.Links": "another name that `links` gives to a service is an "
+    "alias of that service on the networks that both are on, so that others there know it, too",
+    "a port of a range": "of `8000-8001:80` the first replica gets 8000; Compose hands the range "
+    "to the engine, which picks",
+    "anonymous volumes": "a replaced container gets new ones; Compose hands the old ones on",
+    "services that ended": "`docker compose up` runs a service again that has ended by itself; "
+    "here one that others wait for with `service_completed_successfully` runs once, until "
+    "something of it changes",
+}
+"""What the engine is told otherwise than by `docker compose up`, and why."""
+
+_HEADLINES: Final[tuple[tuple[str, str, Mapping[str, Key]], ...]] = (
+    ("Top level", "", PROJECT),
+    ("Services", "services.NAME.", SERVICE),
+    ("Networks", "networks.NAME.", NETWORK),
+    ("Volumes", "volumes.NAME.", VOLUME),
+    ("Configs", "configs.NAME.", CONFIG),
+    ("Secrets", "secrets.NAME.", SECRET),
+)
+
+_WORDS: Final = {"yes": "yes", "nothing": "accepted, without effect", "no": "refused"}
+
+
+def document() -> str:
+    """Return `docs/compose.md`."""
+    parts = [_INTRODUCTION]
+    for title, where, keys in _HEADLINES:
+        rows = "\n".join(_rows(keys, "", deep=title != "Top level"))
+        under = f"Keys of `{where.rstrip('.')}`.\n\n" if where else ""
+        parts.append(f"### {title}\n\n{under}| key | supported | |\n| --- | --- | --- |\n{rows}\n")
+    parts.append("## Differences from `docker compose up`\n")
+    parts.append("".join(f"- `{what}`: {why}.\n" for what, why in DIFFERENCES.items()))
+    return "\n".join(parts)
+
+
+def _rows(keys: Mapping[str, Key], where: str, *, deep: bool) -> Iterator[str]:
+    for name, key in sorted(keys.items(), key=lambda item: item[0].lower()):
+        text = key.text[:1].upper() + key.text[1:]
+        # Compose writes two keys with a capital; people do not.
+        yield f"| `{where}{name.lower()}` | {_WORDS[key.how]} | {text} |"
+        if key.inside is not None and deep:
+            suffix = {"one": "", "list": "[]", "map": ".NAME"}[key.shape]
+            yield from _rows(key.inside, f"{where}{name.lower()}{suffix}.", deep=True)
+
+
+_INTRODUCTION: Final = """\
+# Services from Compose files
+
+<!-- Written by `python -m constructs_lib.compose.support_page > docs/compose.md`. -->
+
+Name the file in the environment's settings, relative to them; several are merged in their order,
+as `docker compose -f one -f two` does:
+
+```yaml
+services: ../services/compose.yaml
+variables:                       # what the file may use as ${NAME}
+  ELASTIC_IMAGE: docker.io/library/elasticsearch:8.15.3
+```
+
+Compose itself reads the files (`docker compose config`), so that interpolation, `.env`,
+`extends`, `include`, anchors, profiles (`COMPOSE_PROFILES`) and short and long forms mean what
+they always mean. Then every service, network and volume becomes a Terraform resource of its own,
+named as Compose names it (`project-service-1`), so that a plan shows what will change and
+`docker compose -p PROJECT ps` on the machine lists them. A variable that is not set is an error.
+
+- **Images**: a plan asks the registry for the digest behind a tag, and shows when it has moved.
+  `pull_policy: missing` keeps what the machine has. Old images stay on the machine.
+- **Relative paths** in `volumes` are files of this computer; they are copied into the container,
+  and a changed file shows in the plan.
+- **Secrets and configs** are copied into the container by the deployment. Terraform's state has
+  their path and a keyed hash, never their content. Those from variables pass through a file under
+  `.moor/` that only you can read.
+- **Volumes** are destroyed when their declaration under `volumes:` is removed, or with
+  `make down`; never by a change to a service.
+- **Waiting**: the deployment waits for services with a healthcheck, in the order of
+  `depends_on`, and fails with the health log if one becomes unhealthy.
+- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`.
+
+## What is supported
+
+Keys beginning with `x-` are Compose's own extension and are free. Whatever is refused, or is not
+in these tables, is an error that names file, service and key; all of them are told at once.
+"""
+
+
+if __name__ == "__main__":
+    print(document(), end="")  # noqa: T201  (it is a command)

@@ -1,0 +1,167 @@
+"""The values of settings: what a port, a network or a name of AWS may be.
+
+Each check says only what the value must be; `load` adds the file, the key and the value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from constructs_lib.host.machine_config import WINDOW_LENGTH, WINDOW_START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+A_NETWORK: Final = "a network such as 203.0.113.0/24 (no bits set beyond the prefix)"
+
+_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+"""Source: IANA, "Internet Protocol Version 6 Address Space"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """What holds where an optional key is not written: the reference shows it as the default.
+
+    Attributes:
+        meaning: It, in a few words.
+    """
+
+    meaning: str
+
+
+def _matching(pattern: str, meaning: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            msg = f"must be {meaning}"
+            raise ValueError(msg)
+        return value
+
+    return AfterValidator(check)
+
+
+def _between(low: int, high: int) -> AfterValidator:
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            msg = f"must be in {low}..{high}"
+            raise ValueError(msg)
+        return value
+
+    return AfterValidator(check)
+
+
+def _written_as_text(value: object) -> object:
+    """Refuse a bare number: the number 10 would be the address 0.0.0.10."""
+    if not isinstance(value, str | IPv4Network | IPv6Network):
+        msg = f"must be {A_NETWORK}"
+        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError only)
+    return value
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        msg = "must name each one once; remove the other"
+        raise ValueError(msg)
+    return values
+
+
+Text = Annotated[str, Field(min_length=1)]
+Flag = Annotated[bool, Field(strict=True)]
+
+Port = Annotated[int, Field(strict=True), _between(1, 65535)]
+Ports = Annotated[tuple[Port, ...], AfterValidator(_each_once)]
+Cidr = Annotated[IPv4Network | IPv6Network, BeforeValidator(_written_as_text)]
+Cidrs = Annotated[tuple[Cidr, ...], Field(min_length=1), AfterValidator(_each_once)]
+PlainIPv4Network = Annotated[IPv4Network, BeforeValidator(_written_as_text)]
+
+Region = Annotated[str, _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-central-1")]
+AccountId = Annotated[str, _matching(r"[0-9]{12}", "an AWS account id of 12 digits")]
+RoleArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
+        "a role's ARN such as arn:aws:iam::123456789012:role/deploy",
+    ),
+]
+InstanceType = Annotated[
+    str, _matching(r"[a-z0-9-]+\.[a-z0-9-]+", "an instance type such as t3.small")
+]
+AmiId = Annotated[str, _matching(r"ami-[0-9a-f]{8,17}", "an AMI id such as ami-0123456789abcdef0")]
+VpcId = Annotated[str, _matching(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0123456789abcdef0")]
+SubnetId = Annotated[
+    str, _matching(r"subnet-[0-9a-f]{8,17}", "a subnet id such as subnet-0123456789abcdef0")
+]
+VolumeSize = Annotated[int, Field(strict=True), _between(8, 16384)]
+BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
+KeyPrefix = Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")]
+
+TimeOfWeek = Annotated[str, _matching(WINDOW_START.pattern, "a time such as Sun 04:00")]
+Duration = Annotated[str, _matching(WINDOW_LENGTH.pattern, "a duration such as 1h30m")]
+
+ProjectName = Annotated[
+    str,
+    _matching(
+        r"[a-z][a-z0-9-]{0,30}",
+        "1 to 31 lower-case letters, digits and hyphens with a letter first",
+    ),
+]
+VariableName = Annotated[
+    str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores")
+]
+
+
+def _beside_settings(value: Path, info: ValidationInfo) -> Path:
+    """Return the whole path of a file that settings name: relative to them, or from a home."""
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in str(value)):
+        msg = "must be a path without control characters"
+        raise ValueError(msg)
+    folder: Path = (info.context or {}).get("directory", Path.cwd())
+    try:
+        return folder / value.expanduser()
+    except RuntimeError:
+        msg = "must begin with a home folder that exists; write the whole path"
+        raise ValueError(msg) from None
+
+
+def _existing(file: Path) -> Path:
+    try:
+        there = stat.S_ISREG(file.stat().st_mode)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        msg = f"must be a file that can be read; {file}: {reason}"
+        raise ValueError(msg) from None
+    if not there:
+        msg = f"must be a file; {file} is something else"
+        raise ValueError(msg)
+    return file
+
+
+FileName = Annotated[Path, AfterValidator(_beside_settings)]
+"""A path relative to the settings file; `~` is the home folder."""
+
+ExistingFile = Annotated[FileName, AfterValidator(_existing)]
+
+
+def covers_internet(networks: Iterable[Cidr]) -> bool:
+    """Tell whether networks together hold every public IPv4 or IPv6 address there is.
+
+    Halves count too: 0.0.0.0/1 with 128.0.0.0/1 is the whole internet in two lines.
+    So does 2000::/3, which holds every IPv6 address that is given out.
+
+    Args:
+        networks: Any mixture of IPv4 and IPv6 networks.
+    """
+    listed = list(networks)
+    v4 = collapse_addresses(n for n in listed if isinstance(n, IPv4Network))
+    v6 = collapse_addresses(n for n in listed if isinstance(n, IPv6Network))
+    return any(n.prefixlen == 0 for n in v4) or any(_GLOBAL_UNICAST.subnet_of(n) for n in v6)

@@ -1,0 +1,89 @@
+"""A sandbox that does not run: what it says, and what it asks for before it starts."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.settings import SandboxSettings
+from sandbox import lifecycle
+from sandbox.errors import SandboxError
+from sandbox.lifecycle import Sandbox
+from sandbox.status import SandboxStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no engine of this computer be found, used or started."""
+
+    def refuse(**_: object) -> NoReturn:
+        raise SandboxError("docker engine: must be running and answer, got none")
+
+    monkeypatch.setattr(lifecycle, "find_engine", refuse)
+
+
+def sandbox(root: Path, port: int = 4699) -> Sandbox:
+    settings = SandboxSettings(
+        api_port=port,
+        addresses=IPv4Network("127.19.0.0/24"),
+        subnet=IPv4Network("172.30.19.0/24"),
+        registry_port=5019,
+    )
+    environment = Environment.from_variable(root, {"ENVIRONMENT": "trial"})
+    return Sandbox(environment, settings, lambda _: None, {})
+
+
+def test_one_that_does_not_run_says_where_it_would_be(tmp_path: Path) -> None:
+    assert sandbox(tmp_path).status() == SandboxStatus(
+        running=False,
+        generation="",
+        endpoint_url="http://127.0.0.1:4699",
+        registry="172.30.19.1:5019",
+    )
+
+
+def test_stopping_needs_nothing_to_be_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        sandbox(tmp_path).stop()
+    assert not (tmp_path / ".moor" / "trial" / "sandbox").exists()
+
+
+def test_it_fails_to_start_without_an_engine_and_leaves_nothing(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(SandboxError) as caught:
+        sandbox(tmp_path, port).start()
+    assert str(caught.value) == "docker engine: must be running and answer, got none"
+    assert not (tmp_path / ".moor" / "trial" / "sandbox").exists()
+
+
+def test_a_taken_port_is_told_with_the_file_to_change(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(SandboxError) as caught:
+            sandbox(tmp_path, port).start()
+    assert str(caught.value) == (
+        f"environments/trial.yaml: sandbox.api_port: must be free on 127.0.0.1, got {port}, on "
+        "which another program listens; choose another port or stop it (Address already in use)"
+    )
+
+
+def test_no_real_account_can_be_reached(tmp_path: Path) -> None:
+    variables = sandbox(tmp_path).environment_variables()
+    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4699"
+    assert variables["AWS_ACCESS_KEY_ID"] == variables["AWS_SECRET_ACCESS_KEY"] == "moor-sandbox"
+    assert {name for name, value in variables.items() if value is None} >= {
+        "AWS_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_ROLE_ARN",
+    }

@@ -1,0 +1,63 @@
+"""The emulator's own part of the books; with machines it is tried in tests/sandbox."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from types import SimpleNamespace as Thing
+
+import pytest
+
+from sandbox.api import emulator as emulating
+from sandbox.api.emulator import Emulator
+from sandbox.parameters import Parameters
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    monkeypatch.setattr(emulating, "connect", lambda _url: Thing())
+    parameters = Parameters(
+        environment="trial",
+        project="0123456789ab",
+        engine="unix:///run/docker.sock",
+        api_port=4699,
+        addresses=IPv4Network("127.19.0.0/24"),
+        subnet=IPv4Network("172.30.19.0/24"),
+        registry_port=5019,
+        machine_image="moor-machine:0",
+    )
+    return Emulator(parameters, lambda _: None)
+
+
+def test_each_emulator_is_another_generation(emulator: Emulator) -> None:
+    other = Emulator(emulator._parameters, lambda _: None)
+    assert emulator.generation != other.generation
+
+
+def test_public_addresses_are_taken_in_order_and_used_again(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eips = [Thing(public_ip="127.19.0.2"), Thing(public_ip="127.19.0.4")]
+    monkeypatch.setattr(emulating, "backends", lambda: [Thing(addresses=eips, reservations={})])
+    # The first one is the registry's.
+    assert emulator._next_public_address() == "127.19.0.3"
+
+
+def test_an_address_that_was_not_asked_for_leads_nowhere(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Thing(nics={0: Thing(public_ip="198.51.100.1")})
+    backend = Thing(addresses=[], reservations={"r": Thing(instances=[machine])})
+    monkeypatch.setattr(emulating, "backends", lambda: [backend])
+    assert emulator._next_unreachable_address() == "198.51.100.2"
+
+
+def test_an_instances_groups_and_its_interfaces_are_the_same() -> None:
+    interface = Thing(_group_set=["old"], device_index=0, instance=None)
+    instance = Thing(security_groups=["new"], nics={0: interface})
+    interface.instance = instance
+    backend = Thing(get_instance=lambda _: instance, get_network_interface=lambda _: interface)
+    Emulator._align_groups("modify_instance_security_groups", backend, ("i-1",), {})
+    assert interface._group_set == ["new"]
+    interface._group_set = ["newer"]
+    Emulator._align_groups("modify_network_interface_attribute", backend, (), {"eni_id": "e"})
+    assert instance.security_groups == ["newer"]

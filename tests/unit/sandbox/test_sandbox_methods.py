@@ -1,0 +1,53 @@
+"""What fails behind moto is told as EC2 tells it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from docker.errors import DockerException
+from moto.ec2.exceptions import EC2ClientError
+
+from sandbox.api.methods import wrapped
+from sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def original(backend: object, number: int) -> tuple[object, int]:
+    """Stand for a method of moto."""
+    return backend, number
+
+
+def test_the_replacement_gets_the_original_and_the_calls_own_arguments() -> None:
+    def replacement(usual: Callable[[object, int], object], backend: object, number: int) -> object:
+        return usual(backend, number + 1)
+
+    method = wrapped("original", original, replacement)
+    assert method("backend", 1) == ("backend", 2)
+    assert method.__name__ == "original"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SandboxError("must boot"), "must boot"),
+        (DockerException("gone"), "docker engine: original must succeed, got gone"),
+    ],
+)
+def test_a_failure_is_one_that_is_not_tried_again(error: Exception, message: str) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    with pytest.raises(EC2ClientError) as caught:
+        wrapped("original", original, fail)("backend", 1)
+    assert (caught.value.code, caught.value.message) == ("MoorSandboxFailure", message)
+
+
+def test_any_other_error_is_a_mistake_of_ours() -> None:
+    def fail(*_: object) -> NoReturn:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        wrapped("original", original, fail)("backend", 1)

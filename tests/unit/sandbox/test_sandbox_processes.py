@@ -1,0 +1,36 @@
+"""A process is told from another one that has its id later."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from sandbox.engine.processes import ProcessIdentity
+
+
+def test_a_process_is_told_from_one_that_has_its_id_later() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        identity = ProcessIdentity.of(process.pid)
+        assert identity is not None
+        assert identity.is_alive()
+        assert not replace(identity, started=identity.started + 1).is_alive()
+        assert ProcessIdentity.from_json(identity.to_json()) == identity
+        identity.stop(patience=10)
+        assert not identity.is_alive()
+
+
+def test_a_foreign_process_is_never_stopped() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        identity = ProcessIdentity.of(process.pid)
+        assert identity is not None
+        replace(identity, started=identity.started + 1).stop(patience=0.1)
+        assert process.poll() is None
+        process.kill()
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"pid": "x", "started": 1, "boot": "b"}])
+def test_an_unusable_record_is_no_process(data: object) -> None:
+    assert ProcessIdentity.from_json(data) is None
