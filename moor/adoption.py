@@ -113,9 +113,9 @@ def adopt(deployment: Deployment, found: list[Found]) -> None:
 def _on_the_machine(session: Session) -> dict[str, dict[str, str]]:
     """Return by type and name what bears the project's labels."""
     outputs = Outputs.load(session.environment)
-    client = engine.connect(outputs.docker_host, session.environment.certificates)
     filters: dict[str, Any] = {"label": f"{PROJECT}={session.services.name}"}
     try:
+        client = engine.connect(outputs.docker_host, session.environment.certificates)
         with contextlib.closing(client):
             return {
                 "docker_container": {

@@ -9,7 +9,7 @@ environment's tags or labels, so that they can be told from everything else.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -141,16 +141,14 @@ def _of_docker(session: Session, known: set[str]) -> Iterator[Leftover]:
         return
     for container in containers:
         if container.id not in known and container.name in names:
-            yield Leftover(
-                name=f"container {container.name}",
-                remove=partial(_remove, session, "containers", str(container.id)),
-            )
+            remove = partial(_remove, session, "containers", str(container.id))
+            thing = Leftover(name=f"container {container.name}", remove=remove)
+            yield replace(thing, remove=partial(_try, thing, ENGINE_ERRORS))
     for network in found:
         if network.id not in known and network.name in networks:
-            yield Leftover(
-                name=f"network {network.name}",
-                remove=partial(_remove, session, "networks", str(network.id)),
-            )
+            remove = partial(_remove, session, "networks", str(network.id))
+            thing = Leftover(name=f"network {network.name}", remove=remove)
+            yield replace(thing, remove=partial(_try, thing, ENGINE_ERRORS))
 
 
 def _remove(session: Session, kind: str, identity: str) -> None:
@@ -172,11 +170,24 @@ def _of_aws(session: Session, terraform: Terraform, known: set[str]) -> Iterator
 
     try:
         client = ec2(session.settings, terraform.variables)
-        yield from _instances(client, session, known)
-        yield from _rest(client, session, known)
+        for found in (_instances(client, session, known), _rest(client, session, known)):
+            for thing in found:
+                remove = partial(_try, thing, (BotoCoreError, ClientError))
+                yield replace(thing, remove=remove)
     except (BotoCoreError, ClientError) as error:
         raise CommandError(
             f"aws: what an interrupted deployment has left must be found, got: {error}"
+        ) from None
+
+
+def _try(thing: Leftover, failures: tuple[type[Exception], ...]) -> None:
+    """Remove a thing, or say in our words why it stays."""
+    try:
+        thing.remove()
+    except failures as error:
+        raise CommandError(
+            f"{thing.name}: must be removed, since its name is needed or it costs money, "
+            f"got: {error}; remove it by hand"
         ) from None
 
 

@@ -17,6 +17,7 @@ from sandbox.errors import ENGINE_ERRORS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from docker import DockerClient
     from docker.models.images import Image
     from rich.console import Console
 
@@ -60,9 +61,8 @@ def rows(
         ValueError: The services cannot be read.
     """
     environment = session.environment
-    client = engine.connect(outputs.docker_host, environment.certificates)
 
-    def look() -> dict[str, Found]:
+    def look(client: DockerClient) -> dict[str, Found]:
         filters: dict[str, Any] = {"label": f"{PROJECT}={session.services.name}"}
         containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
         names = {str(image.id): _image_name(image) for image in client.images.list()}
@@ -75,8 +75,11 @@ def rows(
         if not only or e.service in only
     ]
     try:
+        client = engine.connect(outputs.docker_host, environment.certificates)
         with contextlib.closing(client):
-            return health.watch(expected, look, patience_seconds=patience_seconds, tick=tick)
+            return health.watch(
+                expected, lambda: look(client), patience_seconds=patience_seconds, tick=tick
+            )
     except ENGINE_ERRORS as error:
         raise CommandError(
             f"{outputs.docker_host}: the Docker API must answer, got: {error}; "

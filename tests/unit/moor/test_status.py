@@ -226,6 +226,14 @@ def test_it_fails_when_the_docker_api_does_not_answer(
     assert connected.closed
 
 
+def test_it_fails_when_there_are_no_certificates(session: Session) -> None:
+    with pytest.raises(CommandError) as caught:
+        status.rows(session, OUTPUTS)
+    text = str(caught.value)
+    assert text.startswith("tcp://192.0.2.7:2376: the Docker API must answer, got: Path to a cert")
+    assert text.endswith("; run ENVIRONMENT=production make up")
+
+
 # What is printed
 
 
