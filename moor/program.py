@@ -23,7 +23,7 @@ from constructs_lib.settings.environment import VARIABLE
 from moor import commands
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.screen import make_console
-from moor.session import Session
+from moor.session import Session, environments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +42,7 @@ Exit status: 0 done, 1 failed, 2 wrong use, 3 changes are pending (`plan --detai
 
 def _names(incomplete: str) -> list[str]:
     """Return the environments that there are, for completion."""
-    from moor.toolchain.toolchain import ROOT  # noqa: PLC0415
-
-    files = (ROOT / "environments").glob("*.yaml")
-    stems = sorted(f.stem for f in files if not f.stem.endswith(".example"))
-    return [stem for stem in stems if stem.startswith(incomplete)]
+    return [name for name in environments() if name.startswith(incomplete)]
 
 
 _Environment = Annotated[
@@ -62,6 +58,12 @@ _Environment = Annotated[
 ]
 
 
+def _before_the_command(environment: _Environment = "") -> None:
+    """Take the option where it stands before the command, as if it were in the variable."""
+    if environment:
+        os.environ[VARIABLE] = environment
+
+
 def make_app() -> typer.Typer:
     """Return the program, with every command that there is a file for."""
     app = typer.Typer(
@@ -69,6 +71,7 @@ def make_app() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         help=_HELP,
+        callback=_before_the_command,
     )
     for module_info in pkgutil.iter_modules(commands.__path__):
         module = importlib.import_module(f"{commands.__name__}.{module_info.name}")

@@ -86,8 +86,13 @@ def _ready(
 
 
 def is_lost(environment: Environment, sandbox: Sandbox) -> bool:
-    """Tell whether the state speaks of an emulated AWS that does not run any more."""
-    status = sandbox.status()
+    """Tell whether the state speaks of an emulated AWS that does not run any more.
+
+    Raises:
+        CommandError: The sandbox cannot be asked.
+    """
+    with _in_our_words():
+        status = sandbox.status()
     return not status.running or _read(_generation_file(environment)) != status.generation
 
 

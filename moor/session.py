@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.environment import VARIABLE, Environment
+from moor import typed
+from moor.failure import WrongUseError
 from moor.screen import Screen, make_console
 from moor.toolchain.toolchain import ROOT, Toolchain
 
@@ -38,11 +40,21 @@ class Session:
 
         Raises:
             ValueError: The name is not usable.
+            WrongUseError: There is no such environment; with the nearest names.
         """
         value = name or ""
-        if value.endswith((".yaml", ".yml")) and Path(value).is_file():
+        is_path = value.endswith((".yaml", ".yml"))
+        if is_path and Path(value).is_file():
             value = str(Path(value).resolve())
-        return cls(environment=Environment.from_variable(ROOT, {"ENVIRONMENT": value}))
+        environment = Environment.from_variable(ROOT, {VARIABLE: value})
+        if not environment.settings_file.is_file():
+            if is_path:
+                raise WrongUseError(f"{value}: must be a settings file, got nothing of that name")
+            raise WrongUseError(
+                f"{typed.unknown('environment', environment.name, environments())}; a new one "
+                f"begins with its settings, {environment.settings_file}"
+            )
+        return cls(environment=environment)
 
     @cached_property
     def settings(self) -> Settings:
@@ -92,3 +104,9 @@ class Session:
             **self.toolchain.variables(self.environment),
             "ENVIRONMENT": str(self.environment.settings_file),
         }
+
+
+def environments() -> list[str]:
+    """Return the names of the environments that there are settings of."""
+    stems = sorted(file.stem for file in (ROOT / "environments").glob("*.yaml"))
+    return [stem for stem in stems if not stem.endswith(".example")]

@@ -102,6 +102,36 @@ def test_nothing_is_asked_after_a_good_end(session: Session, stack: Stack) -> No
     assert recovery.leftovers(session, stack, nobody) == []
 
 
+def test_a_mark_can_be_asked_for(session: Session) -> None:
+    assert not recovery.is_marked(session.environment, "aws")
+    recovery.begin(session.environment, "aws")
+    assert recovery.is_marked(session.environment, "aws")
+    assert not recovery.is_marked(session.environment, "docker")
+
+
+def said(kind: str, address: str, action: str = "create") -> str:
+    """Return a line of Terraform's."""
+    hook = {"resource": {"addr": address}, "action": action}
+    return json.dumps({"@message": "words", "type": kind, "hook": hook})
+
+
+def test_steps_that_had_begun_and_not_ended(tmp_path: Path) -> None:
+    log = tmp_path / "terraform.log"
+    assert recovery.cut_short(log) == []
+    lines = [
+        "no JSON",
+        *(said("apply_start", f"terraform_data.{name}") for name in ("A", "B", "C", "D")),
+        said("apply_start", "terraform_data.E", "delete"),
+        said("apply_start", "aws_instance.F"),
+        said("apply_complete", "terraform_data.A"),
+        said("apply_errored", "terraform_data.C"),
+        said("apply_start", "terraform_data.B"),
+        '{"@message": "cut',
+    ]
+    log.write_bytes("\n".join(lines).encode() + b"\xff")
+    assert recovery.cut_short(log) == ["terraform_data.B", "terraform_data.D"]
+
+
 # Docker
 
 
@@ -209,7 +239,7 @@ def test_a_machine_that_does_not_answer_has_nothing_left(
     def refuse(**_: object) -> list[Thing]:
         raise DockerException("refused")
 
-    docker.networks.list = refuse  # type: ignore[method-assign,assignment]
+    docker.networks.list = refuse  # type: ignore[method-assign]
     assert recovery.leftovers(session, DOCKER, terraform()) == []
     assert docker.opened == 0
 

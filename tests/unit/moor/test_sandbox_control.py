@@ -67,6 +67,8 @@ class FakeSandbox:
     def status(self) -> SandboxStatus:
         """Tell what is up."""
         cls = type(self)
+        if cls.failure:
+            raise cls.failure
         return SandboxStatus(
             running=cls.running,
             generation=f"generation-{cls.starts}" if cls.running else "",
@@ -233,7 +235,15 @@ def test_stopping_keeps_a_damaged_state_and_comes_to_its_end(
 
 @pytest.mark.parametrize("error", [SandboxError("port 4599: taken"), DockerException("no engine")])
 @pytest.mark.parametrize(
-    "action", [sandbox_control.ready, sandbox_control.stop], ids=["ready", "stop"]
+    "action",
+    [
+        sandbox_control.ready,
+        sandbox_control.stop,
+        lambda environment, *_: sandbox_control.is_lost(
+            environment, cast("Sandbox", FakeSandbox())
+        ),
+    ],
+    ids=["ready", "stop", "is_lost"],
 )
 def test_it_fails_when_the_sandbox_does(
     environment: Environment,

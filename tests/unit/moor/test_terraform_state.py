@@ -11,6 +11,7 @@ import pytest
 
 from constructs_lib.settings.environment import Environment
 from moor.failure import CommandError
+from moor.outputs import outputs_file
 from moor.toolchain import terraform_state
 
 if TYPE_CHECKING:
@@ -152,6 +153,28 @@ def test_a_damaged_state_without_a_good_backup(environment: Environment, backup:
     )
 
 
+def test_an_empty_state_of_a_stack_that_was_never_deployed_is_none(
+    environment: Environment,
+) -> None:
+    write(environment, "aws.tfstate", "")
+    terraform_state.check(environment)
+    outputs_file(environment).write_text("{", encoding="utf-8")
+    terraform_state.check(environment)
+    outputs_file(environment).write_text('{"docker": {}}', encoding="utf-8")
+    terraform_state.check(environment)
+
+
+def test_an_empty_state_of_a_stack_that_was_deployed(environment: Environment) -> None:
+    file = write(environment, "aws.tfstate", "")
+    outputs_file(environment).write_text('{"aws": {}}', encoding="utf-8")
+    with pytest.raises(CommandError) as caught:
+        terraform_state.check(environment)
+    assert str(caught.value) == (
+        f"{file}: must be a Terraform state, got an empty file, and no backup of it; "
+        "if nothing is deployed, remove it; else see `moor state adopt --help`"
+    )
+
+
 def test_a_state_that_is_gone_beside_a_backup_that_knows_something(
     environment: Environment,
 ) -> None:
@@ -173,8 +196,8 @@ def test_a_state_that_is_gone_beside_a_backup_that_knows_nothing(
 
 
 def test_every_damaged_state_is_told(environment: Environment) -> None:
-    first = write(environment, "aws.tfstate", "")
-    second = write(environment, "docker.tfstate", "")
+    first = write(environment, "aws.tfstate", "{")
+    second = write(environment, "docker.tfstate", "[]")
     with pytest.raises(CommandError) as caught:
         terraform_state.check(environment)
     lines = str(caught.value).splitlines()
