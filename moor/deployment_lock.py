@@ -90,8 +90,10 @@ def _wait(environment: Environment, holder: str, say: Callable[[str], None]) -> 
     """Wait for what a killed command has left; refuse where the command itself is at work."""
     told: set[_Holder] = set()
     alone_since: float | None = None
-    while holders := _holders(environment.lock):
-        if any(str(h.pid) == holder for h in holders):
+    # This process itself, or one that has not said yet who it is.
+    at_work = holder in (str(os.getpid()), "unknown")
+    while (holders := _holders(environment.lock)) or at_work:
+        if at_work or any(str(h.pid) == holder for h in holders):
             raise CommandError(
                 f"environment {environment.name}: must have one command at a time, "
                 f"got another at work (process {holder}); wait until it has ended"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import select
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -172,3 +174,51 @@ def test_a_holder_that_left_no_name_is_unknown(environment: Environment) -> None
     with deployment_lock.held(environment):
         environment.lock.write_text("", encoding="utf-8")
         assert "(process unknown)" in refusal(environment)
+
+
+ORPHAN = """\
+import os, subprocess, sys
+from pathlib import Path
+from constructs_lib.settings.environment import Environment
+from moor import deployment_lock
+environment = Environment.from_variable(Path(sys.argv[1]), {})
+with deployment_lock.held(environment) as lock:
+    subprocess.Popen([sys.argv[2], "120"], pass_fds=[lock], stdout=subprocess.DEVNULL)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def orphan(environment: Environment, folder: Path, name: str) -> None:
+    """Leave a program of that name, which holds the lock of a command that was killed."""
+    program = folder / name
+    program.symlink_to(shutil.which("sleep") or "/bin/sleep")
+    words = [sys.executable, "-c", ORPHAN, str(environment.root), str(program)]
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == -9
+
+
+def test_a_provider_that_has_outlived_its_terraform_is_ended(
+    environment: Environment, tmp_path: Path
+) -> None:
+    orphan(environment, tmp_path, "terraform-provider-docker_v4.6.0")
+    said: list[str] = []
+    with deployment_lock.held(environment, said.append):
+        pass
+    assert said == []
+
+
+def test_a_terraform_that_a_killed_command_has_left_is_waited_for(
+    environment: Environment, tmp_path: Path
+) -> None:
+    orphan(environment, tmp_path, "terraform")
+    said: list[str] = []
+
+    def end(line: str) -> None:
+        said.append(line)
+        os.kill(int(line.partition("(process ")[2].partition(")")[0]), 15)
+
+    with deployment_lock.held(environment, end):
+        pass
+    (line,) = said
+    assert re.fullmatch(
+        r"waiting for terraform \(process \d+\), which a killed command has left", line
+    )
