@@ -53,7 +53,7 @@ test: ## Run all tests; the last ones deploy to the sandbox
 	@.venv/bin/python -m pytest tests/unit tests/stacks tests/sandbox
 
 bench: ## Measure synthesis and deployment; writes docs/performance.md (ten minutes)
-	@$(SETUP) --for synth
+	@$(SETUP) --for bench
 	@.venv/bin/python -m benchmarks
 
 check: ## Lint, formatting, types, direction of imports, shell scripts; changes nothing

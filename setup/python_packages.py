@@ -116,7 +116,8 @@ class Packages(Step):
         self.command(*pipenv, "sync", "--dev", "--extra-pip-args=--no-compile", variables=added)
         self.command(*pipenv, "clean", variables=added)
         # Even where the caller has PYTHONDONTWRITEBYTECODE. The AWS bindings are two thirds of all
-        # lines, and a deployment takes few of their modules: the step `warm` compiles those.
+        # lines, and a deployment takes few of their modules: the step `warm` compiles those, and
+        # the step `bindings` all of them where they are needed.
         library = folder / "lib"
         compile_all = (self.project.python, "-m", "compileall", "-q", "-j", "0")
         self.command(*compile_all, "-x", _AWS_BINDINGS, library)
@@ -132,3 +133,28 @@ class Packages(Step):
         return interpreter == base_interpreter() and any(
             str(self.project.python.parent) in line for line in first[:3]
         )
+
+
+class Bindings(Step):
+    """The AWS bindings, compiled as a whole, as plain cdktf imports them.
+
+    Only tests and benchmarks do that, to compare with it.
+    """
+
+    name = "bindings"
+    after = ("packages",)
+
+    def inputs(self) -> Mapping[str, object]:
+        """Return the lock file and the interpreter."""
+        return {"lock": digest_of(self.project.root / "Pipfile.lock"), "version": sys.version}
+
+    def is_intact(self) -> bool:
+        """Return whether the first of the modules is compiled: a new environment has none."""
+        return any((self.project.aws_bindings / "__pycache__").glob("*.pyc"))
+
+    def run(self) -> str:
+        """Compile them on all processors."""
+        self.doing("compiling the AWS bindings")
+        compile_all = (self.project.python, "-m", "compileall", "-q", "-j", "0")
+        self.command(*compile_all, self.project.aws_bindings)
+        return "the AWS bindings are compiled"

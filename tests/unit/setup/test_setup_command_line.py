@@ -27,11 +27,14 @@ def test_each_step_comes_after_those_that_it_needs() -> None:
 
 def test_what_the_purposes_need() -> None:
     assert {purpose: closure(names) for purpose, names in PURPOSES.items()} == {
-        "up": {step.name for step in STEPS},
+        "up": {step.name for step in STEPS} - {"bindings"},
         "test": {step.name for step in STEPS},
         "synth": {"terraform", "pipenv", "packages", "shims", "node", "warm", "compose"},
+        "bench": {
+            *("terraform", "pipenv", "packages", "shims", "node", "warm", "compose", "bindings"),
+        },
         "check": {"pipenv", "packages"},
-        "graph": {step.name for step in STEPS} - {"engine"},
+        "graph": {step.name for step in STEPS} - {"engine", "bindings"},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import pytest
 
 from setup import debian, python_packages
 from setup.errors import SetupError
-from setup.python_packages import Packages, Pipenv, base_interpreter
+from setup.python_packages import Bindings, Packages, Pipenv, base_interpreter
 
 if TYPE_CHECKING:
     from setup.step import Context
@@ -109,3 +110,19 @@ def test_the_aws_bindings_are_left_to_who_imports_them(module: str, *, expected:
     path = f"/a/.venv/lib/python3.11/site-packages/{module}"
 
     assert (re.search(python_packages._AWS_BINDINGS, path) is not None) is expected
+
+
+def test_the_aws_bindings_are_compiled_anew_in_a_new_environment(
+    context: Context, environment: Path
+) -> None:
+    folder = context.project.aws_bindings
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("VALUE = 1\n")
+    step = Bindings(context)
+    step.perform()
+    assert step.is_current()
+    assert Path(importlib.util.cache_from_source(str(folder / "__init__.py"))).is_file()
+
+    shutil.rmtree(folder / "__pycache__")
+    assert not step.is_current()
+    assert environment.is_dir()
