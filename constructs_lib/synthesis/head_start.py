@@ -6,8 +6,8 @@ imports the rest beside them, on another processor: the thread that waits for Co
 than that until it has an answer. Two threads may want the same module at that time; Python locks
 each module while it is imported, and the second thread waits for the first.
 
-A synthesis keeps nearly all that it makes until its end, a second later. So nobody looks for garbage
-there: that took a seventh of its time.
+A synthesis keeps nearly all that it makes until its end, a second later. So nobody looks for
+garbage there: that took a seventh of its time.
 """
 
 from __future__ import annotations
