@@ -76,7 +76,6 @@ def main() -> None:
     # cdktf makes the last folder of the path only.
     output.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(output))
-    head_start.take_turns()
     add_stacks(
         app, environment=environment, settings=settings, identity=identity, services=services
     )

@@ -7,7 +7,7 @@ than that until it has an answer. Two threads may want the same module at that t
 each module while it is imported, and the second thread waits for the first.
 
 A synthesis keeps nearly all that it makes until its end, a second later. So the app collects no
-garbage either: a third of its time went into looking for some.
+garbage either, while it runs or when Python ends.
 """
 
 from __future__ import annotations
@@ -18,25 +18,21 @@ import gc
 import importlib
 import os
 from concurrent.futures import Future
-from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.synthesis import fast_bindings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from constructs_lib.compose.model import ComposeProject
     from constructs_lib.settings.settings import Settings
 
     Loaded: TypeAlias = tuple[Settings, ComposeProject]
 
-_PROCESSOR: Final = 36
-"""Which field it is of those after the name (Source: proc_pid_stat(5), field 39)."""
-
 _begun: dict[Environment, Future[Loaded]] = {}
-_early = False
-"""Whether this is the app, and it has begun early."""
 
 
 def settings_and_services(environment: Environment) -> Loaded:
@@ -63,8 +59,6 @@ def begin(root: Path) -> None:
     """
     if os.environ.get(fast_bindings.OFF):
         return
-    global _early  # noqa: PLW0603  (of the process, like the collector)
-    _early = True
     gc.disable()
     atexit.register(gc.freeze)  # Python's own end collects once more.
     # Another jsii may not have what it is made of, and starts Node when cdktf is imported.
@@ -72,14 +66,14 @@ def begin(root: Path) -> None:
         from constructs_lib.synthesis import fast_messages  # noqa: PLC0415  (imports jsii)
 
         if fast_messages.install():
-            _node()
+            _start_node()
     # A name that is not usable is reported by the app itself.
     with contextlib.suppress(ValueError):
         load_early(Environment.from_variable(root, os.environ))
 
 
 def load_early(environment: Environment) -> None:
-    """Load an environment, its services in a thread, for who asks for it the next time.
+    """Load an environment, its services in a thread, for the one who asks for it next.
 
     The settings come first, and here: they name the Compose files, and `docker compose`, which
     reads those, works beside Python and Node when it is started soon.
@@ -101,36 +95,9 @@ def load_early(environment: Environment) -> None:
         Thread(target=work, args=[settings], name="head start", daemon=True).start()
 
 
-def take_turns() -> bool:
-    """Let this thread and Node's share a processor from now on, where the app has begun early.
-
-    A construct is a question to Node: one of the two works while the other one waits. On two
-    processors each question wakes an idle one, twice, and on a virtual machine that takes as
-    long as the answer; on one it is a switch. The other threads of both are left alone, and so
-    is the system's choice of the processor; a program that is started later stays on it, too.
-
-    Returns:
-        Whether they share one. Where the system has no such thing, or refuses, they do not.
-    """
-    if not _early or not hasattr(os, "sched_setaffinity"):
-        return False
-    try:
-        node = _node()
-        # The name in the second field may have blanks and brackets.
-        fields = Path("/proc/thread-self/stat").read_text(encoding="ascii").rpartition(")")[2]
-        processor = int(fields.split()[_PROCESSOR])
-        for thread in (node, 0):
-            os.sched_setaffinity(thread, {processor})
-    except (AttributeError, OSError, ValueError, IndexError):
-        return False
-    return True
-
-
-def _node() -> int:
-    """Return the number of Node's process, which this starts if need be."""
+def _start_node() -> None:
     # Private, and the only way to it.
-    node: int = importlib.import_module("jsii").kernel.provider._process._process.pid  # noqa: SLF001
-    return node
+    _ = importlib.import_module("jsii").kernel.provider._process  # noqa: SLF001
 
 
 def _settings(environment: Environment) -> Settings:

@@ -106,35 +106,6 @@ def test_a_function_is_refused_as_usual() -> None:
         PREPARE(None, [print])
 
 
-@pytest.fixture
-def usual() -> Any:
-    return jsii.kernel.provider._process._serializer  # type: ignore[attr-defined]
-
-
-ANSWERS: Final[list[tuple[str, Any]]] = [
-    ('{"ok": {"$jsii.byref": "a@1"}}', types.CreateResponse),
-    ('{"ok": {"value": "text"}}', types.GetResponse),
-    ('{"ok": {"value": {"$jsii.map": {"a": 1}}}}', types.GetResponse),
-    ('{"ok": {}}', types.GetResponse),
-    ('{"ok": {"result": 1}}', types.InvokeResponse),
-    ('{"error": "wrong", "stack": "at a", "name": "@jsii/kernel.Fault"}', None),
-    (
-        '{"callback": {"cbid": "1", "cookie": "c", "del": {"objref": {"$jsii.byref": "a"}}}}',
-        None,
-    ),
-]
-
-
-@pytest.mark.parametrize(("line", "kind"), ANSWERS)
-def test_an_answer_is_what_jsii_makes_of_it(usual: Any, line: str, kind: Any) -> None:
-    def read(converter: Any) -> Any:
-        message = json.loads(line, object_hook=process.ohook)
-        answer = converter.structure(message, process._ProcessResponse)
-        return answer if kind is None else converter.structure(answer.ok, kind)
-
-    assert read(fast_messages.Answers(usual)) == read(usual)
-
-
 NODE: Final = """#!{python}
 # Stands for Node where its order of answers matters, which is not to be had from the real one.
 import json, signal, sys
@@ -228,12 +199,6 @@ from cdktf import App, TerraformOutput, TerraformStack
 import jsii
 from jsii._kernel.providers import process
 print(process._NodeProcess.__module__)
-before = os.sched_getaffinity(0)
-print(head_start.take_turns())
-node = jsii.kernel.provider._process._process.pid
-ours = os.sched_getaffinity(0)
-print(len(ours) == 1 and ours == os.sched_getaffinity(node) and ours <= before)
-print(ours == before)
 app = App(outdir=sys.argv[1])
 TerraformOutput(TerraformStack(app, "one"), "name", value=[1, {"a": "b"}])
 app.synth()
@@ -257,45 +222,8 @@ def run_app(folder: Path, *options: str, **variables: str) -> list[str]:
 def test_the_app_has_it_and_plain_bindings_do_not(tmp_path: Path) -> None:
     (tmp_path / "fast").mkdir()
     (tmp_path / "plain").mkdir()
-    single = str(len(os.sched_getaffinity(0)) == 1)
-    assert run_app(tmp_path / "fast", "-O") == [
-        "constructs_lib.synthesis.fast_messages",
-        "True",
-        "True",
-        single,
-    ]
-    assert run_app(tmp_path / "plain", MOOR_PLAIN_BINDINGS="1") == [
-        "jsii._kernel.providers.process",
-        "False",
-        single,
-        "True",
-    ]
-    fast, usual_ = ((tmp_path / n / "out/stacks/one/cdk.tf.json") for n in ("fast", "plain"))
-    assert fast.read_bytes() == usual_.read_bytes()
-
-
-def test_processors_are_nothing_to_fail_for(tmp_path: Path) -> None:
-    code = (
-        "import os, sys\n"
-        "def refuse(*_): raise OSError('not permitted')\n"
-        "os.sched_setaffinity = refuse\n"
-        "sys.argv = ['main.py', 'out']\n"
-        "import runpy; runpy.run_path('main.py', run_name='__main__')\n"
-    )
-    (tmp_path / "main.py").write_text(
-        "import constructs_lib.synthesis.head_start as h\n"
-        "h._early = True\n"
-        "import cdktf\n"
-        "print(h.take_turns())\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "sandbox"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.splitlines() == ["False"]
+    ours, usual = "constructs_lib.synthesis.fast_messages", "jsii._kernel.providers.process"
+    assert run_app(tmp_path / "fast", "-O") == [ours]
+    assert run_app(tmp_path / "plain", MOOR_PLAIN_BINDINGS="1") == [usual]
+    fast, plain = ((tmp_path / n / "out/stacks/one/cdk.tf.json") for n in ("fast", "plain"))
+    assert fast.read_bytes() == plain.read_bytes()
