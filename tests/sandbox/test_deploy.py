@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
-    from sandbox.lifecycle import InstanceStatus, Sandbox
+    from sandbox.lifecycle import Sandbox
+    from sandbox.status import InstanceStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 600

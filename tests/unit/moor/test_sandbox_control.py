@@ -14,7 +14,7 @@ from moor import sandbox_control
 from moor.failure import CommandError
 from moor.toolchain import terraform_state
 from sandbox.errors import SandboxError
-from sandbox.lifecycle import InstanceStatus, SandboxStatus
+from sandbox.status import InstanceStatus, SandboxStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
