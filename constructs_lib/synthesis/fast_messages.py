@@ -8,11 +8,9 @@ goes about them:
   either, so they are read when the next question has to be put. Python imports meanwhile.
 - Of a struct, such as a container's configuration of a hundred optional properties, only those
   are read and sent that have a value. jsii asks for each, and sends a null for what is not there.
-- An answer is read by what is in it, where jsii examines the type of each value on every level.
 
-The last one is for the answers to the two questions that are asked often. Everything else, errors
-included, goes the usual way. All of it is made of jsii's private parts, so any jsii but the one
-that this was written for stays as it is.
+Both are made of jsii's private parts, so any jsii but the one that this was written for stays as it
+is.
 """
 
 from __future__ import annotations
@@ -83,7 +81,6 @@ class NodeProcess(process._NodeProcess):  # noqa: SLF001  (nothing else starts N
     def __init__(self) -> None:
         """Start nothing yet."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self._serializer: Any = Answers(self._serializer)
         self._awaited: list[Callable[[], object]] = []
 
     def handshake(self) -> None:
@@ -117,31 +114,3 @@ class NodeProcess(process._NodeProcess):  # noqa: SLF001  (nothing else starts N
         answer = self._next_message()
         if "error" in answer:
             raise RuntimeError(answer["error"])
-
-
-class Answers:
-    """Reads answers; questions are written by jsii's own converter.
-
-    Args:
-        usual: That converter, which also reads what is not asked often.
-    """
-
-    def __init__(self, usual: Any) -> None:  # noqa: ANN401  (of a library that jsii chose)
-        self._usual = usual
-        self.unstructure = usual.unstructure
-
-    def structure(self, data: Any, kind: Any) -> Any:  # noqa: ANN401
-        """Return an answer.
-
-        Args:
-            data: What was read.
-            kind: What it is to be.
-        """
-        if kind is process._ProcessResponse:  # noqa: SLF001
-            if data.keys() == {"ok"}:
-                return process._OkayResponse(ok=data["ok"])  # noqa: SLF001
-        elif kind is types.CreateResponse:
-            return types.CreateResponse(ref=data.ref)
-        elif kind is types.GetResponse and data.keys() <= {"value"}:
-            return types.GetResponse(value=data.get("value"))
-        return self._usual.structure(data, kind)

@@ -389,11 +389,29 @@ def test_the_digest_of_an_archive_is_remembered_until_it_changes(
     assert [path.name for path in cache.iterdir()] == ["digests.json"]
 
 
+DEFINING: Final = """\
+const ae = require("node:fs");
+const se = () => process.env.FILE, V = null;
+const types = (0,ae.readFileSync)(se(this,V,"f"));
+const answer = [types.toString("utf-8", 2, 6), types.toString("utf-8", 0, 2)].join();
+const channel = {readFD:3,writeFD:3};
+ae.writeSync(channel.writeFD, `${answer} ${Buffer.isBuffer(types)}`);
+"""
+
+
+def test_definitions_are_read_a_line_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "definitions"
+    file.write_text("aébcd", encoding="utf-8")
+    done = runtime(tmp_path, RUNTIME, DEFINING.replace("2, 6", "1, 4"), FILE=str(file))
+    assert done.stdout == "éb,a\ufffd false"
+
+
 def test_the_installed_jsii_is_as_expected() -> None:
     text = (PACKAGES / "jsii" / "_embedded" / "jsii" / "lib__program.js").read_text("utf-8")
     for expected in (
         "readFD:3,writeFD:3",
         "digestFile(e,...p){return readFileChunks(e,()=>{},...p)}",
+        '(0,ae.readFileSync)(se(this,V,"f"))',
     ):
         assert text.count(expected) == 1
 

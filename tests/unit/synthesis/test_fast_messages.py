@@ -106,35 +106,6 @@ def test_a_function_is_refused_as_usual() -> None:
         PREPARE(None, [print])
 
 
-@pytest.fixture
-def usual() -> Any:
-    return jsii.kernel.provider._process._serializer  # type: ignore[attr-defined]
-
-
-ANSWERS: Final[list[tuple[str, Any]]] = [
-    ('{"ok": {"$jsii.byref": "a@1"}}', types.CreateResponse),
-    ('{"ok": {"value": "text"}}', types.GetResponse),
-    ('{"ok": {"value": {"$jsii.map": {"a": 1}}}}', types.GetResponse),
-    ('{"ok": {}}', types.GetResponse),
-    ('{"ok": {"result": 1}}', types.InvokeResponse),
-    ('{"error": "wrong", "stack": "at a", "name": "@jsii/kernel.Fault"}', None),
-    (
-        '{"callback": {"cbid": "1", "cookie": "c", "del": {"objref": {"$jsii.byref": "a"}}}}',
-        None,
-    ),
-]
-
-
-@pytest.mark.parametrize(("line", "kind"), ANSWERS)
-def test_an_answer_is_what_jsii_makes_of_it(usual: Any, line: str, kind: Any) -> None:
-    def read(converter: Any) -> Any:
-        message = json.loads(line, object_hook=process.ohook)
-        answer = converter.structure(message, process._ProcessResponse)
-        return answer if kind is None else converter.structure(answer.ok, kind)
-
-    assert read(fast_messages.Answers(usual)) == read(usual)
-
-
 NODE: Final = """#!{python}
 # Stands for Node where its order of answers matters, which is not to be had from the real one.
 import json, signal, sys
@@ -251,11 +222,8 @@ def run_app(folder: Path, *options: str, **variables: str) -> list[str]:
 def test_the_app_has_it_and_plain_bindings_do_not(tmp_path: Path) -> None:
     (tmp_path / "fast").mkdir()
     (tmp_path / "plain").mkdir()
-    assert run_app(tmp_path / "fast", "-O") == [
-        "constructs_lib.synthesis.fast_messages",
-    ]
-    assert run_app(tmp_path / "plain", MOOR_PLAIN_BINDINGS="1") == [
-        "jsii._kernel.providers.process",
-    ]
-    fast, usual_ = ((tmp_path / n / "out/stacks/one/cdk.tf.json") for n in ("fast", "plain"))
-    assert fast.read_bytes() == usual_.read_bytes()
+    ours, usual = "constructs_lib.synthesis.fast_messages", "jsii._kernel.providers.process"
+    assert run_app(tmp_path / "fast", "-O") == [ours]
+    assert run_app(tmp_path / "plain", MOOR_PLAIN_BINDINGS="1") == [usual]
+    fast, plain = ((tmp_path / n / "out/stacks/one/cdk.tf.json") for n in ("fast", "plain"))
+    assert fast.read_bytes() == plain.read_bytes()
