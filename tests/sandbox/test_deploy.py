@@ -114,12 +114,8 @@ class Deployment:
         Returns:
             Whether that process was there, the exit status, and what was printed.
         """
-        return self.killed_of([sys.executable, "-m", "moor", *words], phase, victim)
-
-    def killed_of(self, command: list[str], phase: str, victim: str) -> tuple[bool, int, str]:
-        """Run any command, and do the same."""
         with subprocess.Popen(
-            command,
+            [sys.executable, "-m", "moor", *words],
             cwd=ROOT,
             env=self.variables,
             stdin=subprocess.DEVNULL,
@@ -129,7 +125,7 @@ class Deployment:
         ) as process:
             assert process.stdout is not None
             lines = []
-            while phase and (line := process.stdout.readline()):
+            while line := process.stdout.readline():
                 lines.append(line)
                 if phase in line:
                     break
@@ -412,14 +408,6 @@ def test_whatever_is_killed_is_a_failure_and_the_next_deployment_repairs(
     assert get(deployment.outputs.services["web"])[0] == 200
     pending = deployment.run("plan", "web", "--detailed-exitcode")
     assert pending.returncode == 0, pending.stdout + pending.stderr
-
-
-def test_cdktf_hears_of_a_killed_terraform(deployment: Deployment) -> None:
-    command = [str(ROOT / ".venv" / "bin" / "cdktf"), "deploy", "aws", "--auto-approve"]
-    killed, status, told = deployment.killed_of(command, "", "terraform")
-    assert killed, told
-    assert status != 0, told
-    assert "Terraform must come to its end by itself, got killed by signal 9" in told
 
 
 def test_what_an_interrupted_deployment_has_left_is_removed(deployment: Deployment) -> None:
