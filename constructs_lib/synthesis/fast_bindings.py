@@ -3,13 +3,14 @@
 `import cdktf_cdktf_provider_aws.instance` first runs the `__init__` of the package, which
 imports more than two thousand modules, one for each thing AWS has; and the JavaScript side
 then loads as many files. A synthesis needs a dozen of them, and the rest is what makes it
-slow. `install`, called by the app and by the tests before they import a construct, does two
+slow. `install`, called by the app and by the tests before they import a construct, does three
 things about it:
 
 - The provider package gets an empty body and imports a submodule when something asks for it.
   Import lines, type checkers and editors see nothing unusual.
 - `fast_bindings_hook.cjs`, loaded by the Node process that jsii starts, does the same to the
   index file of the provider's JavaScript, and spares jsii's runtime its second process.
+- With `-O`, the library that checks types when there is no `-O` is run when somebody asks for it.
 
 They look at what they replace, and leave alone what is not exactly as expected: the bindings
 then load as usual, slower and with the same result. The variable `MOOR_PLAIN_BINDINGS`, set to
@@ -107,12 +108,13 @@ class _Finder:
         """Find a provider package; leave everything else to the usual finders."""
         if fullname == _RUNTIME and HOOK.is_file():
             os.environ["NODE_OPTIONS"] = node_options(os.environ.get("NODE_OPTIONS", ""))
-        if path is not None or not fullname.startswith(_PROVIDER):
+        kind = _Loader if fullname.startswith(_PROVIDER) else _LATER.get(fullname)
+        if path is not None or kind is None:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader:
             return None
-        spec.loader = _Loader(fullname, spec.loader.path)
+        spec.loader = kind(fullname, spec.loader.path)
         return spec
 
 
@@ -132,6 +134,27 @@ class _Loader(SourceFileLoader):
         module.__dir__ = lambda: [*vars(module), *names]  # type: ignore[method-assign]
         module.__dict__["__all__"] = list(names)
         _register(module.__name__, names)
+
+
+class _LaterLoader(SourceFileLoader):
+    """Runs a module when something is asked of it.
+
+    `importlib.util.LazyLoader` would do so when the module is imported for the second time.
+    """
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Wait for the first attribute."""
+
+        def get(name: str) -> Any:  # noqa: ANN401  (the signature of a module's `__getattr__`)
+            vars(module).pop("__getattr__", None)
+            super(_LaterLoader, self).exec_module(module)
+            return getattr(module, name)
+
+        module.__getattr__ = get  # type: ignore[method-assign]
+
+
+_LATER: Final = {} if __debug__ else {"typeguard": _LaterLoader}
+"""What all bindings import, and call in an `if __debug__` only. It imports asyncio and more."""
 
 
 def _getattr_of(package: str, names: tuple[str, ...]) -> Callable[[str], Any]:

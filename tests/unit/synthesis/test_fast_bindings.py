@@ -440,6 +440,12 @@ const archiver = require("archiver");
 console.log("loaded");
 exports.used = () => archiver("zip", { level: 9 });
 """
+COMPARING: Final = """\
+"use strict";
+const semver = require("semver");
+console.log("loaded");
+exports.used = () => { const semverRegex = /1/; return semver.satisfies("1.9.8", ">=1.2"); };
+"""
 TRACING: Final = """\
 "use strict";
 exports.used = () => {
@@ -449,6 +455,7 @@ exports.used = () => {
 """
 FILES: Final = {
     "archiver": ("private/fs.js", ARCHIVING),
+    "semver": ("validations/validate-binary-version.js", COMPARING),
     "trace": ("tokens/private/stack-trace.js", TRACING),
 }
 
@@ -461,16 +468,19 @@ def using(folder: Path, what: str, more: str = "", *options: str) -> list[str]:
     library = folder / "node_modules" / what
     library.mkdir(exist_ok=True)
     (library / "index.js").write_text(
-        "console.log('library'); module.exports = (...a) => JSON.stringify(a);",
+        "console.log('library'); module.exports = (...a) => JSON.stringify(a);"
+        "module.exports.satisfies = module.exports;",
         encoding="utf-8",
     )
     return node(f"console.log(require({json.dumps(str(file))}).used())", *options).splitlines()
 
 
-def test_a_library_waits_for_its_first_use(tmp_path: Path) -> None:
-    result = '["zip",{"level":9}]'
-    assert using(tmp_path, "archiver") == ["library", "loaded", result]
-    assert using(tmp_path, "archiver", "", *HOOKED) == ["loaded", "library", result]
+@pytest.mark.parametrize(
+    ("what", "result"), [("archiver", '["zip",{"level":9}]'), ("semver", '["1.9.8",">=1.2"]')]
+)
+def test_a_library_waits_for_its_first_use(tmp_path: Path, what: str, result: str) -> None:
+    assert using(tmp_path, what) == ["library", "loaded", result]
+    assert using(tmp_path, what, "", *HOOKED) == ["loaded", "library", result]
 
 
 def test_no_traces_are_taken(tmp_path: Path) -> None:
@@ -483,6 +493,8 @@ def test_no_traces_are_taken(tmp_path: Path) -> None:
     [
         ("archiver", "exports.other = archiver;"),
         ("archiver", "archiver.register;"),
+        ("semver", "semver.gt;"),
+        ("semver", "exports.other = semver;"),
         ("trace", '\n    const object = { stack: "" };\n'),
     ],
 )

@@ -202,6 +202,9 @@ print(process._NodeProcess.__module__)
 app = App(outdir=sys.argv[1])
 TerraformOutput(TerraformStack(app, "one"), "name", value=[1, {"a": "b"}])
 app.synth()
+print("typeguard" in sys.modules, "unittest.mock" in sys.modules)
+import typeguard
+print(typeguard.check_type.__name__)
 """
 
 
@@ -223,7 +226,8 @@ def test_the_app_has_it_and_plain_bindings_do_not(tmp_path: Path) -> None:
     (tmp_path / "fast").mkdir()
     (tmp_path / "plain").mkdir()
     ours, usual = "constructs_lib.synthesis.fast_messages", "jsii._kernel.providers.process"
-    assert run_app(tmp_path / "fast", "-O") == [ours]
-    assert run_app(tmp_path / "plain", MOOR_PLAIN_BINDINGS="1") == [usual]
+    assert run_app(tmp_path / "fast", "-O") == [ours, "True False", "check_type"]
+    plain_lines = run_app(tmp_path / "plain", MOOR_PLAIN_BINDINGS="1")
+    assert plain_lines == [usual, "True True", "check_type"]
     fast, plain = ((tmp_path / n / "out/stacks/one/cdk.tf.json") for n in ("fast", "plain"))
     assert fast.read_bytes() == plain.read_bytes()
