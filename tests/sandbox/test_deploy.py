@@ -449,12 +449,14 @@ def test_whatever_is_killed_is_a_failure_and_the_next_deployment_repairs(
     assert pending.returncode == 0, pending.stdout + pending.stderr
 
 
-@pytest.mark.parametrize("command", ["plan", "apply"])
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [(("diff", "docker"), "plan"), (("deploy", "*", "--auto-approve"), "apply")],
+)
 def test_a_terraform_killed_beneath_cdktf_is_a_failure(
-    deployment: Deployment, command: str
+    deployment: Deployment, words: tuple[str, ...], command: str
 ) -> None:
     deployment.container("web").remove(force=True)
-    words = ("deploy", "docker", "--auto-approve")
     killed, status, told = deployment.cdktf_killed(words, command)
     assert killed, told
     assert status != 0, told
