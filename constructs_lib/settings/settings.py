@@ -38,6 +38,7 @@ from constructs_lib.settings.values import (
     PlainIPv4Network,
     Port,
     Ports,
+    Profile,
     ProjectName,
     Region,
     RoleArn,
@@ -216,7 +217,7 @@ class AwsSettings(_Model):
     """The machine and what surrounds it."""
 
     region: Region = Field(description="the AWS region", examples=["eu-central-1"])
-    profile: Annotated[Text | None, Otherwise("the standard AWS chain")] = Field(
+    profile: Annotated[Profile | None, Otherwise("the standard AWS chain")] = Field(
         default=None, description="a profile of `~/.aws/config`", examples=["work"]
     )
     role_arn: Annotated[RoleArn | None, Otherwise("none")] = Field(

@@ -105,6 +105,9 @@ VolumeSize = Annotated[int, Field(strict=True), _between(8, 16384)]
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
 KeyPrefix = Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")]
 
+# A backend takes it as it is, but the other stack, which reads the state, evaluates it.
+Profile = Annotated[Text, _matching(r"((?!\$\{|%\{)[^\x00-\x1f\x7f])+", "a profile's name")]
+
 TimeOfWeek = Annotated[str, _matching(WINDOW_START.pattern, "a time such as Sun 04:00")]
 Duration = Annotated[str, _matching(WINDOW_LENGTH.pattern, "a duration such as 1h30m")]
 

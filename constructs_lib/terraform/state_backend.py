@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from cdktf import LocalBackend, S3Backend
 
+from constructs_lib.terraform.literal import literal
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -27,8 +29,18 @@ class LocalState:
         """Keep the state of `stack` in `FOLDER/NAME.tfstate`.
 
         The path is explicit: cdktf's default depends on the working directory.
+
+        Raises:
+            ValueError: The folder's path has what another stack would take for an expression.
         """
-        LocalBackend(stack, path=str(self.folder / f"{name}.tfstate"))
+        path = str(self.folder / f"{name}.tfstate")
+        # A backend takes it as it is, and the other stack, which reads the state, evaluates it.
+        if literal(path) != path:
+            raise ValueError(
+                f"{self.folder}: must be a path without ${{ and %{{, which Terraform would "
+                "evaluate; move the project elsewhere"
+            )
+        LocalBackend(stack, path=path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,8 @@ def test_the_files_of_this_project_load(name: str) -> None:
             ),
         ),
         ({"profile": ""}, "aws.profile: must not be empty, got ''"),
+        ({"profile": "a${b}"}, "aws.profile: must be a profile's name, got 'a${b}'"),
+        ({"profile": "%{a"}, "aws.profile: must be a profile's name, got '%{a'"),
         (
             {"image": {"id": "flatcar"}},
             "aws.image.id: must be an AMI id such as ami-0123456789abcdef0, got 'flatcar'",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
 from cdktf import TerraformStack
 from synthesis import Json, new_app, synth, synth_of
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.terraform.state_backend import LocalState, S3State
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def backend(state: LocalState | S3State, name: str = "aws") -> Json:
@@ -35,6 +32,16 @@ def test_the_path_does_not_depend_on_the_working_directory(
     monkeypatch.chdir(tmp_path)
     assert before == backend(LocalState(folder=environment.state))
     assert before == {"local": {"path": "/project/.moor/sandbox/state/aws.tfstate"}}
+
+
+@pytest.mark.parametrize("folder", ["/a${b}", "/a%{b", "/a\r"])
+def test_a_folder_that_the_other_stack_would_evaluate_is_refused(folder: str) -> None:
+    with pytest.raises(ValueError, match="must be a path without") as caught:
+        backend(LocalState(folder=Path(folder)))
+    assert str(caught.value) == (
+        f"{folder}: must be a path without ${{ and %{{, which Terraform would evaluate; move the "
+        "project elsewhere"
+    )
 
 
 def test_s3_is_encrypted_and_locked_by_s3_itself() -> None:
