@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from constructs_lib.terraform.stacks import STACKS
@@ -86,5 +87,7 @@ def _forget(session: Session) -> None:
     environment = session.environment
     outputs_file(environment).unlink(missing_ok=True)
     binary.forget(environment)
+    if environment.secrets.exists():
+        shutil.rmtree(environment.secrets)
     for stack in STACKS:
         recovery.end(environment, stack)

@@ -85,6 +85,11 @@ class Environment:
         return self.directory / "ssh"
 
     @property
+    def secrets(self) -> Path:
+        """What secrets and configs pass through during a deployment."""
+        return self.directory / "secrets"
+
+    @property
     def state(self) -> Path:
         """Terraform's state files, where the state is kept locally."""
         return self.directory / "state"

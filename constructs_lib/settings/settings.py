@@ -74,7 +74,8 @@ class _Guarded(_Model):
     # Declared before `cidrs`, whose validator reads it.
     open_to_the_whole_internet: Flag = Field(
         default=False,
-        description="`true` lets `cidrs` cover the whole internet, which is an error otherwise",
+        description="`true` lets `cidrs` cover the whole internet, or more of it than a /8 of IPv4 "
+        "or a /12 of IPv6, which is an error otherwise",
     )
     cidrs: Cidrs = Field(
         description="the networks that may connect: your own", examples=[["203.0.113.0/24"]]
@@ -87,7 +88,8 @@ class _Guarded(_Model):
     ) -> tuple[Cidr, ...]:
         if covers_internet(value) and not info.data.get("open_to_the_whole_internet", False):
             msg = (
-                "must not cover the whole internet; name your own networks, "
+                "must not cover the whole internet, or more of it than a /8 of IPv4 or a /12 of "
+                "IPv6; name your own networks, "
                 "or say open_to_the_whole_internet: true beside it"
             )
             raise ValueError(msg)

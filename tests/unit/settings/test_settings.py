@@ -362,7 +362,9 @@ def test_it_fails_when_it_is_open_to_the_whole_internet_by_accident(
 ) -> None:
     expected = [
         (
-            f"aws.{where}.cidrs: must not cover the whole internet, got {cidrs!r}; name your own "
+            f"aws.{where}.cidrs: must not cover the whole internet, or more of it than a "
+            "/8 of IPv4 "
+            f"or a /12 of IPv6, got {cidrs!r}; name your own "
             "networks, or say open_to_the_whole_internet: true beside it"
         )
     ]
@@ -387,7 +389,9 @@ def test_it_fails_when_the_words_are_not_true(problems: Problems, word: object) 
     assert problems(document(**aws)) == [
         f"aws.ssh.open_to_the_whole_internet: must be true or false, got {word!r}",
         (
-            "aws.ssh.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your own "
+            "aws.ssh.cidrs: must not cover the whole internet, or more of it than a "
+            "/8 of IPv4 "
+            "or a /12 of IPv6, got ['0.0.0.0/0']; name your own "
             "networks, or say open_to_the_whole_internet: true beside it"
         ),
     ]
@@ -400,7 +404,9 @@ def test_saying_so_for_one_does_not_open_the_other(problems: Problems) -> None:
     }
     assert problems(document(**aws)) == [
         (
-            "aws.docker_api.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your "
+            "aws.docker_api.cidrs: must not cover the whole internet, or more of it than a "
+            "/8 of IPv4 "
+            "or a /12 of IPv6, got ['0.0.0.0/0']; name your "
             "own networks, or say open_to_the_whole_internet: true beside it"
         )
     ]
