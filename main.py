@@ -155,7 +155,13 @@ def add_stacks(
     state: LocalState | S3State = (
         LocalState(folder=environment.state)
         if s3 is None
-        else S3State(bucket=s3.bucket, region=s3.region, prefix=s3.prefix, profile=aws.profile)
+        else S3State(
+            bucket=s3.bucket,
+            region=s3.region,
+            prefix=s3.prefix,
+            profile=aws.profile,
+            role_arn=aws.role_arn,
+        )
     )
     name = f"{settings.project}-{environment.name}"
     machine = AwsStack(

@@ -224,7 +224,7 @@ class AwsSettings(_Model):
     )
     role_arn: Annotated[RoleArn | None, Otherwise("none")] = Field(
         default=None,
-        description="a role to assume for the deployment",
+        description="a role to assume for the deployment, and for its state in S3",
         examples=["arn:aws:iam::123456789012:role/deploy"],
     )
     instance_type: InstanceType = Field(

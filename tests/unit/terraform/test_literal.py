@@ -130,6 +130,7 @@ HARMLESS: Final = {
     "TerraformResourceLifecycle": "names of attributes and resources, which are no templates",
     "LocalBackend": "Terraform reads a backend's texts as they are",
     "S3Backend": "Terraform reads a backend's texts as they are",
+    "S3BackendAssumeRoleConfig": "it is a part of the backend",
 }
 """Classes of the bindings that are used without `define`, and why."""
 
