@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from constructs_lib.terraform.stacks import STACKS
 from moor import deployment_lock, recovery, sandbox_control, typed
-from moor.deployment import Deployment, deploying, must_be_attended
+from moor.approval import must_be_attended
+from moor.deployment import Deployment, deploying
 from moor.failure import CommandError, StoppedError
 from moor.outputs import outputs_file
 from moor.synthesis import Synthesis

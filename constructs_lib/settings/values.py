@@ -185,8 +185,5 @@ def covers_internet(networks: Iterable[Cidr]) -> bool:
 def _shared(networks: Iterable[Cidr], other: Cidr) -> int:
     """Return how many addresses networks that do not overlap share with another one."""
     # Of two networks that overlap one is inside the other.
-    return sum(
-        min(n.num_addresses, other.num_addresses)
-        for n in networks
-        if n.subnet_of(other) or n.supernet_of(other)  # type: ignore[arg-type]  # of one version
-    )
+    shared = [min(n.num_addresses, other.num_addresses) for n in networks if n.overlaps(other)]
+    return sum(shared)

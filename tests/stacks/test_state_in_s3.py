@@ -1,4 +1,4 @@
-"""Terraform itself, and an S3 that is emulated: the role that the settings name is assumed for it."""
+"""Terraform itself, and an emulated S3: the settings' role is assumed for the state, too."""
 
 from __future__ import annotations
 

@@ -285,6 +285,7 @@ def test_the_real_terraform_stands_behind_the_script(
         "MOOR_TERRAFORM": str(tmp_path / "terraform"),
         "MOOR_TERRAFORM_VERSION": "Terraform v1.11.4",
         "MOOR_PYTHON": sys.executable,
+        "MOOR_LOCKS": str(tmp_path / ".moor" / "sandbox" / "providers"),
     }
 
 
@@ -307,5 +308,6 @@ def test_a_folder_that_a_shell_would_split_is_left_alone(
 ) -> None:
     monkeypatch.setattr(toolchain, "_TERRAFORM_WRAPPER", Path("/with blanks/terraform"))
     assert variables_of(tmp_path, monkeypatch, b"\x7fELF", age=10) == {
-        "TERRAFORM_BINARY_NAME": str(tmp_path / "terraform")
+        "TERRAFORM_BINARY_NAME": str(tmp_path / "terraform"),
+        "MOOR_LOCKS": str(tmp_path / ".moor" / "sandbox" / "providers"),
     }
