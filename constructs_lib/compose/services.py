@@ -90,7 +90,7 @@ class ComposeServices(Construct):
             project: The services, checked.
             endpoint: The machine's Docker API.
             vault: Where secrets and configs from variables are kept for the deployment.
-            value_of: Gives the value of a variable that is a secret's or config's content.
+            value_of: Returns the value of a variable that is a secret's or config's content.
 
         Raises:
             OSError: A file to be delivered cannot be read.

@@ -251,13 +251,6 @@ class AwsSettings(_Model):
         default=UpdateSettings(), description="when the machine may reboot to finish an update"
     )
 
-    @property
-    def service_tcp_ports(self) -> frozenset[int]:
-        """The TCP ports that the security groups open for services."""
-        return frozenset(
-            port for opening in openings(self) if opening.for_services for port in opening.ports
-        )
-
     @model_validator(mode="after")
     def _each_port_in_one_opening(self) -> Self:
         owners: dict[int, str] = {}

@@ -98,7 +98,7 @@ class Toolchain:
         return [str(self.node), "--require", str(_CDKTF_HOOK), str(self.cdktf), *arguments, *extra]
 
     def variables(self, environment: Environment) -> dict[str, str]:
-        """Give the environment variables for cdktf, jsii and Terraform.
+        """Return the environment variables for cdktf, jsii and Terraform.
 
         Everything that these programs would keep in the home folder goes to `.tools`.
         """
@@ -130,7 +130,7 @@ class Toolchain:
         return variables
 
     def _wrapped_terraform(self) -> dict[str, str]:
-        """Give the variables that put our script `terraform` before the real one."""
+        """Return the variables that put our script `terraform` before the real one."""
         # cdktf also names the program in a shell's command line, unquoted.
         if not self.terraform.is_file() or not _PLAIN_PATH.fullmatch(str(_TERRAFORM_WRAPPER)):
             return {}

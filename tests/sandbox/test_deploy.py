@@ -51,7 +51,7 @@ class Deployment:
     variables: dict[str, str]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m moor WORDS`, and give what it printed."""
+        """Run `python -m moor WORDS`, and return what it printed."""
         return self._run([sys.executable, "-m", "moor", *words])
 
     def cdktf(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -70,22 +70,22 @@ class Deployment:
         return Outputs.load(self.environment)
 
     def sandbox(self) -> Sandbox:
-        """Give the sandbox beneath."""
+        """Return the sandbox beneath."""
         settings = load_settings(self.environment.settings_file).sandbox
         assert settings is not None
         return make_sandbox(self.environment.name, settings)
 
     def machine(self) -> InstanceStatus:
-        """Give the one machine that runs."""
+        """Return the one machine that runs."""
         (found,) = [i for i in self.sandbox().status().instances if i.state == "running"]
         return found
 
     def ec2(self) -> Any:  # noqa: ANN401  # boto3 has no types
-        """Give a client of the emulated EC2."""
+        """Return a client of the emulated EC2."""
         return client(self.sandbox(), "ec2")
 
     def container(self, service: str) -> Container:
-        """Give the container of a service, as the engine on the machine sees it."""
+        """Return the container of a service, as the engine on the machine sees it."""
         certificates = self.environment.certificates
         engine = machine_engine.connect(self.outputs.docker_host, certificates)
         try:
@@ -95,7 +95,7 @@ class Deployment:
         return found
 
     def probe(self) -> DockerApiProbe:
-        """Give the proof from outside."""
+        """Return the proof from outside."""
         return DockerApiProbe(
             host=self.outputs.public_ip,
             port=2376,

@@ -72,7 +72,7 @@ class Stack:
         (self.folder / "cdk.tf.json").write_text(text, encoding="utf-8")
 
     def run(self, *words: str, status: int = 0) -> str:
-        """Run the wrapper; give what it prints."""
+        """Run the wrapper; return what it prints."""
         done = subprocess.run(
             [WRAPPER, *words],
             cwd=self.folder,
@@ -85,7 +85,7 @@ class Stack:
         return done.stdout
 
     def ran(self) -> list[str]:
-        """Give the runs of the real one since the last question."""
+        """Return the runs of the real one since the last question."""
         lines = self.runs.read_text(encoding="utf-8").splitlines() if self.runs.exists() else []
         self.runs.unlink(missing_ok=True)
         return lines
@@ -258,7 +258,7 @@ def test_the_version_is_the_one_that_set_up_recorded(stack: Stack, word: str) ->
 def variables_of(
     root: Path, monkeypatch: pytest.MonkeyPatch, program: bytes, *, age: int
 ) -> dict[str, str]:
-    """Give the variables for a Terraform that is so many seconds older than set-up's record."""
+    """Return the variables for a Terraform that is so many seconds older than set-up's record."""
     monkeypatch.setattr(toolchain, "ROOT", root)
     for name in list(os.environ):
         if name.startswith(("MOOR_", "TERRAFORM_")):

@@ -48,7 +48,6 @@ def test_the_defaults(load: Load) -> None:
     assert (aws.updates.reboot_strategy, aws.updates.window_start) == ("reboot", None)
     assert settings.state.s3 is None
     assert settings.sandbox is None
-    assert aws.service_tcp_ports == {9200, 80, 443}
 
 
 def test_the_sandboxs_defaults(load: Load) -> None:
