@@ -35,8 +35,10 @@ NAMES = {
     "down",
     "env",
     "graph",
-    "permissions",
-    "plan",
+NAMES = {
+    *("doctor", "down", "env", "graph", "permissions", "plan", "providers", "ssh", "state"),
+    *("status", "synth", "up"),
+}
     "ssh",
     "state",
     "status",
