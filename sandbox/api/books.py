@@ -7,6 +7,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from sandbox.api.firewall import IngressRule
+from sandbox.api.signature import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,25 @@ def rules_of(instance: Any) -> Iterator[IngressRule]:
                 to_port=rule.to_port,
                 cidr=rule.cidr_ipv4 or "",
             )
+
+
+def issued_secret(access_key: str) -> Secret | None:
+    """Return what an access key stands for that the emulated IAM or STS issued; or None."""
+    from moto.iam.models import iam_backends  # noqa: PLC0415  # reads the environment
+    from moto.sts.models import sts_backends  # noqa: PLC0415
+
+    for account in list(sts_backends.values()):
+        for backend in list(account.values()):
+            for role in list(backend.assumed_roles):
+                if role.access_key_id == access_key:
+                    return Secret(key=role.secret_access_key, token=role.session_token)
+    for account in list(iam_backends.values()):
+        for backend in list(account.values()):
+            for user in list(backend.users.values()):
+                for key in list(user.access_keys):
+                    if key.access_key_id == access_key and key.status == "Active":
+                        return Secret(key=key.secret_access_key)
+    return None
 
 
 def user_data_of(instance: Any) -> bytes:

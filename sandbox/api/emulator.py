@@ -66,7 +66,7 @@ class Emulator:
         self._log = log
         self._client = connect(parameters.engine)
         self._parameters = parameters
-        # Gateway and registry have their addresses already.
+        # The gateway has its address already, and the registry had the second one.
         self._book = AddressBook(
             AddressPool(parameters.subnet, setting="sandbox.subnet", kept=2),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, NoReturn
@@ -11,8 +13,10 @@ import pytest
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import SandboxSettings
 from sandbox import lifecycle
+from sandbox.engine.processes import ProcessIdentity
 from sandbox.errors import SandboxError
 from sandbox.lifecycle import Sandbox
+from sandbox.parameters import Parameters
 from sandbox.status import SandboxStatus
 
 if TYPE_CHECKING:
@@ -81,9 +85,35 @@ def test_a_taken_port_is_told_with_the_file_to_change(tmp_path: Path) -> None:
 def test_no_real_account_can_be_reached(tmp_path: Path) -> None:
     variables = sandbox(tmp_path).environment_variables()
     assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4699"
-    assert variables["AWS_ACCESS_KEY_ID"] == variables["AWS_SECRET_ACCESS_KEY"] == "moor-sandbox"
+    file = tmp_path / ".moor" / "trial" / "sandbox" / "credentials"
+    assert variables["AWS_SHARED_CREDENTIALS_FILE"] == str(file)
+    assert (variables["AWS_PROFILE"], variables["AWS_CONFIG_FILE"]) == ("moor-sandbox", "/dev/null")
     assert {name for name, value in variables.items() if value is None} >= {
-        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
         "AWS_ROLE_ARN",
     }
+
+
+def test_a_taken_port_tells_whose_sandbox_of_this_checkout_has_it(tmp_path: Path) -> None:
+    ours = ProcessIdentity.of(os.getpid())
+    assert ours is not None
+    folder = tmp_path / ".moor" / "other" / "sandbox"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        Parameters(
+            environment="other",
+            project="0123456789ab",
+            engine="unix:///none.sock",
+            api_port=port,
+            addresses=IPv4Network("127.20.0.0/24"),
+            subnet=IPv4Network("172.30.20.0/24"),
+            registry_port=5019,
+            machine_image="moor-machine:0",
+        ).write(folder / "parameters.json")
+        (folder / "process.json").write_text(json.dumps(ours.to_json()))
+        with pytest.raises(SandboxError, match=r"on which the sandbox of environment 'other' lis"):
+            sandbox(tmp_path, port).start()

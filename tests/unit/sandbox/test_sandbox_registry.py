@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker.errors import APIError, NotFound
@@ -11,6 +14,9 @@ from docker.errors import APIError, NotFound
 from sandbox.errors import SandboxError
 from sandbox.machines.registry import Registry
 from sandbox.parameters import Parameters
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARAMETERS = Parameters(
     environment="trial",
@@ -33,10 +39,6 @@ class Engine:
         self.done: list[str] = []
         self._refusal = refusal
 
-    def create_endpoint_config(self, *, ipv4_address: str) -> str:
-        """Return the address, where the SDK makes a structure."""
-        return ipv4_address
-
     def create(self, image: str, **options: Any) -> Engine:  # noqa: ANN401
         """Note a container."""
         self.done.append(f"create {image}")
@@ -55,32 +57,42 @@ class Engine:
         raise NotFound("none")
 
 
-def start(engine: Engine) -> None:
-    Registry(engine, PARAMETERS).start("moor-registry:0")  # type: ignore[arg-type]
+def start(engine: Engine, folder: Path) -> None:
+    Registry(engine, PARAMETERS, folder / "registry").start("moor-registry:0")  # type: ignore[arg-type]
 
 
-def test_it_listens_for_machines_and_for_the_engine_and_nowhere_else() -> None:
+def test_it_is_in_no_network_and_its_socket_is_ours_alone(tmp_path: Path) -> None:
     engine = Engine()
-    start(engine)
+    start(engine, tmp_path)
     assert engine.done == ["remove moor-trial-registry", "create moor-registry:0", "start"]
-    assert engine.options["ports"] == {
-        "5000/tcp": [("172.30.19.1", 5019), ("127.19.0.1", 5019)],
-    }
+    assert engine.options["network_mode"] == "none"
+    assert "ports" not in engine.options
+    assert engine.options["user"] == f"{os.geteuid()}:{os.getegid()}"
+    (mount,) = engine.options["mounts"]
+    assert (mount["Source"], mount["Type"]) == (str(tmp_path / "registry"), "bind")
+    assert (tmp_path / "registry").stat().st_mode & 0o777 == 0o700
     assert engine.options["cap_drop"] == ["ALL"]
     assert engine.options["labels"]["moor.role"] == "registry"
 
 
-def test_a_taken_port_is_a_setting_to_change() -> None:
-    engine = Engine("listen tcp4 127.19.0.1:5019: bind: address already in use")
-    with pytest.raises(SandboxError) as caught:
-        start(engine)
+def test_a_taken_port_is_a_setting_to_change(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.19.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        # The machines' network is not there: the gateway is this computer's other address.
+        here = replace(PARAMETERS, registry_port=port, subnet=IPv4Network("127.20.0.0/24"))
+        with pytest.raises(SandboxError) as caught:
+            Registry(Engine(), here, tmp_path).check_port()  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "sandbox.registry_port: must be a free port on 172.30.19.1 and 127.19.0.1, got 5019, on "
-        "which another program listens; choose another"
+        f"sandbox.registry_port: must be a free port on 127.20.0.1 and 127.19.0.1, got {port}, on "
+        "which another program listens; choose another (Address already in use)"
     )
-    assert engine.done[-1] == "remove moor-trial-registry"
+    Registry(Engine(), here, tmp_path).check_port()  # type: ignore[arg-type]
 
 
-def test_any_other_refusal_is_told_as_it_is() -> None:
+def test_a_refusal_is_told_as_it_is(tmp_path: Path) -> None:
+    engine = Engine("no space left")
     with pytest.raises(SandboxError, match=r"^sandbox registry: must start, got no space left$"):
-        start(Engine("no space left"))
+        start(engine, tmp_path)
+    assert engine.done[-1] == "remove moor-trial-registry"
