@@ -263,7 +263,7 @@ class Sandbox:
     def _engine_to_clean(self) -> Engine | None:
         """Return the engine that may hold something of ours; None where none can."""
         recorded = self._emulator.recorded()
-        private = PrivateEngine(self._engine_directory)
+        private = PrivateEngine.here(self._engine_directory)
         if private.has_run() and not private.is_running():
             # Its containers are on disk, and would come back with its next start.
             private.start(self._report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ from trial_sandbox import (
 
 from moor.toolchain.toolchain import Toolchain
 from sandbox.engine.connect import connect
+from sandbox.engine.record import EngineRecord, record_file
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -153,6 +155,43 @@ def test_two_sandboxes_run_side_by_side(sandbox: Sandbox) -> None:
         sandbox.stop()
         assert other.status().running
         assert other.start().changes == ()
+
+
+@needs_root
+def test_two_clones_share_an_engine_which_the_last_one_stops(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    # The engine of the first one has the images already.
+    (one / ".tools").mkdir(parents=True)
+    (one / ".tools" / "engine").symlink_to((ROOT / ".tools" / "engine").resolve())
+    first = make_sandbox("first-clone", SETTINGS, one)
+    before = footprint(first)
+    second = make_sandbox("second-clone", OTHER_SETTINGS, two)
+    with running(second), running(first):
+        urls = {sandbox.status().engine_url for sandbox in (first, second)}
+        assert len(urls) == 1
+        mine, theirs = run_instance(first), run_instance(second)
+        first.stop()
+        assert [i.id for i in second.status().instances] == [theirs]
+        assert second.start().changes == ()
+        assert mine != theirs
+    assert footprint(first) == before
+    assert not record_file().exists() or EngineRecord.read() is None
+
+
+@needs_root
+def test_an_engine_that_runs_here_is_not_used_unless_it_is_named(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    if sandbox._find_engine(start=False) is not None:
+        pytest.skip("an engine of this computer's user is there")
+    program = tmp_path / "dockerd"
+    shutil.copy2(shutil.which("sleep") or "sleep", program)
+    with subprocess.Popen([program, "600"]) as theirs:
+        with pytest.raises(SandboxError, match=rf"got another dockerd \(process {theirs.pid}\)"):
+            sandbox.start()
+        sandbox.stop()
+        assert theirs.poll() is None
+        theirs.kill()
 
 
 def listening(address: str, port: int) -> socket.socket:

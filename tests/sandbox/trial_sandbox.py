@@ -43,10 +43,12 @@ OTHER_SETTINGS = SandboxSettings(
 )
 
 
-def make_sandbox(name: str = "sandbox-test", settings: SandboxSettings = SETTINGS) -> Sandbox:
+def make_sandbox(
+    name: str = "sandbox-test", settings: SandboxSettings = SETTINGS, root: Path = ROOT
+) -> Sandbox:
     """Return a sandbox that is not started yet."""
-    file = ROOT / "environments" / f"{name}.yaml"
-    environment = Environment(name=name, settings_file=file, root=ROOT)
+    file = root / "environments" / f"{name}.yaml"
+    environment = Environment(name=name, settings_file=file, root=root)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     return Sandbox(environment, settings, lambda _: None, variables)
 

@@ -13,6 +13,7 @@ import pytest
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import SandboxSettings
 from sandbox import lifecycle
+from sandbox.engine import lock, record
 from sandbox.engine.processes import ProcessIdentity
 from sandbox.errors import SandboxError
 from sandbox.lifecycle import Sandbox
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let no engine of this computer be found, used or started."""
 
     def refuse(**_: object) -> NoReturn:
         raise SandboxError("docker engine: must be running and answer, got none")
 
     monkeypatch.setattr(lifecycle, "find_engine", refuse)
+    for module in (lock, record):
+        monkeypatch.setattr(module, "runtime_folder", lambda: tmp_path / "runtime")
 
 
 def sandbox(root: Path, port: int = 4699) -> Sandbox:
