@@ -37,7 +37,14 @@ def rules_of(instance: Any) -> Iterator[IngressRule]:
                 from_port=rule.from_port,
                 to_port=rule.to_port,
                 cidr=rule.cidr_ipv4 or "",
+                group=rule.source_group.get("GroupId", ""),
             )
+
+
+def groups_of(instance: Any) -> Iterator[str]:
+    """Yield the ids of the groups of an instance."""
+    for group in instance.security_groups:
+        yield str(group.id)
 
 
 def issued_secret(access_key: str) -> Secret | None:
