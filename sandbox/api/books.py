@@ -52,17 +52,15 @@ def issued_secret(access_key: str) -> Secret | None:
     from moto.iam.models import iam_backends  # noqa: PLC0415  # reads the environment
     from moto.sts.models import sts_backends  # noqa: PLC0415
 
-    for account in list(sts_backends.values()):
-        for backend in list(account.values()):
-            for role in list(backend.assumed_roles):
-                if role.access_key_id == access_key:
-                    return Secret(key=role.secret_access_key, token=role.session_token)
-    for account in list(iam_backends.values()):
-        for backend in list(account.values()):
-            for user in list(backend.users.values()):
-                for key in list(user.access_keys):
-                    if key.access_key_id == access_key and key.status == "Active":
-                        return Secret(key=key.secret_access_key)
+    for sts in (b for account in list(sts_backends.values()) for b in list(account.values())):
+        for role in list(sts.assumed_roles):
+            if role.access_key_id == access_key:
+                return Secret(key=role.secret_access_key, token=role.session_token)
+    for iam in (b for account in list(iam_backends.values()) for b in list(account.values())):
+        for user in list(iam.users.values()):
+            for key in list(user.access_keys):
+                if key.access_key_id == access_key and key.status == "Active":
+                    return Secret(key=key.secret_access_key)
     return None
 
 

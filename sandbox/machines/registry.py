@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from docker.errors import APIError, NotFound
 from docker.types import Mount
@@ -17,7 +18,7 @@ from docker.types import Mount
 from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
 from sandbox.addresses import gateway, service_address
 from sandbox.errors import ENGINE_ERRORS, SandboxError
-from sandbox.machines.registry_door import listeners
+from sandbox.machines.registry_door import SOCKET, listeners
 from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker import DockerClient
+    from docker.models.containers import Container
 
     from sandbox.parameters import Parameters
 
-FOLDER = "registry"
+FOLDER: Final = "registry"
 """The folder of its socket, beside the other files of the sandbox."""
 
-_FOLDER_INSIDE = "/run/moor"
+_FOLDER_INSIDE: Final = "/run/moor"
+_READY_TIMEOUT: Final = 15.0
 
 
 def addresses(parameters: Parameters) -> list[IPv4Address]:
@@ -65,7 +68,7 @@ class Registry:
             image: The registry's image.
 
         Raises:
-            SandboxError: The engine refused it.
+            SandboxError: The engine refused it, or it does not listen.
         """
         parameters = self._parameters
         self.remove()
@@ -86,12 +89,28 @@ class Registry:
                 restart_policy=UNLESS_STOPPED,
                 log_config=limited_log("1m"),
             )
+            (self._folder / SOCKET).unlink(missing_ok=True)
             container.start()
+            self._wait(container)
         except ENGINE_ERRORS as error:
             self.remove()
             text = str(error.explanation or error) if isinstance(error, APIError) else str(error)
             msg = f"sandbox registry: must start, got {text}"
             raise SandboxError(msg) from error
+
+    def _wait(self, container: Container) -> None:
+        """Wait until it listens: before, its door would have nobody to lead to."""
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while not (self._folder / SOCKET).exists():
+            if time.monotonic() > deadline:
+                said = container.logs(tail=5).decode(errors="replace").strip()
+                self.remove()
+                msg = (
+                    f"sandbox registry: must listen within {_READY_TIMEOUT:.0f} s in "
+                    f"{self._folder}, which the engine must see, got: {said or 'no word'}"
+                )
+                raise SandboxError(msg)
+            time.sleep(0.02)
 
     def check_port(self) -> None:
         """See that the port of its door is free, once the machines' network is there.

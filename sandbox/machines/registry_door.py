@@ -127,18 +127,24 @@ class RegistryDoor:
 
     async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         here, peer = (writer.get_extra_info(name) for name in ("sockname", "peername"))
-        with contextlib.suppress(OSError), contextlib.closing(writer):
+        with contextlib.closing(writer):
             if not self.may_enter(peer, here):
                 return
-            # Through the folder's descriptor: a Unix socket's path may have 107 bytes only.
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                path = f"/proc/self/fd/{folder}/{SOCKET}"
-                answers, registry = await asyncio.open_unix_connection(path)
-            finally:
-                os.close(folder)
+                answers, registry = await self._registry()
+            except OSError as error:
+                self._log(f"registry: must answer, got: {error.strerror}")
+                return
             with contextlib.closing(registry):
                 await asyncio.gather(_copy(reader, registry), _copy(answers, writer))
+
+    async def _registry(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        # Through the folder's descriptor: a Unix socket's path may have 107 bytes only.
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{SOCKET}")
+        finally:
+            os.close(folder)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

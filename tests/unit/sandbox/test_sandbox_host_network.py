@@ -88,7 +88,12 @@ def test_nothing_is_run_that_the_record_names(
     computer: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run: list[tuple[str, ...]] = []
-    monkeypatch.setattr(host_network, "_run", lambda *words: run.append(words) or "")
+
+    def note(*words: str) -> str:
+        run.append(words)
+        return ""
+
+    monkeypatch.setattr(host_network, "_run", note)
     before = {
         "iptables": {"/tmp/evil": {"filter": []}, "iptables": {"; evil": [], "filter": []}},  # noqa: S108
         "ip_forward": "1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace as Thing
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from docker.errors import DockerException
@@ -70,7 +70,7 @@ def test_a_rule_of_a_protocol_without_ports_is_one(
     ports: tuple[str | None, str | None],
     expected: tuple[str, int | None, int | None],
 ) -> None:
-    rule = SecurityGroupRule.__new__(SecurityGroupRule)
+    rule: Any = SecurityGroupRule.__new__(SecurityGroupRule)
     make = with_ports(SecurityGroupRule.__init__)
     make(rule, Thing(tags={}), protocol, "sg-1", *ports, None, tags={})
     assert (rule.ip_protocol, rule.from_port, rule.to_port) == expected

@@ -6,17 +6,17 @@ import os
 import socket
 from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.errors import APIError, NotFound
 
 from sandbox.errors import SandboxError
+from sandbox.machines import registry
 from sandbox.machines.registry import Registry
+from sandbox.machines.registry_door import SOCKET
 from sandbox.parameters import Parameters
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PARAMETERS = Parameters(
     environment="trial",
@@ -33,7 +33,8 @@ PARAMETERS = Parameters(
 class Engine:
     """Stands for an engine, for its client, and for a container: notes what it is asked."""
 
-    def __init__(self, refusal: str = "") -> None:
+    def __init__(self, refusal: str = "", *, listens: bool = True) -> None:
+        self._listens = listens
         self.containers = self.api = self
         self.options: dict[str, Any] = {}
         self.done: list[str] = []
@@ -50,6 +51,15 @@ class Engine:
         if self._refusal:
             raise APIError("refused", explanation=self._refusal)
         self.done.append("start")
+        if self._listens:
+            (mount,) = self.options["mounts"]
+            (Path(mount["Source"]) / SOCKET).touch()
+
+    @staticmethod
+    def logs(*, tail: int) -> bytes:
+        """Return what it said last."""
+        assert tail == 5
+        return b"no such folder\n"
 
     def remove_container(self, name: str, **_: object) -> None:
         """Find nothing to remove."""
@@ -89,6 +99,20 @@ def test_a_taken_port_is_a_setting_to_change(tmp_path: Path) -> None:
         "which another program listens; choose another (Address already in use)"
     )
     Registry(Engine(), here, tmp_path).check_port()  # type: ignore[arg-type]
+
+
+def test_one_that_does_not_listen_is_removed_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_READY_TIMEOUT", 0.1)
+    engine = Engine(listens=False)
+    with pytest.raises(SandboxError) as caught:
+        start(engine, tmp_path)
+    assert str(caught.value) == (
+        f"sandbox registry: must listen within 0 s in {tmp_path}/registry, which the engine must "
+        "see, got: no such folder"
+    )
+    assert engine.done[-1] == "remove moor-trial-registry"
 
 
 def test_a_refusal_is_told_as_it_is(tmp_path: Path) -> None:

@@ -254,7 +254,8 @@ def test_nothing_is_told_or_done_without_the_key(path: str, method: str) -> None
 def test_a_refused_body_is_not_even_read() -> None:
     app, _ = application(Books())
     body = io.BytesIO(b"x" * 100)
-    ask_unsigned(app, **{"wsgi.input": body, "CONTENT_LENGTH": "100"})
+    told: dict[str, object] = {"wsgi.input": body, "CONTENT_LENGTH": "100"}
+    ask_unsigned(app, "/", "POST", body=b"", **told)
     assert body.tell() == 0
 
 
