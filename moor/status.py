@@ -95,7 +95,8 @@ def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Cons
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "state", "address", "answers", "image"):
         # On a narrow screen on two lines, rather than cut: an address is for copying.
-        table.add_column(column, overflow="fold", no_wrap=not console.is_terminal)
+        whole = not console.is_terminal or column in {"service", "address"}
+        table.add_column(column, overflow="fold", no_wrap=whole)
     for row in found:
         state = Text(row.state, style=_STYLES[row.verdict])
         # As plain text: what a service answers is no markup of ours.

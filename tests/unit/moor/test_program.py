@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(program.__file__).resolve().parents[1]
-NAMES = {"down", "env", "graph", "plan", "ssh", "state", "status", "synth", "up"}
+NAMES = {"doctor", "down", "env", "graph", "plan", "ssh", "state", "status", "synth", "up"}
 
 
 @pytest.fixture(autouse=True)
