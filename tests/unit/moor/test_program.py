@@ -35,10 +35,9 @@ NAMES = {
     "down",
     "env",
     "graph",
-NAMES = {
-    *("doctor", "down", "env", "graph", "permissions", "plan", "providers", "ssh", "state"),
-    *("status", "synth", "up"),
-}
+    "permissions",
+    "plan",
+    "providers",
     "ssh",
     "state",
     "status",
