@@ -17,6 +17,9 @@ from sandbox.errors import SandboxError
 ROOTS: Final = Path("/run/moor-sandbox")
 """Root's own: nobody else may make a folder in /run."""
 
+USERS: Final = Path("/run/user")
+"""Where each user who has logged in has a folder of his own."""
+
 _ROOT: Final = 0
 
 
@@ -29,6 +32,10 @@ def runtime_folder() -> Path:
     user = os.geteuid()
     if user == _ROOT:
         return private(ROOTS)
+    session = USERS / str(user)
+    if session.is_dir() and session.stat().st_uid == user:
+        return private(session / "moor-sandbox")
+    # Where there is no session, as in a container: anybody may have made it, which is seen.
     return private(Path(tempfile.gettempdir()) / f"moor-sandbox-{user}")
 
 

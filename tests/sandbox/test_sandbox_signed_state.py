@@ -46,13 +46,9 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
     credentials = Credentials.new()
     credentials.write(tmp_path / "key" / "credentials")
     log: list[str] = []
-    http = make_server(
-        "127.0.0.1",
-        0,
-        DomainDispatcherApplication(create_backend_app),
-        threaded=True,
-        request_handler=MotoRequestHandler,
-    )
+    # The application has to know its port, and so comes after.
+    none: Any = None
+    http = make_server("127.0.0.1", 0, none, threaded=True, request_handler=MotoRequestHandler)
     http.app = Application(
         NoMachines(),  # type: ignore[arg-type]
         DomainDispatcherApplication(create_backend_app),

@@ -17,24 +17,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's")
 def test_roots_is_where_nobody_else_may_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folders, "ROOTS", tmp_path / "roots")
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    if (tmp_path.stat().st_uid) == 0:
-        assert runtime_folder() == tmp_path / "roots"
-        assert runtime_folder().stat().st_mode & 0o777 == 0o700
+    assert runtime_folder() == tmp_path / "roots"
+    assert runtime_folder().stat().st_mode & 0o777 == 0o700
 
 
-def test_another_users_has_his_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_another_users_is_in_his_sessions_and_else_has_his_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    (tmp_path / "moor-sandbox-1234").mkdir(mode=0o700)
-    os.chown(tmp_path / "moor-sandbox-1234", 1234, -1) if os.geteuid() == 0 else None
+    monkeypatch.setattr(folders, "USERS", tmp_path)
+    for folder in (tmp_path / "moor-sandbox-1234", tmp_path / "1234" / "moor-sandbox"):
+        folder.mkdir(mode=0o700, parents=True)
+        os.chown(folder, 1234, -1)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
-    if (tmp_path / "moor-sandbox-1234").stat().st_uid == 1234:
-        assert runtime_folder() == tmp_path / "moor-sandbox-1234"
+    # Root's still: nothing that is his.
+    assert runtime_folder() == tmp_path / "moor-sandbox-1234"
+    os.chown(tmp_path / "1234", 1234, -1)
+    assert runtime_folder() == tmp_path / "1234" / "moor-sandbox"
 
 
 def test_a_link_is_refused(tmp_path: Path) -> None:
