@@ -35,8 +35,10 @@ NAMES = {
     "down",
     "env",
     "graph",
-    "plan",
-    "providers",
+NAMES = {
+    *("doctor", "down", "env", "graph", "permissions", "plan", "providers", "ssh", "state"),
+    *("status", "synth", "up"),
+}
     "ssh",
     "state",
     "status",
