@@ -47,14 +47,10 @@ class MachineSpec:
     Attributes:
         instance: The instance's id.
         address: Its address on the sandbox's network.
-        user_data: As given to the API, decoded from base64; may be empty.
-        authorized_keys: SSH public keys of the user core.
     """
 
     instance: str
     address: IPv4Address
-    user_data: bytes
-    authorized_keys: tuple[str, ...]
 
 
 class Machines:
@@ -137,7 +133,7 @@ class Machines:
                 restart_policy=UNLESS_STOPPED,
                 stop_signal="SIGRTMIN+3",
             )
-            container.put_archive("/", _archive(self._files(spec)))
+            container.put_archive("/", _archive(self._files()))
             container.start()
             self._wait(container)
         except BootError:
@@ -195,7 +191,7 @@ class Machines:
     def _get(self, instance: str) -> Container:
         return self._client.containers.get(self.name(instance))
 
-    def _files(self, spec: MachineSpec) -> Mapping[str, bytes]:
+    def _files(self) -> Mapping[str, bytes]:
         servers = name_servers() or (gateway(self._subnet),)
         # The engine's own pulls compare networks; BuildKit inside it compares whole names, and
         # speaks plain HTTP only where the entry says so.
@@ -204,12 +200,7 @@ class Machines:
             *(f"--insecure-registry={registry}" for registry in registries),
             *(f"--dns={server}" for server in servers),
         ]
-        return {
-            "user-data": spec.user_data,
-            "authorized-keys": "".join(f"{k.strip()}\n" for k in spec.authorized_keys).encode(),
-            "addresses": f"private_ipv4={spec.address}\n".encode(),
-            "docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode(),
-        }
+        return {"docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode()}
 
     def _wait(self, container: Container) -> None:
         command = ["/usr/lib/moor/wait-until-ready", str(_BOOT_TIMEOUT)]
@@ -280,7 +271,7 @@ def plain(text: str) -> str:
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack files for /var/lib/moor, readable by root only: user data may hold secrets."""
+    """Pack files for /var/lib/moor, readable by root only."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in files.items():
