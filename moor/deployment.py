@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from moor import drift, plan_view, recovery, sandbox_control, typed
+from moor import drift, first_boot, plan_view, recovery, sandbox_control, typed
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
@@ -142,6 +142,15 @@ class Deployment:
             shown = self._shown(runs)
             binary.remember(self.session.environment, self.session.toolchain)
             return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
+
+    def reboot(self) -> None:
+        """Reboot the machine, so that it fetches its user data again.
+
+        Raises:
+            CommandError: There is none, or AWS refuses.
+        """
+        machine = first_boot.reboot(self.session, self.stacks[0], self._terraform)
+        self.screen.say(f"machine {machine}: rebooting")
 
     def plan(self, *, services: Sequence[str] = ()) -> list[StackPlan]:
         """Plan, and change nothing.
@@ -324,9 +333,10 @@ class Deployment:
         try:
             applying.must_have_succeeded()
         except CommandError as error:
+            reason = first_boot.explanation(self.session, run.stack, self._terraform)
             raise CommandError(
                 f"{error}\n{len(applying.done)} of {total} changes of the stack {name} were made; "
-                f"{self._again()}"
+                f"{self._again()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
 
