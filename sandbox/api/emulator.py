@@ -116,6 +116,7 @@ class Emulator:
             "reboot_instances": self._reboot_instances,
             "terminate_instances": self._terminate_instances,
             "allocate_address": self._allocate_address,
+            "modify_instance_metadata_options": self._modify_metadata_options,
         }
         replacements |= dict.fromkeys(_CHANGES_GATES, self._change_gates)
         for name, replacement in replacements.items():
@@ -301,6 +302,19 @@ class Emulator:
                 f"Address '{wanted}' is not one of {self._parameters.addresses}",
             )
         return original(backend, *args, **kwargs)
+
+    def _modify_metadata_options(
+        self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        result = original(backend, *args, **kwargs)
+        instance = backend.get_instance(args[0] if args else kwargs["instance_id"])
+        options = instance.metadata_options
+        self._metadata.set_options(
+            instance.id,
+            tokens_required=options.http_tokens == "required",
+            hop_limit=int(options.http_put_response_hop_limit),
+        )
+        return result
 
     def _change_gates(
         self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any

@@ -170,6 +170,20 @@ class MetadataService:
         for metadata in changed:
             self.publish(metadata)
 
+    def set_options(self, instance: str, *, tokens_required: bool, hop_limit: int) -> None:
+        """Change how a machine has to ask.
+
+        Args:
+            instance: The instance's id.
+            tokens_required: Whether nothing is told without a token.
+            hop_limit: For how many hops the answer with a token lives, 1 to 64.
+
+        Raises:
+            SandboxError: The engine refused.
+        """
+        if (known := self._known.get(instance)) is not None:
+            self.publish(replace(known, tokens_required=tokens_required, hop_limit=hop_limit))
+
     def withdraw(self, instance: str) -> None:
         """Forget a machine. It may be forgotten already."""
         metadata = self._known.pop(instance, None)

@@ -138,6 +138,16 @@ def test_a_moved_elastic_ip_is_told() -> None:
     assert public_of(engine) is None
 
 
+def test_changed_options_are_told() -> None:
+    engine = Engine()
+    made = service(engine)
+    made.publish(ONE)
+    made.set_options("i-1", tokens_required=True, hop_limit=3)
+    made.set_options("i-9", tokens_required=True, hop_limit=3)
+    ((_, document),) = engine.files.values()
+    assert (document["tokens"], document["hop_limit"]) == ("required", 3)
+
+
 def test_a_machine_that_is_gone_is_forgotten() -> None:
     engine = Engine()
     made = service(engine)
