@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from moor import drift, first_boot, plan_view, recovery, sandbox_control, typed
+from moor import drift, first_boot, plan_view, recovery, reopening, sandbox_control, typed
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
@@ -136,7 +136,7 @@ class Deployment:
         """
         self._recover(approve=approve)
         with contextlib.ExitStack() as stack:
-            runs = self._plans(services)
+            runs = self._plans_of_an_open_api(services)
             for run in runs:
                 stack.callback(run.close)
             shown = self._shown(runs)
@@ -244,6 +244,24 @@ class Deployment:
                     run.must_have_succeeded()
             stack.pop_all()
         return runs
+
+    def _plans_of_an_open_api(self, services: Sequence[str]) -> list[Run]:
+        """Plan; where the machine has closed its API by itself, plan to open it, too."""
+        try:
+            return self._plans(services)
+        except StoppedError:
+            raise
+        except CommandError:
+            if services or not reopening.is_closed(self.session):
+                raise
+        first = self.stacks[0]
+        for address in reopening.steps(first):
+            self._terraform.taint(first, address)
+        self.screen.say(
+            f"{first.name}: the machine has closed its Docker API by itself; why is in its journal "
+            "(journalctl -u docker). The steps that open it run again"
+        )
+        return self._plans(services)
 
     def _shown(self, runs: Sequence[Run]) -> list[StackPlan]:
         """Return what plans say; of one that could not be made what the configuration says."""

@@ -306,7 +306,8 @@ NEW_SESSION = (
 
 def test_the_metadata_service_tells_a_machine_about_itself(cloud: Cloud, host: Host) -> None:
     ask = (
-        f"T=$(curl -sf {NEW_SESSION}); for path in instance-id public-ipv4 public-keys/0/openssh-key; do "
+        f"T=$(curl -sf {NEW_SESSION}); "
+        "for path in instance-id public-ipv4 public-keys/0/openssh-key; do "
         'curl -sf -H "X-aws-ec2-metadata-token: $T" '
         "http://169.254.169.254/latest/meta-data/$path; echo; done"
     )
