@@ -588,8 +588,9 @@ def substitute_addresses(text: str, addresses: dict[str, str]) -> str:
         addresses: Values by name, without the dollar sign; of a missing one nothing is left.
     """
     for name in ADDRESSES:
-        value = addresses.get(name, "")
-        text = re.sub(rf"([^\\]|^)\${name}", lambda found, v=value: found[1] + v, text)
+        # An address has no backslash, which would mean something in a replacement.
+        value = rf"\g<1>{addresses.get(name, '')}"
+        text = re.sub(rf"([^\\]|^)\${name}", value, text)
         text = text.replace(rf"\${name}", f"${name}")
     return text
 

@@ -117,10 +117,15 @@ class Datasource:
             DatasourceError: It does not answer.
         """
         self._log('Fetching meta-data from datasource of type "ec2-metadata-service"')
-        names = dict(reversed(line.split("=", 1)) for line in self._lines("meta-data/public-keys"))
+        numbers = {
+            name: number
+            for number, _, name in (
+                line.partition("=") for line in self._lines("meta-data/public-keys")
+            )
+        }
         keys = [
             line
-            for number in names.values()
+            for number in numbers.values()
             for line in self._lines(f"meta-data/public-keys/{number}/openssh-key")[:1]
         ]
         pairs = (("private_ipv4", "local-ipv4"), ("public_ipv4", "public-ipv4"))

@@ -133,9 +133,12 @@ def test_the_machine_is_rebooted(
 ) -> None:
     machine = new_machine(client)
     asked: list[str] = []
-    monkeypatch.setattr(
-        "moto.ec2.models.EC2Backend.reboot_instances", lambda _, ids: asked.extend(ids) or []
-    )
+
+    def note(_backend: object, ids: list[str]) -> list[str]:
+        asked.extend(ids)
+        return []
+
+    monkeypatch.setattr("moto.ec2.models.EC2Backend.reboot_instances", note)
     assert first_boot.reboot(session, AWS, terraform(machine)) == machine
     assert asked == [machine]
 

@@ -28,7 +28,7 @@ from sandbox.machines.machine_image.cloud_config import (
     WrittenFile,
     read_cloud_config,
 )
-from sandbox.machines.machine_image.datasource import Metadata
+from sandbox.machines.machine_image.datasource import DatasourceError, Metadata
 
 IMAGE: Final = Path(__file__).resolve().parents[3] / "sandbox" / "machines" / "machine_image"
 LIBRARY: Final = "/usr/lib/moor/"
@@ -429,7 +429,7 @@ def test_the_unit_is_as_frail_as_flatcars() -> None:
 def test_a_service_that_is_never_available_fails_the_program(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Never(apply_user_data.Datasource):
+    class Never:
         """Has no token, and waits for nobody."""
 
         def __init__(self, log: object) -> None:
@@ -438,7 +438,7 @@ def test_a_service_that_is_never_available_fails_the_program(
         def wait(self) -> None:
             """Give up."""
             msg = "No datasources available in time"
-            raise apply_user_data.DatasourceError(msg)
+            raise DatasourceError(msg)
 
     monkeypatch.setattr(apply_user_data, "Datasource", Never)
     assert apply_user_data.main() == 1

@@ -34,8 +34,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Source, "made", 0)
     monkeypatch.setattr(fetch_keys, "Datasource", Source)
-    monkeypatch.setattr(fetch_keys.time, "sleep", sleep)
-    monkeypatch.setattr(fetch_keys.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
 
 
 def test_it_asks_until_the_service_answers(monkeypatch: pytest.MonkeyPatch) -> None:

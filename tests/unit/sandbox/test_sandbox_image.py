@@ -121,7 +121,7 @@ class Mirror:
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "_hub_answers", lambda: False)
-    monkeypatch.setattr(image.shutil, "which", lambda _: "/usr/bin/mmdebstrap")
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/mmdebstrap")
 
 
 def base_of(engine: Engine) -> str:
@@ -151,7 +151,7 @@ def test_the_newest_suite_that_the_mirror_has_is_taken(
     monkeypatch: pytest.MonkeyPatch, suites: tuple[str, ...], base: str, asked: list[str]
 ) -> None:
     mirror = Mirror(*suites)
-    monkeypatch.setattr(image.subprocess, "run", mirror.run)
+    monkeypatch.setattr("subprocess.run", mirror.run)
     engine = Engine()
     build(engine)
     assert base_of(engine) == base
@@ -161,7 +161,7 @@ def test_the_newest_suite_that_the_mirror_has_is_taken(
 @pytest.mark.usefixtures("offline")
 def test_the_older_base_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     mirror = Mirror()
-    monkeypatch.setattr(image.subprocess, "run", mirror.run)
+    monkeypatch.setattr("subprocess.run", mirror.run)
     engine = Engine("moor-base:bookworm")
     build(engine)
     assert base_of(engine) == "moor-base:bookworm"
@@ -178,7 +178,7 @@ def test_what_somebody_has_loaded_is_taken() -> None:
 
 @pytest.mark.usefixtures("offline")
 def test_it_fails_when_the_mirror_has_no_suite(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image.subprocess, "run", Mirror().run)
+    monkeypatch.setattr("subprocess.run", Mirror().run)
     with pytest.raises(SandboxError) as caught:
         build(Engine())
     assert str(caught.value) == (
@@ -192,6 +192,6 @@ def test_it_fails_when_the_mirror_has_no_suite(monkeypatch: pytest.MonkeyPatch) 
 def test_it_fails_when_there_is_nothing_to_make_a_base_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(image.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(SandboxError, match=r"install the package mmdebstrap, or load debian:tr"):
         build(Engine())

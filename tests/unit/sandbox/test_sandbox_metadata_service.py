@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
@@ -172,8 +173,8 @@ def test_where_tokens_are_optional_none_is_as_good_but_no_wrong_one(service: Ser
 def test_a_token_expires(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     service.add(metadata(ONE))
     token = service.token(ONE, "60")
-    now = metadata_service.time.monotonic()
-    monkeypatch.setattr(metadata_service.time, "monotonic", lambda: now + 61)
+    now = time.monotonic()
+    monkeypatch.setattr("time.monotonic", lambda: now + 61)
     assert service.ask(ONE, "GET", "/latest/meta-data/", {TOKEN: token})[0] == 401
 
 
@@ -220,9 +221,9 @@ def test_a_file_that_is_just_being_written_is_read_again(
     def finish(_seconds: float) -> None:
         file.write_bytes(whole)
 
-    monkeypatch.setattr(metadata_service.time, "sleep", finish)
+    monkeypatch.setattr("time.sleep", finish)
     assert service.server.record(ONE) == json.loads(whole)
-    monkeypatch.setattr(metadata_service.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     file.write_bytes(b"{")
     assert service.server.record(ONE) is None
 
