@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cdktf import (
-    FileProvisioner,
-    Fn,
-    RemoteExecProvisioner,
-    SSHProvisionerConnection,
-)
+from cdktf import FileProvisioner, RemoteExecProvisioner, SSHProvisionerConnection
 from constructs import Construct
 
+from constructs_lib.terraform.literal import content_of_file, define, joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -49,7 +45,7 @@ class SshAccess:
             host: The machine's address, which may be a token.
         """
         key = shlex.quote(str(self.private_key_file))
-        return f"ssh -p {self.port} -i {key} {self.user}@{host}"
+        return joined(f"ssh -p {self.port} -i {key} {self.user}@", host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +116,13 @@ class DockerApi(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         ip = address.public_ip
-        connection = SSHProvisionerConnection(
+        connection = define(
+            SSHProvisionerConnection,
             type="ssh",
             host=ip,
             port=ssh.port,
             user=ssh.user,
-            private_key=Fn.file(str(ssh.private_key_file)),
+            private_key=content_of_file(str(ssh.private_key_file)),
             # An agent would offer its own keys first, and sshd gives up after six.
             agent="false",
             timeout=f"{connect_timeout_seconds}s",
@@ -171,8 +168,8 @@ def _digest(file: Path) -> str:
 
 
 def _remote(command: str) -> RemoteExecProvisioner:
-    return RemoteExecProvisioner(type="remote-exec", inline=[command])
+    return define(RemoteExecProvisioner, type="remote-exec", inline=[command])
 
 
 def _upload(source: Path, name: str) -> FileProvisioner:
-    return FileProvisioner(type="file", source=str(source), destination=f"{STAGING}/{name}")
+    return define(FileProvisioner, type="file", source=str(source), destination=f"{STAGING}/{name}")

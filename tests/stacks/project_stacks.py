@@ -68,7 +68,7 @@ def fixed_identity(environment: Environment, settings: Settings) -> Identity:
 
 
 def synthesize(environment: Environment, settings: Settings, identity: Identity) -> dict[str, Json]:
-    """Synthesize both stacks; give `aws` and `docker`."""
+    """Synthesize both stacks; return `aws` and `docker`."""
     stacks = add_stacks(
         new_app(),
         environment=environment,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from synthesis import ROOT, Json, counts, new_stack, only, plain_machine, provisioners, synth_of
+from synthesis import (
+    ROOT,
+    Json,
+    counts,
+    new_stack,
+    only,
+    plain_machine,
+    provisioners,
+    synth_of,
+    words_of,
+)
 
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.host import docker_api
@@ -61,7 +69,6 @@ def test_it_is_a_resource_of_its_own_after_the_address() -> None:
 
 
 def test_the_steps_are_exactly_these_in_this_order() -> None:
-    python = shlex.quote(sys.executable)
     staged = "/run/moor"
     here = str(ROOT)
     assert provisioners(api()) == [
@@ -71,8 +78,11 @@ def test_the_steps_are_exactly_these_in_this_order() -> None:
         (
             "local-exec",
             {
-                "command": f"{python} -m constructs_lib.identity.issue --pki /env/pki "
-                f"--certificates /env/certificates --address {ADDRESS}",
+                "interpreter": [
+                    *(sys.executable, "-m", "constructs_lib.identity.issue", "--pki", "/env/pki"),
+                    *("--certificates", "/env/certificates", "--address"),
+                ],
+                "command": ADDRESS,
                 "working_dir": here,
             },
         ),
@@ -89,8 +99,11 @@ def test_the_steps_are_exactly_these_in_this_order() -> None:
         (
             "local-exec",
             {
-                "command": f"{python} -m constructs_lib.host.docker_api_probe --host {ADDRESS} "
-                "--port 2376 --certificates /env/certificates",
+                "interpreter": [
+                    *(sys.executable, "-m", "constructs_lib.host.docker_api_probe", "--host"),
+                    *(ADDRESS, "--port", "2376", "--certificates"),
+                ],
+                "command": "/env/certificates",
                 "working_dir": here,
             },
         ),
@@ -116,7 +129,7 @@ def test_the_connection_reads_the_key_during_apply_only() -> None:
 def test_the_port_reaches_the_script_and_the_probe() -> None:
     text = str(provisioners(api(port=4243)))
     assert "open-docker-api.sh 4243" in text
-    assert "--port 4243" in text
+    assert "'--port', '4243'" in text
     assert "2376" not in text
 
 
@@ -157,8 +170,7 @@ def test_folders_with_spaces_reach_the_commands_whole() -> None:
     store = CertificateStore(
         pki=Path("/my env/pki"), certificates=Path("/my env/it's"), request=REQUEST
     )
-    commands = [s["command"] for kind, s in provisioners(api(store=store)) if kind == "local-exec"]
-    words = [shlex.split(command)[1:] for command in commands]
+    words = [words_of(s)[1:] for kind, s in provisioners(api(store=store)) if kind == "local-exec"]
     own = ("--certificates", "/my env/it's")
     assert words == [
         [
@@ -177,9 +189,8 @@ def test_folders_with_spaces_reach_the_commands_whole() -> None:
 def test_no_name_of_the_steps_is_missing_from_the_project() -> None:
     for kind, settings in provisioners(api()):
         if kind == "local-exec":
-            found = re.search(r"-m ([\w.]+)", settings["command"])
-            assert found is not None
-            assert (ROOT / f"{found[1].replace('.', '/')}.py").is_file()
+            module = words_of(settings)[2]
+            assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
 
 
 def test_the_command_for_a_shell_can_be_copied_from_the_screen() -> None:

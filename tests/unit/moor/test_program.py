@@ -30,7 +30,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(program.__file__).resolve().parents[1]
-NAMES = {"down", "env", "graph", "plan", "ssh", "state", "status", "synth", "up"}
+NAMES = {
+    "doctor",
+    "down",
+    "env",
+    "graph",
+NAMES = {
+    *("doctor", "down", "env", "graph", "permissions", "plan", "providers", "ssh", "state"),
+    *("status", "synth", "up"),
+}
+    "ssh",
+    "state",
+    "status",
+    "synth",
+    "up",
+}
 
 
 @pytest.fixture(autouse=True)
