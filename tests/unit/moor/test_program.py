@@ -31,19 +31,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    "doctor",
-    "down",
-    "env",
-    "graph",
-NAMES = {
     *("doctor", "down", "env", "graph", "permissions", "plan", "providers", "ssh", "state"),
     *("status", "synth", "up"),
-}
-    "ssh",
-    "state",
-    "status",
-    "synth",
-    "up",
 }
 
 
