@@ -317,8 +317,9 @@ def test_the_metadata_service_tells_a_machine_about_itself(cloud: Cloud, host: H
     anybody = "curl -s -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/user-data"
     assert cloud.shell.output(host.address, anybody) == "401"
     environment = cloud.shell.output(host.address, "cat /etc/environment").splitlines()
-    inside = cloud.shell.output(host.address, "hostname -I").split()[0]
-    assert f"COREOS_PRIVATE_IPV4={inside}" in environment
+    found = cloud.ec2.describe_instances(InstanceIds=[host.instance])
+    private = found["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
+    assert f"COREOS_PRIVATE_IPV4={private}" in environment
     # Nothing else brings the user data: no file was put into the machine.
     left = cloud.shell.output(host.address, "sudo ls /var/lib/moor").split()
     assert not {"user-data", "authorized-keys", "addresses"} & {*left}
