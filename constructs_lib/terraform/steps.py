@@ -12,12 +12,7 @@ from cdktf import LocalExecProvisioner, TerraformResource
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cdktf import (
-        FileProvisioner,
-        ITerraformDependable,
-        RemoteExecProvisioner,
-        SSHProvisionerConnection,
-    )
+    from cdktf import FileProvisioner, ITerraformDependable, RemoteExecProvisioner
     from constructs import Construct
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -29,7 +24,6 @@ def terraform_data(
     *,
     triggers: Mapping[str, str],
     provisioners: Sequence[FileProvisioner | LocalExecProvisioner | RemoteExecProvisioner],
-    connection: SSHProvisionerConnection | None = None,
     depends_on: Sequence[ITerraformDependable] | None = None,
 ) -> TerraformResource:
     """Add a `terraform_data` resource.
@@ -42,7 +36,6 @@ def terraform_data(
         id_: Its name there.
         triggers: Values; when one changes, the steps are taken again.
         provisioners: The steps, in order.
-        connection: How the steps on another machine reach it.
         depends_on: What must exist before the first step.
     """
     resource = TerraformResource(
@@ -50,7 +43,6 @@ def terraform_data(
         id_,
         terraform_resource_type="terraform_data",
         provisioners=list(provisioners),
-        connection=connection,
         depends_on=None if depends_on is None else list(depends_on),
     )
     resource.add_override("triggers_replace", dict(triggers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from project_stacks import (
     synthesize,
     synthesized,
 )
-from synthesis import Json, counts, only
+from synthesis import Json, counts, only, provisioners
 
 from constructs_lib.settings.settings import Settings
 
@@ -169,15 +170,36 @@ def test_ports_of_your_own_reach_the_groups_the_user_data_and_the_steps() -> Non
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_user_data_is_a_cloud_config_with_the_ca_and_no_key(name: str) -> None:
+def test_user_data_is_a_cloud_config_with_no_certificate_and_no_key(name: str) -> None:
     user_data = only(synthesized(name)["aws"], "aws_instance")["user_data"]
     assert user_data.startswith("#cloud-config\n")
-    assert "PRIVATE KEY" not in user_data
+    assert "-----BEGIN" not in user_data
     loaded: Any = yaml.safe_load(user_data)
-    files = {file["path"]: file["content"] for file in loaded["write_files"]}
-    environment = environment_of(name)
-    ca = fixed_identity(environment, settings_of(name)).ca_certificate
-    assert files["/etc/docker/ca.pem"] == ca
+    files = {file["path"] for file in loaded["write_files"]}
+    assert files <= {"/etc/docker/daemon.json", "/etc/flatcar/update.conf"}
+
+
+@pytest.mark.parametrize("part", ["request", "clients"])
+def test_another_certificate_changes_the_steps_and_nothing_else(part: str) -> None:
+    environment, settings = environment_of("production"), settings_of("production")
+    identity = fixed_identity(environment, settings)
+    other = replace(identity, store=replace(identity.store, **{part: "f" * 64}))
+    before, after = (synthesize(environment, settings, i)["aws"] for i in (identity, other))
+    assert before != after
+    for document in (before, after):
+        del only(document, "terraform_data")["triggers_replace"]
+    assert before == after
+
+
+def test_the_console_is_asked_for_where_the_machine_is() -> None:
+    role = "arn:aws:iam::123456789012:role/deploy"
+    networks = {"cidrs": ["203.0.113.0/24"]}
+    prints = "SHA256:" + "a" * 43
+    document = changed(profile="work", role_arn=role, ssh={**networks, "host_key": prints})
+    command = provisioners(document)[0][1]["command"]
+    assert f" --region eu-central-1 --profile work --role-arn {role}" in command
+    (command,) = [provisioners(synthesized("sandbox")["aws"])[0][1]["command"]]
+    assert command.endswith(" --region eu-central-1 --endpoint-url http://127.0.0.1:4599")
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -189,11 +211,13 @@ def test_the_outputs(name: str) -> None:
         if not key.startswith("cross-stack-output")
     }
     key = f"/project/.moor/{name}/ssh/id_ed25519"
-    address = "${aws_eip.Address.public_ip}"
+    address, machine = "${aws_eip.Address.public_ip}", "${aws_instance.Machine.id}"
     assert outputs == {
         "public_ip": address,
         "docker_host": f"tcp://{address}:2376",
-        "ssh": f"ssh -p {ssh_port} -i {key} core@{address}",
+        "ssh": f"ssh -p {ssh_port} -i {key} "
+        f"-o UserKnownHostsFile=/project/.moor/{name}/hosts/{machine}/known_hosts "
+        f"-o HostKeyAlias={machine} -o StrictHostKeyChecking=yes core@{address}",
     }
 
 

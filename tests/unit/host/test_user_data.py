@@ -6,7 +6,6 @@ import configparser
 import shutil
 import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 
 from constructs_lib.host.cloud_config import render
 from constructs_lib.host.user_data import docker_host
-from constructs_lib.identity.certificate_authority import CertificateAuthority
 from constructs_lib.settings.settings import UpdateSettings
 
 if TYPE_CHECKING:
@@ -24,12 +22,9 @@ if TYPE_CHECKING:
 
     from constructs_lib.host.machine_config import MachineConfig
 
-AUTHORITY = CertificateAuthority.create("Moor", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
-CA = AUTHORITY.certificate_pem.decode()
-
 
 def host(**changes: Any) -> MachineConfig:  # noqa: ANN401 - keywords of the function under test
-    arguments = {"ca_certificate": CA, "docker_port": 2376, "ssh_port": 22, **changes}
+    arguments = {"docker_port": 2376, "ssh_port": 22, **changes}
     return docker_host(**arguments)
 
 
@@ -45,10 +40,17 @@ def unit(data: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def test_the_ca_is_the_only_file() -> None:
+def test_the_engines_configuration_is_the_only_file() -> None:
+    """No authority and no certificate: another one must not replace the machine."""
     assert loaded()["write_files"] == [
-        {"path": "/etc/docker/ca.pem", "permissions": "0644", "owner": "root", "content": CA}
+        {
+            "path": "/etc/docker/daemon.json",
+            "permissions": "0644",
+            "owner": "root",
+            "content": '{"live-restore": true}\n',
+        }
     ]
+    assert "CERTIFICATE" not in render(host())
 
 
 def test_the_socket_fails_closed() -> None:
@@ -61,7 +63,7 @@ def test_the_socket_fails_closed() -> None:
 [Unit]
 Description=Docker API over mutual TLS
 # Closed unless everything that TLS needs is there.
-ConditionFileNotEmpty=/etc/docker/ca.pem
+ConditionFileNotEmpty=/etc/docker/clients.pem
 ConditionPathExists=/etc/docker/server.pem
 ConditionPathExists=/etc/docker/server-key.pem
 ConditionPathExists=/etc/systemd/system/docker.service.d/10-tls-verify.conf
@@ -244,27 +246,3 @@ def test_fails_when_both_ports_are_the_same() -> None:
     assert str(error.value) == (
         "docker host: docker_port and ssh_port: must differ, got 2222 for both"
     )
-
-
-def test_fails_when_the_certificate_is_none() -> None:
-    with pytest.raises(ValueError, match="ca_certificate") as error:
-        host(ca_certificate="nonsense")
-    assert str(error.value) == (
-        "docker host: ca_certificate: certificate: must be one certificate in PEM, "
-        "got something else"
-    )
-
-
-def test_fails_when_the_certificate_is_not_an_authoritys() -> None:
-    leaf = AUTHORITY.issue_client("moor").certificate_pem.decode()
-    with pytest.raises(ValueError, match="authority") as error:
-        host(ca_certificate=leaf)
-    assert str(error.value) == (
-        "docker host: ca_certificate: must be a certificate authority's, got an end certificate"
-    )
-
-
-def test_fails_when_a_private_key_came_along() -> None:
-    both = CA + AUTHORITY.private_key_pem.decode()
-    with pytest.raises(ValueError, match="must hold no private key"):
-        host(ca_certificate=both)

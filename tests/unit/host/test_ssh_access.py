@@ -1,0 +1,39 @@
+"""The command that opens a shell on the machine: it can be copied, and knows the machine."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.host.ssh_access import SshAccess
+
+
+def access(folder: str) -> SshAccess:
+    return SshAccess(
+        user="core",
+        port=2222,
+        private_key_file=Path(folder) / "id_ed25519",
+        hosts=Path(folder) / "hosts",
+    )
+
+
+def test_the_command_can_be_copied_from_the_screen() -> None:
+    assert access("/env").command("i-1", "192.0.2.7") == (
+        "ssh -p 2222 -i /env/id_ed25519 -o UserKnownHostsFile=/env/hosts/i-1/known_hosts "
+        "-o HostKeyAlias=i-1 -o StrictHostKeyChecking=yes core@192.0.2.7"
+    )
+
+
+@pytest.mark.parametrize("folder", ["/my env", "/it's", "/per%cent"])
+def test_a_folder_of_any_name_reaches_ssh_whole(folder: str) -> None:
+    words = shlex.split(access(folder).command("i-1", "192.0.2.7"))
+    assert words[4] == f"{folder}/id_ed25519"
+    # What ssh does to a value: it takes the quotes off, and makes one per cent sign of two.
+    value = words[6].removeprefix("UserKnownHostsFile=").strip('"').replace("%%", "%")
+    assert value == f"{folder}/hosts/i-1/known_hosts"
+
+
+def test_terraforms_file_lies_beside_it() -> None:
+    assert access("/env").host_key_file("i-1") == "/env/hosts/i-1/host_key"
