@@ -179,12 +179,17 @@ def test_user_data_is_a_cloud_config_with_no_certificate_and_no_key(name: str) -
     assert files <= {"/etc/docker/daemon.json", "/etc/flatcar/update.conf"}
 
 
-@pytest.mark.parametrize("part", ["request", "clients"])
-def test_another_certificate_changes_the_steps_and_nothing_else(part: str) -> None:
+@pytest.mark.parametrize(("request_", "clients"), [("f", "0"), ("0", "f")])
+def test_another_certificate_changes_the_steps_and_nothing_else(
+    request_: str, clients: str
+) -> None:
     environment, settings = environment_of("production"), settings_of("production")
     identity = fixed_identity(environment, settings)
-    other = replace(identity, store=replace(identity.store, **{part: "f" * 64}))
-    before, after = (synthesize(environment, settings, i)["aws"] for i in (identity, other))
+    plain, changed_ = (
+        replace(identity, store=replace(identity.store, request=r * 64, clients=c * 64))
+        for r, c in (("0", "0"), (request_, clients))
+    )
+    before, after = (synthesize(environment, settings, i)["aws"] for i in (plain, changed_))
     assert before != after
     for document in (before, after):
         del only(document, "terraform_data")["triggers_replace"]

@@ -214,9 +214,14 @@ def test_a_changed_script_makes_it_run_again(
     assert {key for key in before if before[key] != after[key]} == {name}
 
 
-@pytest.mark.parametrize(("field", "trigger"), [("request", "certificate"), ("clients", "clients")])
-def test_other_certificates_make_it_run_again(field: str, trigger: str) -> None:
-    renewed = replace(STORE, **{field: "1" * 64})
+@pytest.mark.parametrize(
+    ("renewed", "trigger"),
+    [
+        (replace(STORE, request="1" * 64), "certificate"),
+        (replace(STORE, clients="1" * 64), "clients"),
+    ],
+)
+def test_other_certificates_make_it_run_again(renewed: CertificateStore, trigger: str) -> None:
     before = only(api(), "terraform_data")["triggers_replace"]
     after = only(api(store=renewed), "terraform_data")["triggers_replace"]
     assert {key for key in before if before[key] != after[key]} == {trigger}

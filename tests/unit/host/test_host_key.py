@@ -35,7 +35,7 @@ from constructs_lib.host.host_key import (
 from constructs_lib.host.ssh_access import SshAccess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 ID = "i-0123456789abcdef0"
@@ -150,9 +150,10 @@ def test_a_key_that_nobody_vouches_for_is_not_kept(machine: Machine, shown: list
 
 def test_it_waits_for_the_console(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_key, "_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(host_key, "scan", lambda *_: [ECDSA] if len(asked) else [])
-    asked: list[int] = [1]
-    answers: Iterator[str] = iter(["", "booting", console_of(ECDSA)])
+    # The address answers late, and the console even later.
+    scans = iter([[], [ECDSA]])
+    monkeypatch.setattr(host_key, "scan", lambda *_: next(scans, []))
+    answers = iter(["", "booting", console_of(ECDSA)])
     assert learn(machine, console=lambda: next(answers))[0] == [ECDSA]
 
 

@@ -517,7 +517,7 @@ else:
 
 
 def interrupted(folder: Path, acts: int, task: str) -> int:
-    command = [sys.executable, "-c", INTERRUPTED, folder, str(acts), task]
+    command = [sys.executable, "-c", INTERRUPTED, str(folder), str(acts), task]
     return subprocess.run(command, check=False, cwd=PROJECT).returncode
 
 
