@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from moor.session import Session
 
 _DIGEST_SHOWN: Final = 12
+_ADDRESS_WIDTH: Final = len("http://255.255.255.255:65535/")
 _STYLES: Final = {"good": "green", "pending": "yellow", "bad": "bold red"}
 
 
@@ -95,7 +96,14 @@ def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Cons
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "state", "address", "answers", "image"):
         # On a narrow screen on two lines, rather than cut: an address is for copying.
-        table.add_column(column, overflow="fold", no_wrap=not console.is_terminal)
+        # An address of usual length stays whole all the same.
+        least = min(_ADDRESS_WIDTH, max((len(row.expected.url) for row in found), default=0))
+        table.add_column(
+            column,
+            overflow="fold",
+            no_wrap=not console.is_terminal,
+            min_width=least if column == "address" else None,
+        )
     for row in found:
         state = Text(row.state, style=_STYLES[row.verdict])
         # As plain text: what a service answers is no markup of ours.

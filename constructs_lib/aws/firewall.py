@@ -63,6 +63,7 @@ class Opening:
         ports: TCP ports, each 1 to 65535.
         cidrs: The networks that may connect: one or more, each once.
         description: Why they are open; each rule says it.
+        guard: What somebody who may connect has to have as well; empty for nothing.
         for_services: Whether services answer there. Else the machine itself does, and a
             service must not publish these ports.
     """
@@ -71,6 +72,7 @@ class Opening:
     ports: tuple[int, ...]
     cidrs: tuple[IPv4Network | IPv6Network, ...]
     description: str
+    guard: str = ""
     for_services: bool = False
 
 
@@ -122,6 +124,7 @@ def groups(settings: AwsSettings) -> tuple[Group, ...]:
                     ports=(ssh.port,),
                     cidrs=ssh.cidrs,
                     description="SSH: the deployment and its operators",
+                    guard="the environment's SSH key",
                 ),
             ),
         ),
@@ -135,6 +138,7 @@ def groups(settings: AwsSettings) -> tuple[Group, ...]:
                     ports=(docker_api.port,),
                     cidrs=docker_api.cidrs,
                     description="Docker API behind mutual TLS",
+                    guard="a client certificate of the environment",
                 ),
                 Opening(
                     setting="docker_api.service_ports",

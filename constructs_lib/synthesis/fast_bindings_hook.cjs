@@ -110,14 +110,23 @@ function runtimeOfOneProcess(source) {
     .replace(DEFINITIONS, 'moorDefinitions(se(this,V,"f"))');
 }
 
-/** The definitions of a provider's types, of which jsii asks for a line here and there: 35 MB. */
+/**
+ * The definitions of a provider's types, of which jsii asks for a line here and there: 35 MB. It asks
+ * for the same few lines with each resource, so they are kept.
+ */
 function definitions(path) {
   const file = openSync(path, "r");
+  const lines = new Map();
   return {
     toString(encoding, begin, end) {
-      const line = Buffer.alloc(end - begin);
-      readSync(file, line, 0, line.length, begin);
-      return line.toString(encoding);
+      let line = lines.get(begin);
+      if (line === undefined) {
+        const bytes = Buffer.alloc(end - begin);
+        readSync(file, bytes, 0, bytes.length, begin);
+        line = bytes.toString(encoding);
+        lines.set(begin, line);
+      }
+      return line;
     },
   };
 }

@@ -33,6 +33,7 @@ ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
     *(
         "certs",
+        "doctor",
         "down",
         "env",
         "graph",

@@ -305,6 +305,13 @@ def test_at_a_narrow_terminal_an_address_is_on_two_lines_and_not_cut(session: Se
     assert max(map(len, table)) <= 80
 
 
+def test_at_a_narrow_terminal_an_address_of_usual_length_is_on_one_line(session: Session) -> None:
+    url = "http://203.0.113.100:9200/"
+    image = f"registry.example.org/{'i' * 60}"
+    row = replace(GOOD, expected=replace(GOOD.expected, url=url), image=image)
+    assert [line for line in shown(session, row, terminal=True, width=80)[:5] if url in line]
+
+
 @pytest.mark.parametrize(("row", "style"), [(GOOD, "32"), (SILENT, "33"), (MISSING, "1;31")])
 def test_verdicts_have_colours_at_a_terminal(session: Session, row: Row, style: str) -> None:
     assert f"\x1b[{style}m{row.state}\x1b[0m" in "\n".join(shown(session, row, terminal=True))

@@ -1,0 +1,250 @@
+"""What is open, to whom and why; and what of it deserves a second look.
+
+Everything is read from the settings, the services and the files of the environment: it is told
+before anything is deployed, and nothing is asked of the network.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from constructs_lib.aws.firewall import EVERYWHERE, openings
+from constructs_lib.files.private_file import GROUP_AND_OTHERS, check_private
+from constructs_lib.identity.certificate_authority import utc_now
+from constructs_lib.identity.pem import load_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from constructs_lib.compose.model import ComposeProject, Service
+    from constructs_lib.identity.certificate_authority import Clock
+    from constructs_lib.settings.environment import Environment
+    from constructs_lib.settings.settings import Settings
+
+_SOCKETS: Final = ("/var/run/docker.sock", "/run/docker.sock")
+_POWERS: Final = frozenset(
+    {"ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO", "NET_ADMIN"}
+)
+"""Capabilities that lead from a container to its machine, or to the network of all others."""
+
+_KEYS: Final = ("certificates/key.pem", "pki/ca-key.pem", "ssh/id_ed25519")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposed:
+    """A port that a security group opens.
+
+    Attributes:
+        port: The TCP port.
+        setting: The key under `aws` that opens it.
+        networks: Who may connect.
+        answers: Who answers there: the machine, or the service's name; empty where nobody does.
+        guard: What somebody who may connect needs as well; empty for nothing.
+        why: The rule's own description.
+    """
+
+    port: int
+    setting: str
+    networks: tuple[str, ...]
+    answers: str
+    guard: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that deserves a second look.
+
+    Attributes:
+        subject: The setting, service or file that it is about.
+        text: What it means.
+        remedy: What to do about it, or when it may stay.
+    """
+
+    subject: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """All of it.
+
+    Attributes:
+        ports: What is open, in the order of the ports.
+        findings: What deserves a second look.
+    """
+
+    ports: tuple[Exposed, ...]
+    findings: tuple[Finding, ...]
+
+
+def examine(
+    environment: Environment,
+    settings: Settings,
+    services: ComposeProject,
+    *,
+    clock: Clock = utc_now,
+) -> Exposure:
+    """Look through an environment's settings, services and files.
+
+    Args:
+        environment: The environment, whose files need not be there yet.
+        settings: Its settings.
+        services: Its services.
+        clock: Returns the time, aware and in UTC.
+
+    Raises:
+        ValueError: A certificate is damaged.
+        OSError: A file cannot be read.
+    """
+    ports = tuple(sorted(_ports(settings, services), key=lambda row: row.port))
+    findings = [
+        *_idle(ports),
+        *_updates(settings),
+        *(finding for service in services.services.values() for finding in _powerful(service)),
+        *_files(environment),
+        *_certificate(environment, clock()),
+    ]
+    return Exposure(ports=ports, findings=tuple(findings))
+
+
+def show(exposure: Exposure, console: Console) -> None:
+    """Print it for a person."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("port", "open to", "who answers", "what else it takes", "opened by"):
+        table.add_column(column, overflow="fold")
+    for row in exposure.ports:
+        table.add_row(
+            Text(str(row.port)),
+            Text("everybody" if row.networks == ("everybody",) else ", ".join(row.networks)),
+            Text(row.answers or "nobody", style="" if row.answers else "yellow"),
+            Text(row.guard or "nothing"),
+            Text(f"aws.{row.setting}"),
+        )
+    console.print(table)
+    if not exposure.findings:
+        console.print("\n[green]nothing else deserves a second look[/]")
+        return
+    console.print("\n[bold]worth a second look[/]")
+    for finding in exposure.findings:
+        console.print(Text(f"  {finding.subject}", style="yellow"), highlight=False)
+        console.print(Text(f"    {finding.text}; {finding.remedy}"), highlight=False)
+
+
+def as_json(exposure: Exposure) -> dict[str, Any]:
+    """Return the same for a script."""
+    return asdict(exposure)
+
+
+def _ports(settings: Settings, services: ComposeProject) -> Iterator[Exposed]:
+    published = {
+        number: service.name
+        for service in services.services.values()
+        for port in service.ports
+        if port.published is not None and port.is_reachable and port.protocol == "tcp"
+        for number in range(port.published[0], port.published[1] + 1)
+    }
+    for opening in openings(settings.aws):
+        everybody = set(EVERYWHERE) <= set(opening.cidrs)
+        networks = ("everybody",) if everybody else tuple(map(str, opening.cidrs))
+        for number in opening.ports:
+            yield Exposed(
+                port=number,
+                setting=opening.setting,
+                networks=networks,
+                answers=published.get(number, "") if opening.for_services else "the machine",
+                guard=opening.guard,
+                why=opening.description,
+            )
+
+
+def _idle(ports: Sequence[Exposed]) -> Iterator[Finding]:
+    for row in ports:
+        if not row.answers:
+            yield Finding(
+                subject=f"aws.{row.setting}: {row.port}",
+                text="the port is open and no service publishes it",
+                remedy="take it out, unless a service is about to",
+            )
+
+
+def _updates(settings: Settings) -> Iterator[Finding]:
+    updates = settings.aws.updates
+    if updates is not None and updates.reboot_strategy == "off":
+        yield Finding(
+            subject="aws.updates.reboot_strategy: off",
+            text="updates of the machine's system arrive, and wait for a reboot",
+            remedy="reboot the machine by hand from time to time",
+        )
+
+
+def _powerful(service: Service) -> Iterator[Finding]:
+    """Tell what makes who breaks into a service root on the machine."""
+    options = service.options
+    reasons = []
+    if options.privileged:
+        reasons.append("privileged")
+    if powers := sorted(_POWERS & {name.removeprefix("CAP_") for name in options.cap_add}):
+        reasons.append(f"cap_add {', '.join(powers)}")
+    if options.network_mode == "host":
+        reasons.append("network_mode host")
+    if options.pid_mode == "host":
+        reasons.append("pid host")
+    reasons += [
+        f"the mount of {mount.source}"
+        for mount in options.host_mounts
+        if mount.source in ("/", "/etc", "/var", "/var/lib/docker", *_SOCKETS)
+    ]
+    for reason in reasons:
+        yield Finding(
+            subject=f"service {service.name}: {reason}",
+            text="who takes over this service has the machine, or much of it",
+            remedy="keep it only where the service cannot work without",
+        )
+
+
+def _files(environment: Environment) -> Iterator[Finding]:
+    for file in (environment.directory / name for name in _KEYS):
+        if file.exists():
+            try:
+                check_private(file)
+            except ValueError as error:
+                subject, _, text = str(error).partition(": ")
+                what, _, remedy = text.partition("; ")
+                yield Finding(subject=subject, text=what, remedy=remedy)
+    for folder in (environment.state, environment.output):
+        between = [p for p in folder.parents if p.is_relative_to(environment.root)]
+        # A private folder above keeps others out, whatever this one allows.
+        if folder.is_dir() and all(_mode(p) & GROUP_AND_OTHERS for p in (folder, *between)):
+            yield Finding(
+                subject=str(folder),
+                text=f"holds what services are told, and its mode is {_mode(folder):04o}",
+                remedy=f"chmod 700 {folder}",
+            )
+
+
+def _mode(path: Path) -> int:
+    return os.stat(path).st_mode & 0o777  # noqa: PTH116  (the same, and of one word)
+
+
+def _certificate(environment: Environment, now: datetime) -> Iterator[Finding]:
+    file = environment.certificates / "cert.pem"
+    if not file.exists():
+        return
+    end = load_certificate(file.read_bytes()).not_valid_after_utc
+    if end <= now:
+        yield Finding(
+            subject=str(file),
+            text=f"the client's certificate ended on {end:%F}",
+            remedy="the next deployment makes another one",
+        )
