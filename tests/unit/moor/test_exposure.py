@@ -13,6 +13,7 @@ from settings_files import OFFICE, document
 
 from constructs_lib.compose.model import ComposeProject, Port, Service
 from constructs_lib.docker.container_options import ContainerOptions, HostMount
+from constructs_lib.identity.people import share
 from constructs_lib.identity.pki import Pki
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import Settings
@@ -127,6 +128,21 @@ def test_an_ended_certificate_is_found(environment: Environment) -> None:
             environment, SETTINGS, project(WEB, SEARCH), clock=lambda at=begin + later: at
         )
         assert len(result.findings) == number
+
+
+def test_a_shared_access_is_found_until_it_ends(environment: Environment) -> None:
+    pki = Pki(pki_dir=environment.pki, certificates_dir=environment.certificates)
+    pki.ensure()
+    end = share(pki, "alice", days=2, folder=environment.shared / "alice")
+    for now, number in ((end - timedelta(hours=1), 1), (end, 0)):
+        result = exposure.examine(
+            environment, SETTINGS, project(WEB, SEARCH), clock=lambda at=now: at
+        )
+        assert len(result.findings) == number
+        for finding in result.findings:
+            assert finding.subject == "alice"
+            assert f"until {end:%F}" in finding.text
+            assert "moor unshare alice" in finding.remedy
 
 
 def test_updates_without_a_reboot_are_found(environment: Environment) -> None:
