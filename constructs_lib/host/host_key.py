@@ -421,7 +421,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             timeout_seconds=options.timeout,
         )
     except HostKeyError as error:
-        sys.stderr.write(f"{error}\n")
+        old = "; a sandbox of the version before prints none: make down, then make up"
+        hint = old if options.endpoint_url and "got no line" in str(error) else ""
+        sys.stderr.write(f"{error}{hint}\n")
         return 1
     sys.stdout.write(f"host key {keys[0]}: {source}\n")
     return 0

@@ -314,6 +314,28 @@ def test_the_command_says_who_has_vouched(
     assert capsys.readouterr().err.startswith(f"machine {ID} at {HOST}, port 22: host key: must ")
 
 
+@pytest.mark.usefixtures("shown")
+@pytest.mark.parametrize("emulated", [True, False])
+def test_a_sandbox_of_the_version_before_is_told(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    emulated: bool,
+) -> None:
+    monkeypatch.setattr(host_key, "read_console", lambda *_: "booting")
+    words = ["--endpoint-url", "http://127.0.0.1:1"] if emulated else []
+    status = main(
+        [
+            *("--machine", ID, "--address", HOST, "--port", "22", "--hosts", str(machine.hosts)),
+            *("--region", "eu-central-1", "--timeout", "0", *words),
+        ]
+    )
+    assert status == 1
+    hint = "; a sandbox of the version before prints none: make down, then make up\n"
+    assert capsys.readouterr().err.endswith(hint) is emulated
+
+
 # Real servers, real clients
 
 
