@@ -243,11 +243,12 @@ def learn(
     """
     end = time.monotonic() + timeout_seconds
     shown: list[HostKey] = []
-    expected = _known_already(machine, given)
+    known = expected = _known_already(machine, given)
     while True:
         shown = scan(machine.address, machine.port) or shown
-        if expected is None and shown:
-            expected = _told_by(machine, console, shown)
+        if known is None and shown:
+            # Asked again while something is missing: a console shows one line after the other.
+            expected = _told_by(machine, console, shown) or expected
         if expected is not None and shown:
             if _is_complete(shown, expected):
                 break
@@ -273,8 +274,10 @@ def learn(
             f"{subject}: must be {expected} as {expected.source}, got {_listed(shown)} from "
             f"whoever answers there; nothing was sent to it; {expected.remedy}"
         )
-    machine.keep(good)
-    return good, expected.source
+    # A scan may miss a key; what is known already stays known.
+    keys = good if known is None or given else machine.kept()
+    machine.keep(keys)
+    return keys, expected.source
 
 
 def _known_already(machine: Machine, given: Sequence[str]) -> Expected | None:

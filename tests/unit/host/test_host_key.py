@@ -151,10 +151,19 @@ def test_a_key_that_nobody_vouches_for_is_not_kept(machine: Machine, shown: list
 def test_it_waits_for_the_console(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_key, "_PAUSE_SECONDS", 0)
     # The address answers late, and the console even later.
-    scans = iter([[], [ECDSA]])
+    scans = iter([[], [ECDSA, RSA]])
     monkeypatch.setattr(host_key, "scan", lambda *_: next(scans, []))
-    answers = iter(["", "booting", console_of(ECDSA)])
-    assert learn(machine, console=lambda: next(answers))[0] == [ECDSA]
+    # It shows one line after the other.
+    answers = iter(["", "booting", console_of(RSA), console_of(RSA, ECDSA)])
+    assert learn(machine, console=lambda: next(answers))[0] == [ECDSA, RSA]
+
+
+@pytest.mark.usefixtures("shown")
+def test_what_a_scan_misses_stays_known(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn(machine, console=lambda: console_of(ECDSA, RSA, ED25519))
+    monkeypatch.setattr(host_key, "scan", lambda *_: [RSA])
+    assert learn(machine, console=nothing, grace_seconds=0)[0] == [ECDSA, RSA, ED25519]
+    assert machine.kept() == [ECDSA, RSA, ED25519]
 
 
 @pytest.mark.usefixtures("shown")
