@@ -56,13 +56,14 @@ bench: ## Measure synthesis and deployment; writes docs/performance.md (ten minu
 	@$(SETUP) --for bench
 	@.venv/bin/python -m benchmarks
 
-check: ## Lint, formatting, types, direction of imports, shell scripts; changes nothing
+check: ## Lint, formatting, types, imports, shell scripts, unsafe settings; changes nothing
 	@$(SETUP) --for check
 	.venv/bin/ruff check $(PYTHON_SOURCES)
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
 	.venv/bin/mypy $(PYTHON_SOURCES)
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/shellcheck $(SHELL_SCRIPTS)
+	.venv/bin/python tests/configuration_check.py
 
 fmt: ## Format the Python files, and mend what ruff can mend
 	@$(SETUP) --for check

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 
 from constructs_lib.synthesis import fast_bindings, head_start, jsii_runtime
 
+if __name__ == "__main__":
+    # Before Node starts: the folders of a build's context get it, and with them those of the image.
+    # What must be private does not depend on it.
+    os.umask(0o022)
 # Before cdktf, whose import starts Node and waits for it.
 jsii_runtime.choose()
 fast_bindings.install()
@@ -24,6 +28,7 @@ if __name__ == "__main__":
 from cdktf import App
 
 from constructs_lib.compose.delivery import Vault
+from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
 from constructs_lib.host import cloud_config
 from constructs_lib.host.docker_api import CertificateStore
 from constructs_lib.host.ssh_access import SshAccess
@@ -70,17 +75,34 @@ def main() -> None:
         # Before anything is made: what is wrong with the services is told first.
         settings, services = head_start.settings_and_services(environment)
         identity = ensure_identity(environment, settings)
+        # The command line names its output folder; a plain `python main.py` uses ours.
+        output = Path(os.environ.get("CDKTF_OUTDIR", environment.output))
+        make_private(output / "stacks")
+        if output == environment.output:
+            make_private(output)
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")
-    # The command line names its output folder; a plain `python main.py` uses ours.
-    output = Path(os.environ.get("CDKTF_OUTDIR", environment.output))
-    # cdktf makes the last folder of the path only.
-    output.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(output))
     add_stacks(
         app, environment=environment, settings=settings, identity=identity, services=services
     )
     app.synth()
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of the configuration, in which the services' environment is, ours alone.
+
+    The files in it keep their usual modes: a build's context is among them, and what is copied into
+    an image from there keeps them too.
+
+    Args:
+        folder: The folder, which may be there already.
+
+    Raises:
+        OSError: It is another user's, or cannot be made.
+    """
+    make_private_directory(folder)
+    folder.chmod(PRIVATE_DIRECTORY_MODE)
 
 
 def ensure_identity(environment: Environment, settings: Settings) -> Identity:
@@ -134,7 +156,13 @@ def add_stacks(
     state: LocalState | S3State = (
         LocalState(folder=environment.state)
         if s3 is None
-        else S3State(bucket=s3.bucket, region=s3.region, prefix=s3.prefix, profile=aws.profile)
+        else S3State(
+            bucket=s3.bucket,
+            region=s3.region,
+            prefix=s3.prefix,
+            profile=aws.profile,
+            role_arn=aws.role_arn,
+        )
     )
     name = f"{settings.project}-{environment.name}"
     machine = AwsStack(
@@ -168,7 +196,7 @@ def add_stacks(
         address=machine.public_ip,
         port=aws.docker_api.port,
         certificates=environment.certificates,
-        vault=Vault(environment.directory / "secrets"),
+        vault=Vault(environment.secrets),
         value_of=lambda variable: content_of(variable, environment, settings),
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],
     )

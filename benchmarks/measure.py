@@ -35,7 +35,7 @@ class Sample:
 
     @classmethod
     def median(cls, samples: Sequence[Self]) -> Self:
-        """Give the median of each figure."""
+        """Return the median of each figure."""
         return cls(
             wall=statistics.median(s.wall for s in samples),
             cpu=statistics.median(s.cpu for s in samples),

@@ -68,7 +68,7 @@ def _panel(title: str, values: Mapping[int, float], offset: int) -> str:
 
 
 def _round_up(value: float) -> float:
-    """Give the next of 1, 2, 4, 8 times a power of ten."""
+    """Return the next of 1, 2, 4, 8 times a power of ten."""
     power = 1.0
     while power * 10 <= value:
         power *= 10

@@ -55,7 +55,7 @@ _FIGURES: Final = ("wall s", "CPU s", "MiB")
 
 
 def tables(results: Results) -> list[Grid]:
-    """Give the tables."""
+    """Return the tables."""
     app, plain, least = (results.synthesis[name] for name in (APP, PLAIN, LEAST))
     grids = [
         Grid(
@@ -164,7 +164,7 @@ def page(results: Results) -> str:
 
 
 def _growth_rows(growth: Mapping[int, Sample]) -> list[tuple[str, ...]]:
-    """Give the rows; the last column is what each container more than the fewest costs."""
+    """Return the rows; the last column is what each container more than the fewest costs."""
     counts = sorted(growth)
     first = growth[counts[0]]
     return [

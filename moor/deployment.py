@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
 from moor import drift, plan_view, recovery, sandbox_control, typed
+from moor.approval import confirm
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
@@ -350,7 +350,7 @@ class Deployment:
             for thing in left:
                 self.screen.say(f"  {thing.name}")
             if not approve and self.session.settings.sandbox is None:
-                self._confirm("Remove it?")
+                confirm(self.session, "Remove it?", self.screen.console)
             for thing in left:
                 thing.remove()
                 self.screen.say(f"removed {thing.name}")
@@ -373,29 +373,7 @@ class Deployment:
         nothing = not any(plan.changes or plan.outputs or plan.assumed for plan in plans)
         if nothing or approve or self.session.settings.sandbox is not None:
             return
-        self._confirm(question)
-
-    def _confirm(self, question: str) -> None:
-        must_be_attended(self.session, approve=False)
-        self.screen.console.print(f"[bold]{question}[/] Type yes: ", end="")
-        if sys.stdin.readline().strip() != "yes":
-            raise CommandError("not approved: nothing of this was changed")
-
-
-def must_be_attended(session: Session, *, approve: bool) -> None:
-    """Refuse to change anything outside a sandbox that nobody could approve.
-
-    Raises:
-        CommandError: It would have to be asked, and nobody is there.
-    """
-    if session.settings.sandbox is not None or approve:
-        return
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        return
-    raise CommandError(
-        f"environment {session.environment.name}: must be approved at a terminal, got none; "
-        "--approve, or APPROVE=1, approves beforehand"
-    )
+        confirm(self.session, question, self.screen.console)
 
 
 def _matters(run: Run) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from constructs_lib.terraform.stacks import STACKS
 from moor import deployment_lock, recovery, sandbox_control, typed
-from moor.deployment import Deployment, deploying, must_be_attended
+from moor.approval import must_be_attended
+from moor.deployment import Deployment, deploying
 from moor.failure import CommandError, StoppedError
 from moor.outputs import outputs_file
 from moor.synthesis import Synthesis
@@ -86,5 +88,7 @@ def _forget(session: Session) -> None:
     environment = session.environment
     outputs_file(environment).unlink(missing_ok=True)
     binary.forget(environment)
+    if environment.secrets.exists():
+        shutil.rmtree(environment.secrets)
     for stack in STACKS:
         recovery.end(environment, stack)

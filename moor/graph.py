@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from moor.failure import CommandError
+from moor.toolchain import provider_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +43,13 @@ def draw(
         # Without the backend: drawing must neither need the state nor touch it.
         document = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))
         document["terraform"].pop("backend", None)
-        (Path(folder) / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
-        _run([str(terraform), "init", "-input=false"], Path(folder), variables)
-        dot = _readable(_run([str(terraform), "graph"], Path(folder), variables))
+        # Under the stack's name, by which the lock of its providers is known.
+        drawn = Path(folder, stack.name)
+        drawn.mkdir()
+        (drawn / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
+        provider_lock.place(drawn, variables)
+        _run([str(terraform), "init", "-input=false"], drawn, variables)
+        dot = _readable(_run([str(terraform), "graph"], drawn, variables))
     target.parent.mkdir(parents=True, exist_ok=True)
     svg, png = target.with_suffix(".svg"), target.with_suffix(".png")
     for file, resolution in ((svg, []), (png, ["-Gdpi=110"])):

@@ -21,7 +21,7 @@ from setup.lock import exclusive
 from setup.node import Node
 from setup.project import Project
 from setup.providers import Providers
-from setup.python_packages import Bindings, Packages, Pipenv
+from setup.python_packages import Bindings, Checkov, Packages, Pipenv
 from setup.schedule import perform_all
 from setup.shims import Shims
 from setup.step import Context, Step
@@ -46,16 +46,17 @@ STEPS: Final[tuple[type[Step], ...]] = (
     ComposePlugin,
     DockerProvider,
     Bindings,
+    Checkov,
 )
 
 _SYNTHESIS: Final = ("terraform", "shims", "node", "warm", "compose")
 
 PURPOSES: Final[dict[str, tuple[str, ...]]] = {
-    "up": tuple(step.name for step in STEPS if step is not Bindings),
+    "up": tuple(step.name for step in STEPS if step not in (Bindings, Checkov)),
     "test": tuple(step.name for step in STEPS),
     "synth": _SYNTHESIS,
     "bench": ("bindings", *_SYNTHESIS),
-    "check": ("packages",),
+    "check": ("packages", "checkov"),
     "graph": ("graphviz", "docker-provider", *_SYNTHESIS),
 }
 """What each purpose needs, apart from what these steps need themselves."""

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import threading
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ _COMPILER: Final = threading.Lock()
 
 _PACKAGE_NAME: Final = re.compile(r"[\w.~/-]+")
 """A line of `go build -v`: a package that is compiled now."""
+
+_BUILD_INFO: Final = b"\xff Go buildinf:"
 
 _NOTHING: Final = '{{""}}'
 """The format in which `go list` prints nothing."""
@@ -88,6 +91,26 @@ def build(
             noise=_PACKAGE_NAME,
         )
     new.replace(target)
+
+
+def version_of(binary: Path) -> str:
+    """Return the version of the Go that built a program, such as `1.25.8`; else `unknown`.
+
+    Args:
+        binary: The program.
+
+    Source: Go's package `debug/buildinfo`; since Go 1.18 the version stands 32 bytes behind the
+        mark.
+    """
+    with binary.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        place = content.find(_BUILD_INFO)
+        if place < 0:
+            return "unknown"
+        # A length of one byte, since no version is longer than 127.
+        length = content[place + 32]
+        text = content[place + 33 : place + 33 + length].decode(errors="replace")
+    found = re.match(r"go(\d[\w.+-]*)", text)
+    return found[1] if found else "unknown"
 
 
 def forget(project: Project) -> None:

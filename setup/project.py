@@ -118,6 +118,11 @@ class Project:
         return self.tools / "providers"
 
     @property
+    def docker_provider_record(self) -> Path:
+        """What the Docker provider was built from, where it was built here."""
+        return self.tools / "docker-provider.json"
+
+    @property
     def lock(self) -> Path:
         """Held while set-up runs."""
         return self.tools / "lock"

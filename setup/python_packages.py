@@ -25,14 +25,19 @@ def base_interpreter() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-class Pipenv(Step):
-    """pipenv, pinned with hashes, in `.tools/pipenv`."""
+class Isolated(Step):
+    """A tool in an environment of its own in `.tools`, pinned with hashes.
 
-    name = "pipenv"
+    Its name is that of its folder, of its requirements in `setup`, and of its package.
+    """
+
+    @property
+    def _python(self) -> Path:
+        return self.project.tools / self.name / "bin" / "python"
 
     @property
     def _requirements(self) -> Path:
-        return self.project.root / "setup" / "requirements.txt"
+        return self.project.root / "setup" / f"{self.name}.txt"
 
     def inputs(self) -> Mapping[str, object]:
         """Return the pins, the interpreter, and the folder: environments cannot be moved."""
@@ -45,21 +50,21 @@ class Pipenv(Step):
 
     def is_intact(self) -> bool:
         """Return whether its interpreter runs."""
-        return os.access(self.project.pipenv_python, os.X_OK)
+        return os.access(self._python, os.X_OK)
 
     def run(self) -> str:
         """Make the environment anew."""
         self._require_venv()
-        folder = self.project.tools / "pipenv"
-        self.doing(f"installing pipenv for Python {sys.version.split()[0]}")
+        folder = self.project.tools / self.name
+        self.doing(f"installing {self.name} for Python {sys.version.split()[0]}")
         shutil.rmtree(folder, ignore_errors=True)
         self.command(base_interpreter(), "-m", "venv", folder)
         self.command(
-            self.project.pipenv_python,
+            self._python,
             *("-m", "pip", "install", "--no-deps", "--require-hashes", "--only-binary=:all:"),
             *("-r", self._requirements),
         )
-        return "pipenv is installed"
+        return f"{self.name} is installed"
 
     def _require_venv(self) -> None:
         if all(importlib.util.find_spec(module) for module in ("venv", "ensurepip")):
@@ -81,6 +86,18 @@ class Pipenv(Step):
             "make PYTHON=python3.12"
         )
         raise SetupError(msg)
+
+
+class Pipenv(Isolated):
+    """pipenv, which installs the packages of Pipfile.lock."""
+
+    name = "pipenv"
+
+
+class Checkov(Isolated):
+    """checkov, which looks through the configuration for what is known to be unsafe."""
+
+    name = "checkov"
 
 
 class Packages(Step):

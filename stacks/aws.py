@@ -18,6 +18,7 @@ from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
 from constructs_lib.aws.security_group import SecurityGroup
 from constructs_lib.host.docker_api import AwsAccess, DockerApi
+from constructs_lib.terraform.literal import define, joined, override
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -121,7 +122,9 @@ class AwsStack(TerraformStack):
         )
         self.public_ip = address.public_ip
         _output(self, "public_ip", self.public_ip, "the machine's address")
-        _output(self, "docker_host", f"tcp://{self.public_ip}:{port}", "for DOCKER_HOST")
+        _output(
+            self, "docker_host", joined("tcp://", self.public_ip, f":{port}"), "for DOCKER_HOST"
+        )
         _output(
             self,
             "ssh",
@@ -134,19 +137,26 @@ def _provider(
     stack: TerraformStack, settings: AwsSettings, tags: dict[str, str], endpoint_url: str | None
 ) -> None:
     emulated = endpoint_url is not None
-    AwsProvider(
+    define(
+        AwsProvider,
         stack,
         "Provider",
         region=settings.region,
         profile=settings.profile,
         assume_role=(
-            [AwsProviderAssumeRole(role_arn=settings.role_arn)] if settings.role_arn else None
+            [define(AwsProviderAssumeRole, role_arn=settings.role_arn)]
+            if settings.role_arn
+            else None
         ),
-        default_tags=[AwsProviderDefaultTags(tags=tags)],
+        default_tags=[define(AwsProviderDefaultTags, tags=tags)],
         endpoints=(
             [
-                AwsProviderEndpoints(
-                    ec2=endpoint_url, sts=endpoint_url, iam=endpoint_url, s3=endpoint_url
+                define(
+                    AwsProviderEndpoints,
+                    ec2=endpoint_url,
+                    sts=endpoint_url,
+                    iam=endpoint_url,
+                    s3=endpoint_url,
                 )
             ]
             if emulated
@@ -157,8 +167,8 @@ def _provider(
         skip_credentials_validation=True if emulated else None,
         skip_region_validation=True if emulated else None,
     )
-    stack.add_override("terraform.required_providers.aws.version", PROVIDER_VERSIONS)
+    override(stack, "terraform.required_providers.aws.version", PROVIDER_VERSIONS)
 
 
 def _output(stack: TerraformStack, name: str, value: str, description: str) -> None:
-    TerraformOutput(stack, name, value=value, description=description)
+    define(TerraformOutput, stack, name, value=value, description=description)

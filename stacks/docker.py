@@ -8,6 +8,7 @@ from cdktf import TerraformOutput, TerraformStack
 from cdktf_cdktf_provider_docker.provider import DockerProvider, DockerProviderRegistryAuth
 
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
+from constructs_lib.terraform.literal import Expression, define, joined, override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ class DockerStack(TerraformStack):
         *,
         services: ComposeProject,
         state: LocalState | S3State,
-        address: str,
+        address: Expression,
         port: int,
         certificates: Path,
         vault: Vault,
@@ -56,18 +57,19 @@ class DockerStack(TerraformStack):
         """
         super().__init__(scope, id_)
         state.attach(self, id_)
-        DockerProvider(
+        define(
+            DockerProvider,
             self,
             "Provider",
-            host=f"tcp://{address}:{port}",
+            host=joined("tcp://", address, f":{port}"),
             cert_path=str(certificates),
             registry_auth=[
-                DockerProviderRegistryAuth(address=f"http://{registry}", auth_disabled=True)
+                define(DockerProviderRegistryAuth, address=f"http://{registry}", auth_disabled=True)
                 for registry in plain_registries
             ]
             or None,
         )
-        self.add_override("terraform.required_providers.docker.version", PROVIDER_VERSIONS)
+        override(self, "terraform.required_providers.docker.version", PROVIDER_VERSIONS)
         ComposeServices(
             self,
             "Compose",
@@ -77,9 +79,10 @@ class DockerStack(TerraformStack):
             value_of=value_of,
         )
         for name, published in services.published_tcp_ports.items():
-            TerraformOutput(
+            define(
+                TerraformOutput,
                 self,
                 f"{name}_url",
-                value=f"http://{address}:{published}/",
+                value=joined("http://", address, f":{published}/"),
                 description=f"where the service {name} answers",
             )

@@ -102,6 +102,11 @@ def provisioners(document: Json) -> list[tuple[str, Json]]:
     ]
 
 
+def words_of(local_exec: Json) -> list[str]:
+    """Return the words of a command that runs on this computer: no shell takes them apart."""
+    return [*local_exec["interpreter"], local_exec["command"]]
+
+
 def plain_machine(scope: TerraformStack) -> Machine:
     """Define a machine as other tests need one: group `Group`, machine `Machine`."""
     return Machine(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from cdktf_cdktf_provider_aws.eip import Eip
 from constructs import Construct
 
+from constructs_lib.terraform.literal import Expression, define
+
 if TYPE_CHECKING:
     from constructs_lib.aws.machine import Machine
 
@@ -32,7 +34,8 @@ class ElasticIp(Construct):
             machine: The machine that it is attached to.
         """
         super().__init__(scope, id_)
-        self.resource = Eip(
+        self.resource = define(
+            Eip,
             self,
             "Resource",
             domain="vpc",
@@ -41,4 +44,4 @@ class ElasticIp(Construct):
             # EC2 attaches an address only to a machine that exists.
             depends_on=[machine.instance],
         )
-        self.public_ip = self.resource.public_ip
+        self.public_ip = Expression(self.resource.public_ip)

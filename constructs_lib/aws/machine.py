@@ -14,6 +14,7 @@ from cdktf_cdktf_provider_aws.key_pair import KeyPair
 from constructs import Construct
 
 from constructs_lib.aws.limits import USER_DATA_LIMIT
+from constructs_lib.terraform.literal import Expression, define
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,9 +81,10 @@ class Machine(Construct):
         super().__init__(scope, id_)
         key_pair = None
         if public_key is not None:
-            key_pair = KeyPair(self, "KeyPair", key_name=name, public_key=public_key)
-            key_name = key_pair.key_name
-        self.instance = Instance(
+            key_pair = define(KeyPair, self, "KeyPair", key_name=name, public_key=public_key)
+            key_name = Expression(key_pair.key_name)
+        self.instance = define(
+            Instance,
             self,
             "Resource",
             ami=image.resolve(self, "Image"),
@@ -92,14 +94,18 @@ class Machine(Construct):
             vpc_security_group_ids=[group.id for group in security_groups],
             user_data=user_data,
             user_data_replace_on_change=True,
-            metadata_options=InstanceMetadataOptions(
+            metadata_options=define(
+                InstanceMetadataOptions,
                 http_endpoint="enabled",
                 http_tokens="required",
                 # One hop: containers on the machine cannot ask for its credentials.
                 http_put_response_hop_limit=1,
             ),
-            root_block_device=InstanceRootBlockDevice(
-                encrypted=True, volume_type="gp3", volume_size=root_volume_gib
+            root_block_device=define(
+                InstanceRootBlockDevice,
+                encrypted=True,
+                volume_type="gp3",
+                volume_size=root_volume_gib,
             ),
             tags={"Name": name},
             lifecycle=TerraformResourceLifecycle(
@@ -113,4 +119,4 @@ class Machine(Construct):
                 ),
             ),
         )
-        self.id = self.instance.id
+        self.id = Expression(self.instance.id)

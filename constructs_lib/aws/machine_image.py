@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from cdktf_cdktf_provider_aws.data_aws_ami import DataAwsAmi, DataAwsAmiFilter
 
+from constructs_lib.terraform.literal import Expression, define
+
 if TYPE_CHECKING:
     from constructs import Construct
 
@@ -37,14 +39,16 @@ class MachineImage:
         """
         if self.id is not None:
             return self.id
-        return DataAwsAmi(
+        wanted = {"name": self.name, "architecture": self.architecture, "state": "available"}
+        found = define(
+            DataAwsAmi,
             scope,
             id_,
             most_recent=True,
             owners=[self.owner],
             filter=[
-                DataAwsAmiFilter(name="name", values=[self.name]),
-                DataAwsAmiFilter(name="architecture", values=[self.architecture]),
-                DataAwsAmiFilter(name="state", values=["available"]),
+                define(DataAwsAmiFilter, name=name, values=[value])
+                for name, value in wanted.items()
             ],
-        ).id
+        )
+        return Expression(found.id)

@@ -11,6 +11,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 
 from constructs_lib.aws.firewall import EVERYWHERE
+from constructs_lib.terraform.literal import Expression, define
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,8 @@ class SecurityGroup(Construct):
             msg = f"security group {name}: ingress: must name each port once, got {ports}"
             raise ValueError(msg)
         super().__init__(scope, id_)
-        group = SecurityGroupResource(
+        group = define(
+            SecurityGroupResource,
             self,
             "Resource",
             name=name,
@@ -66,15 +68,16 @@ class SecurityGroup(Construct):
             vpc_id=vpc_id,
             tags={"Name": display_name},
         )
-        self.id = group.id
+        self.id = Expression(group.id)
         inward = Construct(self, "Ingress")
         for rule in ingress:
             of_port = Construct(inward, f"tcp-{rule.port}")
             for cidr in rule.cidrs:
-                VpcSecurityGroupIngressRule(
+                define(
+                    VpcSecurityGroupIngressRule,
                     of_port,
                     str(cidr),
-                    security_group_id=group.id,
+                    security_group_id=self.id,
                     description=rule.description,
                     ip_protocol="tcp",
                     from_port=rule.port,
@@ -84,10 +87,11 @@ class SecurityGroup(Construct):
                 )
         outward = Construct(self, "Egress")
         for cidr in EVERYWHERE:
-            VpcSecurityGroupEgressRule(
+            define(
+                VpcSecurityGroupEgressRule,
                 outward,
                 str(cidr),
-                security_group_id=group.id,
+                security_group_id=self.id,
                 description="the machine may reach everything: updates, registries, AWS",
                 ip_protocol="-1",
                 cidr_ipv4=_v4(cidr),

@@ -8,19 +8,19 @@ from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.order import find_cycle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator, Sequence
 
+    from constructs_lib.aws.firewall import Opening
     from constructs_lib.compose.model import ComposeProject
 
 
-def check(project: ComposeProject, *, open_tcp_ports: AbstractSet[int] | None = None) -> None:
+def check(project: ComposeProject, *, openings: Sequence[Opening] | None = None) -> None:
     """Check what only shows when services are looked at together.
 
     Args:
         project: The services.
-        open_tcp_ports: The machine's TCP ports that a security group opens; None where nothing
-            is known of the machine.
+        openings: What the machine's security groups let in; None where nothing is known of the
+            machine.
 
     Raises:
         ComposeError: Two things collide, or something can never work; with every problem.
@@ -32,7 +32,7 @@ def check(project: ComposeProject, *, open_tcp_ports: AbstractSet[int] | None = 
         *_cycles(project),
         *_sharing(project),
         *_references(project),
-        *(_firewall(project, open_tcp_ports) if open_tcp_ports is not None else ()),
+        *(_firewall(project, openings) if openings is not None else ()),
     ]
     if problems:
         raise ComposeError(f"{project.file}: {problem}" for problem in problems)
@@ -177,7 +177,11 @@ def _references(project: ComposeProject) -> Iterator[str]:
             owners[thing.name] = thing.key
 
 
-def _firewall(project: ComposeProject, open_tcp_ports: AbstractSet[int]) -> Iterator[str]:
+def _firewall(project: ComposeProject, openings: Sequence[Opening]) -> Iterator[str]:
+    for_services = [opening for opening in openings if opening.for_services]
+    open_tcp_ports = {port for opening in for_services for port in opening.ports}
+    settings = " or ".join(f"aws.{opening.setting}" for opening in for_services)
+    remedy = f"add it to {settings}, or publish" if settings else "publish"
     for service in project.services.values():
         for port in service.ports:
             if not port.is_reachable:
@@ -197,7 +201,4 @@ def _firewall(project: ComposeProject, open_tcp_ports: AbstractSet[int]) -> Iter
                         "publish TCP, or publish on 127.0.0.1"
                     )
                 elif number not in open_tcp_ports:
-                    yield (
-                        f"{where}: no security group opens port {number}; add it to "
-                        "aws.docker_api.service_ports or aws.http.ports, or publish on 127.0.0.1"
-                    )
+                    yield (f"{where}: no security group opens port {number}; {remedy} on 127.0.0.1")

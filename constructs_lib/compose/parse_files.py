@@ -138,7 +138,8 @@ def _copies(source: Path, target: str, where: str, problems: Problems) -> Iterat
 
 
 def _mode(file: Path) -> str:
-    return "0755" if file.stat().st_mode & 0o100 else "0644"
+    """Return a file's own permissions; those beyond them, such as setuid, no provider takes."""
+    return f"{file.stat().st_mode & 0o777:04o}"
 
 
 def read_deliveries(

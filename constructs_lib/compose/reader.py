@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from constructs_lib.aws.firewall import Opening
     from constructs_lib.compose.model import ComposeProject
 
 _TIMEOUT_SECONDS: Final = 60
@@ -34,7 +35,7 @@ def load_project(
     name: str,
     variables: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
-    open_tcp_ports: AbstractSet[int] | None = None,
+    openings: Sequence[Opening] | None = None,
 ) -> ComposeProject:
     """Read, understand and check Compose files.
 
@@ -44,8 +45,8 @@ def load_project(
         name: The project's name.
         variables: What the files may use as `${NAME}`, before the caller's environment.
         environment: The caller's environment; that of this process by default.
-        open_tcp_ports: The machine's TCP ports that a security group opens; None where nothing
-            is known of the machine.
+        openings: What the machine's security groups let in; None where nothing is known of the
+            machine.
 
     Raises:
         ComposeError: The files cannot be used; with every problem.
@@ -62,7 +63,7 @@ def load_project(
     try:
         project = parse(document, file=file, folder=folder, local=local)
         problems += _without_content(project, {*environ, *_dotenv(folder)})
-        check(project, open_tcp_ports=open_tcp_ports)
+        check(project, openings=openings)
     except ComposeError as error:
         raise ComposeError([*problems, *error.problems]) from None
     if problems:

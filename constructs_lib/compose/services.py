@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -23,6 +23,7 @@ from constructs_lib.docker.container import (
 from constructs_lib.docker.image import BuiltImage, Image, PulledImage
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
+from constructs_lib.terraform.literal import joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class ComposeServices(Construct):
             project: The services, checked.
             endpoint: The machine's Docker API.
             vault: Where secrets and configs from variables are kept for the deployment.
-            value_of: Gives the value of a variable that is a secret's or config's content.
+            value_of: Returns the value of a variable that is a secret's or config's content.
 
         Raises:
             OSError: A file to be delivered cannot be read.
@@ -180,7 +181,8 @@ class ComposeServices(Construct):
             *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
             *("--certificates", str(self._endpoint.certificates)),
             *("--until", until, "--timeout", str(int(timeout))),
-            *service.container_names(self._project.name),
+            # What follows is no option, whatever it looks like.
+            *("--", *service.container_names(self._project.name)),
         )
         return terraform_data(
             scope,
@@ -203,7 +205,7 @@ class ComposeServices(Construct):
             image: Image = PulledImage(
                 scope,
                 "Image",
-                name=_literal(service.image),
+                name=service.image,
                 follow_tag=service.pull == "digest",
                 keep=True,
                 platform=platform,
@@ -217,8 +219,8 @@ class ComposeServices(Construct):
                 context=build.context,
                 dockerfile=build.dockerfile,
                 dockerfile_inline=build.dockerfile_inline,
-                build_args=_literal(dict(build.args)) or None,
-                options=_literal(build.options),
+                build_args=build.args or None,
+                options=build.options,
                 keep=True,
                 platform=platform,
             )
@@ -227,7 +229,7 @@ class ComposeServices(Construct):
 
     def _spec(self, service: Service, replica: int, *, must_run: bool) -> ContainerSpec:
         name = service.container_names(self._project.name)[replica]
-        options = _literal(service.options)
+        options = service.options
         labels = {
             **options.labels,
             "com.docker.compose.project": self._project.name,
@@ -244,15 +246,15 @@ class ComposeServices(Construct):
             ("pid_mode", service.shares_pid),
         ):
             if other is not None:
-                changes[field] = f"container:{self._containers[other][0].id}"
+                changes[field] = joined("container:", self._containers[other][0].id)
         changes["volumes_from"] = tuple(
-            f"{self._containers[other][0].id}{':ro' if read_only else ''}"
+            joined(self._containers[other][0].id, ":ro" if read_only else "")
             for other, read_only in service.volumes_from
         )
         return ContainerSpec(
             name=name,
             hostname=service.hostname,
-            environment=_literal(dict(service.environment)),
+            environment=service.environment,
             attachments=[
                 NetworkAttachment(
                     network=self._networks[a.network],
@@ -261,7 +263,7 @@ class ComposeServices(Construct):
                     ipv6_address=a.ipv6_address,
                     link_local_ips=a.link_local_ips,
                     mac_address=a.mac_address,
-                    driver_opts=_literal(dict(a.driver_opts)),
+                    driver_opts=a.driver_opts,
                     gateway_priority=a.gateway_priority,
                 )
                 for a in service.networks
@@ -309,7 +311,7 @@ class ComposeServices(Construct):
         assert source is not None  # noqa: S101  (for the type checker)
         return FileUpload(
             source=source,
-            path=_literal(delivery.path),
+            path=delivery.path,
             digest=digest,
             mode=delivery.mode,
             uid=delivery.uid or None,
@@ -327,13 +329,13 @@ def _network(
     scope: Construct, project: str, network: NetworkDefinition
 ) -> Network | ExternalNetwork:
     if network.external:
-        return ExternalNetwork(name=_literal(network.name))
+        return ExternalNetwork(name=network.name)
     return Network(
         scope,
         network.key,
-        name=_literal(network.name),
+        name=network.name,
         driver=network.driver,
-        driver_opts=_literal(dict(network.driver_opts)),
+        driver_opts=network.driver_opts,
         internal=network.internal or None,
         attachable=network.attachable or None,
         ipv6=network.ipv6 or None,
@@ -348,7 +350,7 @@ def _network(
             for pool in network.pools
         ],
         labels={
-            **_literal(dict(network.labels)),
+            **network.labels,
             "com.docker.compose.network": network.key,
             "com.docker.compose.project": project,
             "com.docker.compose.version": COMPOSE_VERSION,
@@ -358,15 +360,15 @@ def _network(
 
 def _volume(scope: Construct, project: str, volume: VolumeDefinition) -> Volume | ExternalVolume:
     if volume.external:
-        return ExternalVolume(name=_literal(volume.name))
+        return ExternalVolume(name=volume.name)
     return Volume(
         scope,
         volume.key,
-        name=_literal(volume.name),
+        name=volume.name,
         driver=volume.driver,
-        driver_opts=_literal(dict(volume.driver_opts)),
+        driver_opts=volume.driver_opts,
         labels={
-            **_literal(dict(volume.labels)),
+            **volume.labels,
             "com.docker.compose.project": project,
             "com.docker.compose.version": COMPOSE_VERSION,
             "com.docker.compose.volume": volume.key,
@@ -402,17 +404,3 @@ def _patience(service: Service) -> float:
         retries = check.retries or retries
         start = seconds(check.start_period) or start
     return start + (interval + timeout) * (retries + 1) + _PATIENCE_SECONDS
-
-
-def _literal(value: Any) -> Any:  # noqa: ANN401  (any value of a Compose file)
-    """Keep Terraform from taking `${` and `%{` of a Compose file for its own."""
-    if isinstance(value, str):
-        return value.replace("${", "$${").replace("%{", "%%{")
-    if isinstance(value, tuple | list):
-        return type(value)(_literal(item) for item in value)
-    if isinstance(value, dict):
-        return {_literal(key): _literal(item) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        changed = {f.name: _literal(getattr(value, f.name)) for f in fields(value)}
-        return replace(value, **changed)
-    return value

@@ -109,8 +109,8 @@ named as Compose names it (`project-service-1`), so that a plan shows what will 
 
 - **Images**: a plan asks the registry for the digest behind a tag, and shows when it has moved.
   `pull_policy: missing` keeps what the machine has. Old images stay on the machine.
-- **Relative paths** in `volumes` are files of this computer; they are copied into the container,
-  and a changed file shows in the plan.
+- **Relative paths** in `volumes` are files of this computer; they are copied into the container
+  with their permissions, as root's, and a changed file shows in the plan.
 - **Secrets and configs** are copied into the container by the deployment. Terraform's state has
   their path and a keyed hash, never their content. Those from variables pass through a file under
   `.moor/` that only you can read.

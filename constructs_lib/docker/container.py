@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -18,6 +19,7 @@ from cdktf_cdktf_provider_docker.container import (
 from constructs import Construct
 
 from constructs_lib.docker.container_options import ContainerOptions, provider_arguments
+from constructs_lib.terraform.literal import Expression, define, override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -239,9 +241,10 @@ class Container(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         further = _further_arguments(spec, replaced_with)
-        labels = [ContainerLabels(**label) for label in further.pop("labels", ())]
+        labels = [define(ContainerLabels, **label) for label in further.pop("labels", ())]
         known = {name: further.pop(name) for name in further.keys() & _KNOWN}
-        self.resource = ContainerResource(
+        self.resource = define(
+            ContainerResource,
             self,
             "Resource",
             name=spec.name,
@@ -254,14 +257,19 @@ class Container(Construct):
             or None,
             networks_advanced=_networks(further),
             ports=[
-                ContainerPorts(
-                    internal=p.container, external=p.host, protocol=p.protocol, ip=p.address
+                define(
+                    ContainerPorts,
+                    internal=p.container,
+                    external=p.host,
+                    protocol=p.protocol,
+                    ip=p.address,
                 )
                 for p in spec.ports
             ]
             or None,
             volumes=[
-                ContainerVolumes(
+                define(
+                    ContainerVolumes,
                     volume_name=mount.volume.name,
                     container_path=mount.path,
                     read_only=mount.read_only,
@@ -279,17 +287,17 @@ class Container(Construct):
         )
         # The bindings are older than the provider, and do not know some of these.
         for name, value in further.items():
-            self.resource.add_override(name, value)
+            override(self.resource, name, value)
 
     @property
-    def id(self) -> str:
+    def id(self) -> Expression:
         """The container's id."""
-        return self.resource.id
+        return Expression(self.resource.id)
 
     @property
-    def name(self) -> str:
+    def name(self) -> Expression:
         """Its name."""
-        return self.resource.name
+        return Expression(self.resource.name)
 
     def _uploads(self, files: Sequence[FileUpload]) -> list[ContainerUpload]:
         if not files:
@@ -299,12 +307,15 @@ class Container(Construct):
         for file in files:
             if file.digest is None:
                 # An asset's path in the state is the same from every checkout.
-                asset = TerraformAsset(scope, file.path, path=str(file.source), type=AssetType.FILE)
+                asset = TerraformAsset(
+                    scope, _asset_id(file.path), path=str(file.source), type=AssetType.FILE
+                )
                 source, digest = asset.path, asset.asset_hash
             else:
                 source, digest = str(file.source), file.digest
             uploads.append(
-                ContainerUpload(
+                define(
+                    ContainerUpload,
                     file=file.path,
                     source=source,
                     source_hash=digest,
@@ -312,6 +323,11 @@ class Container(Construct):
                 )
             )
         return uploads
+
+
+def _asset_id(path: str) -> str:
+    """Return an id that cdktf takes; another one than before would be another path in the state."""
+    return f"file-{hashlib.sha256(path.encode()).hexdigest()}" if "TfToken[" in path else path
 
 
 def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) -> dict[str, Any]:
@@ -369,7 +385,7 @@ def _networks(further: dict[str, Any]) -> list[ContainerNetworksAdvanced] | None
     if any(attachment.keys() - _NETWORK_KNOWN for attachment in attachments):
         return None
     further.pop("networks_advanced", None)
-    return [ContainerNetworksAdvanced(**attachment) for attachment in attachments] or None
+    return [define(ContainerNetworksAdvanced, **attachment) for attachment in attachments] or None
 
 
 def _attachment(attachment: NetworkAttachment) -> dict[str, Any]:

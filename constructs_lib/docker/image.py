@@ -12,6 +12,7 @@ from constructs import Construct
 
 from constructs_lib.docker.build_context import INLINE, copy_of
 from constructs_lib.docker.build_options import BuildOptions
+from constructs_lib.terraform.literal import Expression, define, joined, override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Image(Construct):
             id_: The construct's id; changing it pulls or builds again.
         """
         super().__init__(scope, id_)
-        self.image_id: str
+        self.image_id: Expression
 
 
 class PulledImage(Image):
@@ -65,9 +66,10 @@ class PulledImage(Image):
         super().__init__(scope, id_)
         if follow_tag and "@" not in name:
             # By its digest: a tag that the machine has already would not be pulled again.
-            tag = DataDockerRegistryImage(self, "Tag", name=name)
-            name = f"{_without_tag(name)}@{tag.sha256_digest}"
-        resource = ImageResource(
+            tag = define(DataDockerRegistryImage, self, "Tag", name=name)
+            name = joined(_without_tag(name), "@", Expression(tag.sha256_digest))
+        resource = define(
+            ImageResource,
             self,
             "Resource",
             name=name,
@@ -75,7 +77,7 @@ class PulledImage(Image):
             lifecycle=_BEFORE if keep else None,
             platform=platform,
         )
-        self.image_id = resource.image_id
+        self.image_id = Expression(resource.image_id)
 
 
 class BuiltImage(Image):
@@ -136,11 +138,13 @@ class BuiltImage(Image):
         path = str(context) if copy is None else copy.name
         asset = TerraformAsset(self, "Context", path=path, type=AssetType.DIRECTORY)
         given = options or BuildOptions()
-        resource = ImageResource(
+        resource = define(
+            ImageResource,
             self,
             "Resource",
             name=f"{name}:{asset.asset_hash[:12].lower()}",
-            build_attribute=ImageBuild(
+            build_attribute=define(
+                ImageBuild,
                 context=asset.path,
                 build_args=build_args,
                 dockerfile=None if dockerfile == "Dockerfile" else dockerfile,
@@ -158,8 +162,8 @@ class BuiltImage(Image):
             lifecycle=_BEFORE if keep else None,
             platform=platform,
         )
-        resource.add_override("build.use_legacy_builder", True)
-        self.image_id = resource.image_id
+        override(resource, "build.use_legacy_builder", True)
+        self.image_id = Expression(resource.image_id)
 
 
 _BEFORE: Final = TerraformResourceLifecycle(create_before_destroy=True)

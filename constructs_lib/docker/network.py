@@ -9,6 +9,8 @@ from cdktf_cdktf_provider_docker.network import Network as NetworkResource
 from cdktf_cdktf_provider_docker.network import NetworkIpamConfig, NetworkLabels
 from constructs import Construct
 
+from constructs_lib.terraform.literal import Expression, define
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -86,7 +88,8 @@ class Network(Construct):
             labels: Its labels.
         """
         super().__init__(scope, id_)
-        resource = NetworkResource(
+        resource = define(
+            NetworkResource,
             self,
             "Resource",
             name=name,
@@ -97,7 +100,8 @@ class Network(Construct):
             ipv6=ipv6,
             ipam_driver=ipam_driver,
             ipam_config=[
-                NetworkIpamConfig(
+                define(
+                    NetworkIpamConfig,
                     subnet=a.subnet,
                     ip_range=a.ip_range,
                     gateway=a.gateway,
@@ -106,8 +110,10 @@ class Network(Construct):
                 for a in addresses
             ]
             or None,
-            labels=[NetworkLabels(label=k, value=v) for k, v in sorted((labels or {}).items())]
+            labels=[
+                define(NetworkLabels, label=k, value=v) for k, v in sorted((labels or {}).items())
+            ]
             or None,
         )
-        self.name = resource.name
-        self.id = resource.id
+        self.name = Expression(resource.name)
+        self.id = Expression(resource.id)

@@ -9,6 +9,8 @@ from cdktf_cdktf_provider_docker.volume import Volume as VolumeResource
 from cdktf_cdktf_provider_docker.volume import VolumeLabels
 from constructs import Construct
 
+from constructs_lib.terraform.literal import Expression, define
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,14 +57,17 @@ class Volume(Construct):
             labels: Its labels.
         """
         super().__init__(scope, id_)
-        resource = VolumeResource(
+        resource = define(
+            VolumeResource,
             self,
             "Resource",
             name=name,
             driver=driver,
             driver_opts=driver_opts or None,
-            labels=[VolumeLabels(label=k, value=v) for k, v in sorted((labels or {}).items())]
+            labels=[
+                define(VolumeLabels, label=k, value=v) for k, v in sorted((labels or {}).items())
+            ]
             or None,
         )
-        self.name = resource.name
-        self.id = resource.id
+        self.name = Expression(resource.name)
+        self.id = Expression(resource.id)

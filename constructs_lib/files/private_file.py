@@ -8,7 +8,9 @@ the disk and rename it, so that a reader sees the old content or the new one, ne
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import secrets
 import stat
 from typing import TYPE_CHECKING, Final
@@ -54,25 +56,80 @@ def write_public(path: Path, data: bytes) -> None:
 
 
 def check_private(path: Path) -> None:
-    """Check that a file is a regular one that nobody but its owner can use.
+    """Check that a file is a regular one that nobody but this user can use, or put another for.
+
+    Who may write into a folder can put another file into the place of each in it, whoever owns
+    that. So every folder above must be this user's or root's, and only theirs to write to. Where
+    others may write but take away their own things only (the sticky bit, as of /tmp), and where the
+    group that may write is this user's own, nobody else could.
 
     Args:
         path: An existing file; a symbolic link is followed.
 
     Raises:
-        ValueError: The file is not a regular one, or its group or others have rights on it.
+        ValueError: The file is not a regular one, is another user's, its group or others have
+            rights on it, or a folder above it is not as said.
         OSError: The file cannot be examined, for instance because it does not exist.
+
+    Source: OpenSSH, `safe_path` in `misc.c`, and Debian's change of it for users' own groups.
     """
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
         raise ValueError(
-            f"{path}: must be a regular file, got {_kind(mode)}; give the path of the file itself"
+            f"{path}: must be a regular file, got {_kind(state.st_mode)}; give the path of the "
+            "file itself"
         )
-    if mode & GROUP_AND_OTHERS:
+    _check_owner(path, state)
+    if state.st_mode & GROUP_AND_OTHERS:
         raise ValueError(
             f"{path}: mode: must give no rights to group and others, "
-            f"got {stat.S_IMODE(mode):04o}; chmod 600 {path}"
+            f"got {stat.S_IMODE(state.st_mode):04o}; chmod 600 {path}"
         )
+    for folder in path.resolve().parents:
+        _check_folder(folder, path)
+
+
+def _check_owner(path: Path, state: os.stat_result) -> None:
+    user = os.geteuid()
+    if state.st_uid not in (user, 0):
+        name = _user(user)
+        raise ValueError(
+            f"{path}: owner: must be this user ({name}) or root, got {_user(state.st_uid)}; "
+            f"chown {name} {path}, if it is yours"
+        )
+
+
+def _check_folder(folder: Path, path: Path) -> None:
+    state = folder.stat()
+    _check_owner(folder, state)
+    mode = state.st_mode
+    if mode & stat.S_ISVTX:
+        return
+    if mode & stat.S_IWOTH or (mode & stat.S_IWGRP and not _is_own_group(state.st_gid)):
+        raise ValueError(
+            f"{folder}: mode: must not let group and others write, who could then put another "
+            f"file for {path}, got {stat.S_IMODE(mode):04o}; chmod go-w {folder}"
+        )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"the user {number}"
+
+
+def _is_own_group(number: int) -> bool:
+    """Return whether nobody but this user, and root, is in a group."""
+    allowed = {os.geteuid(), 0}
+    users = pwd.getpwall()
+    try:
+        members = set(grp.getgrgid(number).gr_mem)
+    except KeyError:
+        members = set()
+    inside = {u.pw_uid for u in users if u.pw_gid == number or u.pw_name in members}
+    # A member that this computer does not list may come from a directory service.
+    return inside <= allowed and members <= {u.pw_name for u in users}
 
 
 def make_private_directory(path: Path) -> None:

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cdktf import (
-    FileProvisioner,
-    Fn,
-    RemoteExecProvisioner,
-    SSHProvisionerConnection,
-)
+from cdktf import FileProvisioner, RemoteExecProvisioner, SSHProvisionerConnection
 from constructs import Construct
 
 from constructs_lib.identity.pki_files import INSTALLED
+from constructs_lib.terraform.literal import content_of_file, define
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -137,14 +133,15 @@ class DockerApi(Construct):
         super().__init__(scope, id_)
         ip = address.public_ip
         remote = _Remote(
-            SSHProvisionerConnection(
+            define(
+                SSHProvisionerConnection,
                 type="ssh",
                 host=ip,
                 port=ssh.port,
                 user=ssh.user,
-                private_key=Fn.file(str(ssh.private_key_file)),
+                private_key=content_of_file(str(ssh.private_key_file)),
                 # Read when a step begins; the first one has written it by then.
-                host_key=Fn.file(ssh.host_key_file(machine.id)),
+                host_key=content_of_file(*ssh.host_key_file(machine.id)),
                 # An agent would offer its own keys first, and sshd gives up after six.
                 agent="false",
                 timeout=f"{connect_timeout_seconds}s",
@@ -208,12 +205,13 @@ class _Remote:
     connection: SSHProvisionerConnection
 
     def run(self, command: str) -> RemoteExecProvisioner:
-        return RemoteExecProvisioner(
-            type="remote-exec", inline=[command], connection=self.connection
+        return define(
+            RemoteExecProvisioner, type="remote-exec", inline=[command], connection=self.connection
         )
 
     def upload(self, source: Path, name: str) -> FileProvisioner:
-        return FileProvisioner(
+        return define(
+            FileProvisioner,
             type="file",
             source=str(source),
             destination=f"{STAGING}/{name}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constructs_lib.host.host_key import HOST_KEY, KNOWN_HOSTS
+from constructs_lib.terraform.literal import Expression, joined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,29 +34,36 @@ class SshAccess:
     hosts: Path
     host_keys: tuple[str, ...] = ()
 
-    def host_key_file(self, machine: str) -> str:
-        """Return the path of a machine's host keys, in Terraform's form.
+    def host_key_file(self, machine: str) -> tuple[str, str, str]:
+        """Return the path of a machine's host keys, in Terraform's form, and in parts.
 
         Args:
-            machine: The instance's id, which may be a token.
+            machine: The instance's id, which may be an expression of Terraform's.
         """
-        return f"{self.hosts}/{machine}/{HOST_KEY}"
+        return (f"{self.hosts}/", machine, f"/{HOST_KEY}")
 
     def command(self, machine: str, host: str) -> str:
         """Return the command that opens a shell on the machine, and on no other.
 
         Args:
-            machine: The instance's id, which may be a token.
-            host: The machine's address, which may be a token.
+            machine: The instance's id, which may be an expression of Terraform's.
+            host: The machine's address, which may be one, too.
         """
+        parts = self._parts(machine, host)
+        expressions = any(isinstance(part, Expression) for part in parts)
+        return joined(*parts) if expressions else "".join(parts)
+
+    def _parts(self, machine: str, host: str) -> tuple[str, ...]:
         # ssh reads the value as a line of its configuration: it splits it, and fills in what
         # follows a per cent sign.
-        known = f"{self.hosts}/{machine}/{KNOWN_HOSTS}".replace("%", "%%")
-        known = f"UserKnownHostsFile={known}"
-        if shlex.quote(str(self.hosts)) != str(self.hosts):
-            known = shlex.quote(known.replace("=", '="', 1) + '"')
+        folder = str(self.hosts).replace("%", "%%")
+        mark = "" if shlex.quote(folder) == folder else '"'
+        before = shlex.quote(f"UserKnownHostsFile={mark}{folder}/")
         return (
-            f"ssh -p {self.port} -i {shlex.quote(str(self.private_key_file))} "
-            f"-o {known} -o HostKeyAlias={machine} -o StrictHostKeyChecking=yes "
-            f"{self.user}@{host}"
+            f"ssh -p {self.port} -i {shlex.quote(str(self.private_key_file))} -o {before}",
+            machine,
+            f"{shlex.quote(f'/{KNOWN_HOSTS}{mark}')} -o HostKeyAlias=",
+            machine,
+            f" -o StrictHostKeyChecking=yes {self.user}@",
+            host,
         )

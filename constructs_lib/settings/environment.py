@@ -95,6 +95,16 @@ class Environment:
         return self.directory / "shared"
 
     @property
+    def providers(self) -> Path:
+        """The locks of the stacks' providers. They hold no secret, and may be shared."""
+        return self.directory / "providers"
+
+    @property
+    def secrets(self) -> Path:
+        """What secrets and configs pass through during a deployment."""
+        return self.directory / "secrets"
+
+    @property
     def state(self) -> Path:
         """Terraform's state files, where the state is kept locally."""
         return self.directory / "state"

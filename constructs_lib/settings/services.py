@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from constructs_lib.aws.firewall import openings
 from constructs_lib.compose.reader import delivered_value, load_project
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def load_services(environment: Environment, settings: Settings) -> ComposeProjec
         settings.services,
         name=settings.project,
         variables=_variables(environment, settings),
-        open_tcp_ports=settings.aws.service_tcp_ports,
+        openings=openings(settings.aws),
     )
 
 

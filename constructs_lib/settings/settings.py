@@ -39,6 +39,7 @@ from constructs_lib.settings.values import (
     PlainIPv4Network,
     Port,
     Ports,
+    Profile,
     ProjectName,
     Region,
     RoleArn,
@@ -74,7 +75,8 @@ class _Guarded(_Model):
     # Declared before `cidrs`, whose validator reads it.
     open_to_the_whole_internet: Flag = Field(
         default=False,
-        description="`true` lets `cidrs` cover the whole internet, which is an error otherwise",
+        description="`true` lets `cidrs` cover the whole internet, or more of it than a /8 of IPv4 "
+        "or a /12 of IPv6, which is an error otherwise",
     )
     cidrs: Cidrs = Field(
         description="the networks that may connect: your own", examples=[["203.0.113.0/24"]]
@@ -87,7 +89,8 @@ class _Guarded(_Model):
     ) -> tuple[Cidr, ...]:
         if covers_internet(value) and not info.data.get("open_to_the_whole_internet", False):
             msg = (
-                "must not cover the whole internet; name your own networks, "
+                "must not cover the whole internet, or more of it than a /8 of IPv4 or a /12 of "
+                "IPv6; name your own networks, "
                 "or say open_to_the_whole_internet: true beside it"
             )
             raise ValueError(msg)
@@ -223,12 +226,12 @@ class AwsSettings(_Model):
     """The machine and what surrounds it."""
 
     region: Region = Field(description="the AWS region", examples=["eu-central-1"])
-    profile: Annotated[Text | None, Otherwise("the standard AWS chain")] = Field(
+    profile: Annotated[Profile | None, Otherwise("the standard AWS chain")] = Field(
         default=None, description="a profile of `~/.aws/config`", examples=["work"]
     )
     role_arn: Annotated[RoleArn | None, Otherwise("none")] = Field(
         default=None,
-        description="a role to assume for the deployment",
+        description="a role to assume for the deployment, and for its state in S3",
         examples=["arn:aws:iam::123456789012:role/deploy"],
     )
     instance_type: InstanceType = Field(
@@ -254,13 +257,6 @@ class AwsSettings(_Model):
     updates: UpdateSettings = Field(
         default=UpdateSettings(), description="when the machine may reboot to finish an update"
     )
-
-    @property
-    def service_tcp_ports(self) -> frozenset[int]:
-        """The TCP ports that the security groups open for services."""
-        return frozenset(
-            port for opening in openings(self) if opening.for_services for port in opening.ports
-        )
 
     @model_validator(mode="after")
     def _each_port_in_one_opening(self) -> Self:

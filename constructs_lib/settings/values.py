@@ -29,6 +29,11 @@ A_NETWORK: Final = "a network such as 203.0.113.0/24 (no bits set beyond the pre
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 """Source: IANA, "Internet Protocol Version 6 Address Space"."""
 
+_PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
+_MOST_OF_IPV4: Final = IPv4Network("0.0.0.0/8").num_addresses
+_MOST_OF_IPV6: Final = IPv6Network("2000::/12").num_addresses
+
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
@@ -108,6 +113,9 @@ VolumeSize = Annotated[int, Field(strict=True), _between(8, 16384)]
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
 KeyPrefix = Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")]
 
+# A backend takes it as it is, but the other stack, which reads the state, evaluates it.
+Profile = Annotated[Text, _matching(r"((?!\$\{|%\{)[^\x00-\x1f\x7f])+", "a profile's name")]
+
 TimeOfWeek = Annotated[str, _matching(WINDOW_START.pattern, "a time such as Sun 04:00")]
 Duration = Annotated[str, _matching(WINDOW_LENGTH.pattern, "a duration such as 1h30m")]
 
@@ -183,15 +191,29 @@ ExistingFile = Annotated[FileName, AfterValidator(_existing)]
 
 
 def covers_internet(networks: Iterable[Cidr]) -> bool:
-    """Tell whether networks together hold every public IPv4 or IPv6 address there is.
+    """Tell whether networks together hold so much of the internet that they are nobody's own.
 
-    Halves count too: 0.0.0.0/1 with 128.0.0.0/1 is the whole internet in two lines.
-    So does 2000::/3, which holds every IPv6 address that is given out.
+    What counts is the addresses, not how they are written: 0.0.0.0/1 with 128.0.0.0/1 is all of
+    IPv4, and so is all but one address of it. Nobody has more than a /8 of IPv4. Of IPv6 a /12 is
+    what is given to the registry of a continent. Private networks do not count.
 
     Args:
         networks: Any mixture of IPv4 and IPv6 networks.
+
+    Source: IANA, "IPv4 Address Space Registry" and "IPv6 Global Unicast Address Assignments".
     """
     listed = list(networks)
-    v4 = collapse_addresses(n for n in listed if isinstance(n, IPv4Network))
-    v6 = collapse_addresses(n for n in listed if isinstance(n, IPv6Network))
-    return any(n.prefixlen == 0 for n in v4) or any(_GLOBAL_UNICAST.subnet_of(n) for n in v6)
+    v4 = list(collapse_addresses(n for n in listed if isinstance(n, IPv4Network)))
+    v6 = list(collapse_addresses(n for n in listed if isinstance(n, IPv6Network)))
+    private = sum(_shared(v4, own) for own in _PRIVATE)
+    return (
+        sum(n.num_addresses for n in v4) - private > _MOST_OF_IPV4
+        or _shared(v6, _GLOBAL_UNICAST) > _MOST_OF_IPV6
+    )
+
+
+def _shared(networks: Iterable[Cidr], other: Cidr) -> int:
+    """Return how many addresses networks that do not overlap share with another one."""
+    # Of two networks that overlap one is inside the other.
+    shared = [min(n.num_addresses, other.num_addresses) for n in networks if n.overlaps(other)]
+    return sum(shared)

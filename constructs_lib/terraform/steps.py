@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cdktf import LocalExecProvisioner, TerraformResource
+
+from constructs_lib.terraform.literal import define, override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,31 +39,36 @@ def terraform_data(
         provisioners: The steps, in order.
         depends_on: What must exist before the first step.
     """
-    resource = TerraformResource(
+    resource = define(
+        TerraformResource,
         scope,
         id_,
         terraform_resource_type="terraform_data",
         provisioners=list(provisioners),
         depends_on=None if depends_on is None else list(depends_on),
     )
-    resource.add_override("triggers_replace", dict(triggers))
+    override(resource, "triggers_replace", triggers)
     return resource
 
 
-def run_module(module: str, *arguments: str) -> LocalExecProvisioner:
+def run_module(module: str, argument: str, *arguments: str) -> LocalExecProvisioner:
     """Make the step that runs a module of this project, on this computer.
 
     It runs with the interpreter that runs the app, in the project's folder: nothing has to be
-    on the PATH, and it does not matter where the deployment was started.
+    on the PATH, and it does not matter where the deployment was started. No shell is between, to
+    which a word could mean anything.
 
     Args:
         module: The module's name, as `python -m` takes it.
-        arguments: Its arguments. What is no token is quoted for the shell.
+        argument: Its first argument.
+        arguments: Its further arguments.
     """
-    # A token such as ${aws_eip.…} must reach Terraform unquoted; an address needs no quotes.
-    words = [a if a.startswith("${") else shlex.quote(a) for a in arguments]
-    return LocalExecProvisioner(
+    # Terraform starts the interpreter with its words, and the command as one more.
+    words = [sys.executable, "-m", module, argument, *arguments]
+    return define(
+        LocalExecProvisioner,
         type="local-exec",
-        command=" ".join([shlex.quote(sys.executable), "-m", module, *words]),
+        interpreter=words[:-1],
+        command=words[-1],
         working_dir=str(_ROOT),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from moor import adoption, deployment_lock, plan_view, typed
+from moor.approval import confirm
 from moor.deployment import Deployment, deploying
 from moor.failure import CommandError, WrongUseError
 from moor.options import Approve, Verbose  # noqa: TC001  (read at run time)
@@ -46,7 +46,7 @@ def restore(session: Session, stack: _Stack, *, approve: Approve = False) -> Non
         f"{backup.file}: version {backup.serial} of {when}, {backup.resources} resources"
     )
     if problem is None and not approve:
-        _confirm(session, "Replace a state that can be read by its backup?")
+        confirm(session, "Replace a state that can be read by its backup?")
     with deployment_lock.held(environment, session.console.print):
         kept = terraform_state.restore(file)
     session.console.print(
@@ -89,7 +89,7 @@ def adopt(session: Session, *, approve: Approve = False, verbose: Verbose = Fals
                 "got nothing"
             )
         if not approve and session.settings.sandbox is None:
-            _confirm(session, "Take these into the state?")
+            confirm(session, "Take these into the state?")
         adoption.adopt(deployment, found)
         plan = deployment.plan()
         plan_view.show_plans(plan, session.console)
@@ -101,11 +101,3 @@ def _chosen(deployment: Deployment, name: str) -> Stack:
         if stack.name == name:
             return stack
     raise WrongUseError(typed.unknown("stack", name, [stack.name for stack in deployment.stacks]))
-
-
-def _confirm(session: Session, question: str) -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise CommandError(f"{question} must be approved at a terminal, got none; see --approve")
-    session.console.print(f"[bold]{question}[/] Type yes: ", end="")
-    if sys.stdin.readline().strip() != "yes":
-        raise CommandError("not approved: nothing was changed")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moor import deployment_lock, status
-from moor.deployment import deploying, must_be_attended
+from moor.approval import must_be_attended
+from moor.deployment import deploying
 from moor.failure import CommandError
 from moor.health import PATIENCE_SECONDS, Row, problems
 from moor.options import Approve, Services, Verbose  # noqa: TC001  (read at run time)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from moor.failure import CommandError
-from moor.toolchain import terraform_init
+from moor.toolchain import provider_choice, provider_lock, terraform_init
 from moor.toolchain.events import Diagnostic, Event, parse
 from moor.toolchain.process import Process, wait_for
 
@@ -174,11 +174,14 @@ class Terraform:
 
         Raises:
             CommandError: It failed.
+            LockError: A provider is another one than the one that was kept.
             StoppedError: Somebody asked to end.
         """
         words = ["init", "-input=false", "-no-color"]
         variables = {**self.variables, "MOOR_TERRAFORM": str(self.program)}
+        provider_lock.place(stack.folder, variables)
         if terraform_init.is_current(stack.folder, words, variables):
+            provider_lock.keep(stack.folder, variables)
             return False
         lines: list[str] = []
         process = self._start(stack, words, lines.append)
@@ -186,7 +189,9 @@ class Terraform:
         process.must_have_ended_well()
         if process.status != 0:
             told = [line for line in lines if line.strip()][-12:]
+            told += _remedies(self.program, stack, told, self.variables)
             raise CommandError("\n".join([f"{stack.name}: terraform init failed:", *told]))
+        provider_lock.keep(stack.folder, variables)
         terraform_init.remember(stack.folder, words, variables)
         return True
 
@@ -341,6 +346,16 @@ class Terraform:
             on_line=on_line,
             inherited=(*self.inherited, *inherited),
         )
+
+
+def _remedies(
+    program: Path, stack: Stack, told: Sequence[str], variables: Mapping[str, str]
+) -> list[str]:
+    """Return what to do about an `init` that failed, where that is known."""
+    if any("Backend configuration changed" in line for line in told):
+        folder = stack.folder / ".terraform"
+        return [f"if the state is where the settings now say, remove {folder} and go on"]
+    return provider_choice.changes(program, stack.document(), stack.folder, variables)
 
 
 def _path(plan: int) -> str:

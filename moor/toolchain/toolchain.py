@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from moor.failure import CommandError
+from moor.toolchain import provider_lock
+from setup.docker_provider import build_record
+from setup.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +98,7 @@ class Toolchain:
         return [str(self.node), "--require", str(_CDKTF_HOOK), str(self.cdktf), *arguments, *extra]
 
     def variables(self, environment: Environment) -> dict[str, str]:
-        """Give the environment variables for cdktf, jsii and Terraform.
+        """Return the environment variables for cdktf, jsii and Terraform.
 
         Everything that these programs would keep in the home folder goes to `.tools`.
         """
@@ -113,7 +116,11 @@ class Toolchain:
             "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(tools / "jsii"),
             "TERRAFORM_BINARY_NAME": str(self.terraform),
             "TF_PLUGIN_CACHE_DIR": str(cache),
+            provider_lock.FOLDER: str(environment.providers),
         }
+        built = build_record(Project(root=ROOT))
+        if built is not None:
+            variables[provider_lock.BUILT] = str(built)
         if self.configuration is not None:
             variables["TF_CLI_CONFIG_FILE"] = str(self.configuration)
         variables |= self._wrapped_terraform()
@@ -123,7 +130,7 @@ class Toolchain:
         return variables
 
     def _wrapped_terraform(self) -> dict[str, str]:
-        """Give the variables that put our script `terraform` before the real one."""
+        """Return the variables that put our script `terraform` before the real one."""
         # cdktf also names the program in a shell's command line, unquoted.
         if not self.terraform.is_file() or not _PLAIN_PATH.fullmatch(str(_TERRAFORM_WRAPPER)):
             return {}

@@ -93,7 +93,7 @@ def _command(variables: dict[str, str], word: str) -> None:
 
 @pytest.fixture
 def project(machine: ComposeMachine) -> Iterator[str]:
-    """Give the name of a project of which nothing is there, before and after."""
+    """Return the name of a project of which nothing is there, before and after."""
     machine.remove(PROJECT)
     yield PROJECT
     machine.remove(PROJECT)

@@ -54,7 +54,7 @@ class Deployment:
     interrupted: list[tuple[bool, int, str]] = field(default_factory=list)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m moor WORDS`; returns what it printed."""
+        """Run `python -m moor WORDS`, and return what it printed."""
         return self._run([sys.executable, "-m", "moor", *words])
 
     def cdktf(self, *words: str) -> subprocess.CompletedProcess[str]:

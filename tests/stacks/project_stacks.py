@@ -64,13 +64,14 @@ def fixed_identity(environment: Environment, settings: Settings) -> Identity:
             port=settings.aws.ssh.port,
             private_key_file=environment.ssh / "id_ed25519",
             hosts=environment.hosts,
+            host_keys=settings.aws.ssh.host_key,
         ),
         public_key=PUBLIC_KEY,
     )
 
 
 def synthesize(environment: Environment, settings: Settings, identity: Identity) -> dict[str, Json]:
-    """Synthesize both stacks; give `aws` and `docker`."""
+    """Synthesize both stacks; return `aws` and `docker`."""
     stacks = add_stacks(
         new_app(),
         environment=environment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,32 @@ def test_every_key_is_private(project: Path) -> None:
     assert {key: (own / key).stat().st_mode & 0o777 for key in KEYS} == dict.fromkeys(KEYS, 0o600)
     for folder in ("pki", "certificates", "ssh"):
         assert (own / folder).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_nobody_else_reads_the_configuration(project: Path, umask: int) -> None:
+    output = project / "cdktf.out" / "sandbox"
+    # As the version before has left it.
+    (output / "stacks" / "docker").mkdir(parents=True, mode=0o755)
+    previous = os.umask(umask)
+    try:
+        main.main()
+    finally:
+        os.umask(previous)
+    for folder in (output, output / "stacks"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    outside = [file for file in output.rglob("*.json") if output / "stacks" not in file.parents]
+    assert [file.name for file in outside] == ["manifest.json"]
+
+
+def test_the_folders_that_are_made_for_it_are_private(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDKTF_OUTDIR", str(tmp_path / "new" / "output"))
+    main.main()
+    for folder in ("new", "new/output", "new/output/stacks"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+    assert not (project / "cdktf.out").exists()
 
 
 def test_the_output_goes_where_the_command_line_says(

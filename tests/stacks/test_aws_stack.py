@@ -16,7 +16,7 @@ from project_stacks import (
     synthesize,
     synthesized,
 )
-from synthesis import Json, counts, only, provisioners
+from synthesis import Json, counts, only, provisioners, words_of
 
 from constructs_lib.settings.settings import Settings
 
@@ -201,10 +201,12 @@ def test_the_console_is_asked_for_where_the_machine_is() -> None:
     networks = {"cidrs": ["203.0.113.0/24"]}
     prints = "SHA256:" + "a" * 43
     document = changed(profile="work", role_arn=role, ssh={**networks, "host_key": prints})
-    command = provisioners(document)[0][1]["command"]
-    assert f" --region eu-central-1 --profile work --role-arn {role}" in command
-    (command,) = [provisioners(synthesized("sandbox")["aws"])[0][1]["command"]]
-    assert command.endswith(" --region eu-central-1 --endpoint-url http://127.0.0.1:4599")
+    words = words_of(provisioners(document)[0][1])
+    assert words[words.index("--expect") :] == [
+        *("--expect", prints, "--region", "eu-central-1", "--profile", "work", "--role-arn", role)
+    ]
+    words = words_of(provisioners(synthesized("sandbox")["aws"])[0][1])
+    assert words[-4:] == ["--region", "eu-central-1", "--endpoint-url", "http://127.0.0.1:4599"]
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -82,7 +82,7 @@ def run_app(project: Path, environment: Path, **variables: str) -> tuple[set[str
     return set(json.loads(done.stdout)), set(trace.read_text(encoding="utf-8").splitlines())
 
 
-def run_as_cdktf_does(project: Path, settings: Path) -> None:
+def run_as_cdktf_does(project: Path, settings: Path, *, umask: int = -1) -> None:
     """Run a copy of `main.py`, which takes its own folder for the project's."""
     shutil.copy(ROOT / "main.py", project)
     python, *words = shlex.split(json.loads((ROOT / "cdktf.json").read_text("utf-8"))["app"])
@@ -92,6 +92,7 @@ def run_as_cdktf_does(project: Path, settings: Path) -> None:
         [sys.executable, *words],
         cwd=project,
         env=plain | {"PYTHONPATH": str(ROOT), "ENVIRONMENT": str(settings)},
+        umask=umask,
         capture_output=True,
         text=True,
         check=False,
@@ -133,6 +134,30 @@ def test_the_output_is_the_same_byte_for_byte(tmp_path: Path, environment: Path)
     assert len(plain_files) > 2000
     assert len(modules) < 100
     assert len(files) < 100
+
+
+def test_an_image_is_the_same_whoever_synthesizes(tmp_path: Path) -> None:
+    """`moor` starts the app such that what it writes is private; folders of an image are not."""
+    project = tmp_path / "project"
+    context = tmp_path / "services" / "context"
+    (context / "site").mkdir(parents=True)
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY site /site\n", encoding="utf-8")
+    (context / "site" / "private").touch(0o600)
+    compose = tmp_path / "services" / "compose.yaml"
+    compose.write_text("services: {web: {build: context}}\n", encoding="utf-8")
+    settings = tmp_path / "environments" / "sandbox.yaml"
+    settings.parent.mkdir()
+    own = (ROOT / "environments" / "sandbox.yaml").read_text(encoding="utf-8")
+    settings.write_text(f"{own}\nservices: {compose}\n", encoding="utf-8")
+    for umask in (0o077, 0o022):
+        shutil.rmtree(project, ignore_errors=True)
+        project.mkdir()
+        run_as_cdktf_does(project, settings, umask=umask)
+        output = project / "cdktf.out" / "sandbox"
+        (site,) = output.rglob("site")
+        assert site.stat().st_mode & 0o777 == 0o755
+        assert (site / "private").stat().st_mode & 0o777 == 0o600
+        assert output.stat().st_mode & 0o777 == 0o700
 
 
 def test_no_module_is_loaded_that_no_construct_uses(tmp_path: Path) -> None:

@@ -42,7 +42,12 @@ _REPLACED = (
 def normalised(value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
     if isinstance(value, dict):
         return {
-            key: item.splitlines() if key == "user_data" else normalised(item)
+            key: item.splitlines()
+            if key == "user_data"
+            # That of the file here, which git makes as the umask says.
+            else "<mode>"
+            if key == "permissions"
+            else normalised(item)
             for key, item in value.items()
         }
     if isinstance(value, list):

@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from constructs_lib.aws.firewall import EVERYWHERE, Opening
 from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.parse import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def opening(ports: set[int]) -> list[Opening]:
+    """Return what lets in these ports for services, and one beside them for the machine."""
+    return [
+        Opening(setting=s, ports=p, cidrs=EVERYWHERE, description="x", for_services=s != "ssh.port")
+        for s, p in (("ssh.port", (81,)), ("a.ports", (9200,)), ("b.ports", tuple(sorted(ports))))
+    ]
 
 
 def problems(
@@ -25,7 +34,7 @@ def problems(
         **more,
     }
     try:
-        check(parse(document, file="c.yaml"), open_tcp_ports=ports)
+        check(parse(document, file="c.yaml"), openings=None if ports is None else opening(ports))
     except ComposeError as error:
         return list(error.problems)
     return []
@@ -151,8 +160,8 @@ def test_sharing_a_network_with_replicas() -> None:
         (
             _port("81"),
             (
-                "no security group opens port 81; add it to aws.docker_api.service_ports or "
-                "aws.http.ports, or publish on 127.0.0.1"
+                "no security group opens port 81; add it to aws.a.ports or aws.b.ports, or "
+                "publish on 127.0.0.1"
             ),
         ),
         (

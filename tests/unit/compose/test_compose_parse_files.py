@@ -51,6 +51,7 @@ def test_mounts_of_every_kind() -> None:
 def test_a_relative_folder_is_copied_file_by_file(tmp_path: Path) -> None:
     (tmp_path / "site" / "sub").mkdir(parents=True)
     (tmp_path / "site" / "sub" / "a.html").write_text("a")
+    (tmp_path / "site" / "sub" / "a.html").chmod(0o644)
     (tmp_path / "site" / "run.sh").write_text("b")
     (tmp_path / "site" / "run.sh").chmod(0o755)
     mount = {"type": "bind", "source": str(tmp_path / "site"), "target": "/site/"}
@@ -60,6 +61,16 @@ def test_a_relative_folder_is_copied_file_by_file(tmp_path: Path) -> None:
         ("/site/sub/a.html", "0644"),
     ]
     assert project.services["web"].options.host_mounts == ()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o644, 0o755, 0o700, 0o666])
+def test_a_mounted_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "key"
+    file.write_text("key")
+    file.chmod(mode | 0o2000)
+    mount = {"type": "bind", "source": str(file), "target": "/key"}
+    project = parse(document(volumes=[mount]), file="compose.yaml", local={("web", "/key")})
+    assert [d.mode for d in project.services["web"].deliveries] == [f"{mode:04o}"]
 
 
 def test_secrets_and_configs(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_any_file_gives_values_or_a_clear_error(
     file = tmp_path_factory.mktemp("files") / "compose.yaml"
     file.write_text(yaml.safe_dump({"services": services, "volumes": {"data": None}}))
     try:
-        project = load_project([file], name="moor", open_tcp_ports={80})
+        project = load_project([file], name="moor", openings=[])
     except ComposeError as error:
         lines = error.problems
     else:

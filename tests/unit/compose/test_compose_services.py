@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from compose_keys import supported, used
-from synthesis import Json, counts, synth_of
+from synthesis import Json, counts, synth_of, words_of
+from terraform_evaluation import evaluate
 
-from constructs_lib.compose import reader, services, support
+from constructs_lib.compose import reader, support
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.reader import load_project
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
@@ -565,6 +566,10 @@ def project(folder: Path) -> ComposeProject:
 
 @pytest.fixture(scope="module")
 def document(folder: Path, project: ComposeProject) -> Json:
+    return synthesized(project, folder)
+
+
+def synthesized(project: ComposeProject, folder: Path) -> Json:
     def define(stack: TerraformStack) -> None:
         ComposeServices(
             stack,
@@ -706,14 +711,21 @@ def test_what_is_waited_for(document: Json) -> None:
             "1": "${docker_container.Compose_Services_first_1.id}"
         },
     }
-    commands = [wait["provisioner"][0]["local-exec"]["command"] for wait in waits.values()]
+    commands = [words_of(wait["provisioner"][0]["local-exec"]) for wait in waits.values()]
     # Four tries of 90 and 5 s each after the 20 s of the start, and a minute more.
-    assert commands[0].endswith("--until healthy --timeout 555 moor-checked-1")
-    assert commands[1].endswith("--until completed --timeout 3600 moor-first-1")
+    assert commands[0][-6:] == ["--until", "healthy", "--timeout", "555", "--", "moor-checked-1"]
+    assert commands[1][-6:] == ["--until", "completed", "--timeout", "3600", "--", "moor-first-1"]
 
 
-def test_what_is_the_compose_files_is_not_terraforms(tmp_path: Path) -> None:
+def test_what_a_variable_says_is_never_evaluated(tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
-    file.write_text("services: {web: {image: x, command: ['$${HOME}', '%{if}'], scale: 0}}")
-    project = load_project([file], name="moor")
-    assert services._literal(project.services["web"].options).command == ("$${HOME}", "%%{if}")
+    file.write_text(
+        "services: {web: {image: x, hostname: '${BRANCH}', container_name: '${BRANCH}', "
+        "command: ['$${HOME}', '%{if}']}}"
+    )
+    evil = '${file("/etc/passwd")}'
+    project = load_project([file], name="moor", variables={"BRANCH": evil})
+    resources = synthesized(project, tmp_path)["resource"]
+    found = evaluate(tmp_path, resources["docker_container"]["Compose_Services_web_1"])
+    assert (found["hostname"], found["name"]) == (evil, evil)
+    assert found["command"] == ["${HOME}", "%{if}"]

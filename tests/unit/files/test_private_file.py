@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import stat
 import subprocess
@@ -166,6 +167,72 @@ def test_check_private_fails_when_others_have_rights(tmp_path: Path, mode: int) 
     assert str(error.value) == (
         f"{path}: mode: must give no rights to group and others, got {mode:04o}; chmod 600 {path}"
     )
+
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+NOBODY = pwd.getpwnam("nobody")
+
+
+def key_in(folder: Path, *, mode: int) -> Path:
+    path = folder / "inner" / "key.pem"
+    path.parent.mkdir(parents=True)
+    path.touch(0o600)
+    folder.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o757, 0o773])
+def test_check_private_fails_when_others_could_put_another_file(tmp_path: Path, mode: int) -> None:
+    path = key_in(tmp_path / "open", mode=mode)
+    with pytest.raises(ValueError, match="must not let") as error:
+        check_private(path)
+    assert str(error.value) == (
+        f"{tmp_path / 'open'}: mode: must not let group and others write, who could then put "
+        f"another file for {path}, got {mode:04o}; chmod go-w {tmp_path / 'open'}"
+    )
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o1777, 0o1775, 0o711])
+def test_check_private_accepts_folders_in_which_nobody_could(tmp_path: Path, mode: int) -> None:
+    check_private(key_in(tmp_path / "shared", mode=mode))
+
+
+@ROOT_ONLY
+def test_a_group_may_write_that_is_the_users_own(tmp_path: Path) -> None:
+    path = key_in(tmp_path / "team", mode=0o775)
+    os.chown(tmp_path / "team", 0, 0)
+    check_private(path)
+    os.chown(tmp_path / "team", 0, NOBODY.pw_gid)
+    with pytest.raises(ValueError, match=r"must not let group and others write.*got 0775"):
+        check_private(path)
+
+
+@ROOT_ONLY
+def test_check_private_fails_when_the_file_is_another_users(tmp_path: Path) -> None:
+    path = key_in(tmp_path / "mine", mode=0o755)
+    os.chown(path, NOBODY.pw_uid, -1)
+    with pytest.raises(ValueError, match="owner") as error:
+        check_private(path)
+    assert str(error.value) == (
+        f"{path}: owner: must be this user (root) or root, got nobody; chown root {path}, "
+        "if it is yours"
+    )
+
+
+@ROOT_ONLY
+def test_check_private_fails_when_a_folder_is_another_users(tmp_path: Path) -> None:
+    path = key_in(tmp_path / "theirs", mode=0o755)
+    os.chown(tmp_path / "theirs", 4_000_000, -1)
+    with pytest.raises(ValueError, match=r"theirs: owner: must be .* got the user 4000000; chown"):
+        check_private(path)
+
+
+def test_the_folders_are_those_of_the_file_itself(tmp_path: Path) -> None:
+    path = key_in(tmp_path / "open", mode=0o777)
+    link = tmp_path / "link.pem"
+    link.symlink_to(path)
+    with pytest.raises(ValueError, match="open: mode: must not let"):
+        check_private(link)
 
 
 def test_check_private_fails_when_it_is_a_directory(tmp_path: Path) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from synthesis import ROOT, Json, counts, new_stack, only, plain_machine, provisioners, synth_of
+from synthesis import (
+    ROOT,
+    Json,
+    counts,
+    new_stack,
+    only,
+    plain_machine,
+    provisioners,
+    synth_of,
+    words_of,
+)
 
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.host import docker_api
@@ -31,6 +39,7 @@ STORE = CertificateStore(
 )
 ADDRESS = "${aws_eip.Address.public_ip}"
 MACHINE = "${aws_instance.Machine.id}"
+HOSTS = Path("/env/hosts")
 AWS = AwsAccess(region="eu-central-1")
 SCRIPTS = ROOT / "constructs_lib" / "host" / "scripts"
 
@@ -43,6 +52,7 @@ def define(
     port: int = 2376,
     aws: AwsAccess = AWS,
     host_keys: tuple[str, ...] = (),
+    hosts: Path = HOSTS,
     connect_timeout_seconds: int = 300,
 ) -> None:
     machine = plain_machine(stack)
@@ -56,7 +66,7 @@ def define(
             user="core",
             port=ssh_port,
             private_key_file=Path("/env/ssh/id_ed25519"),
-            hosts=Path("/env/hosts"),
+            hosts=hosts,
             host_keys=host_keys,
         ),
         store=store,
@@ -86,16 +96,18 @@ def test_it_is_a_resource_of_its_own_after_the_address() -> None:
 
 
 def test_the_steps_are_exactly_these_in_this_order() -> None:
-    python = shlex.quote(sys.executable)
     staged = "/run/moor"
     here = str(ROOT)
     assert steps(api()) == [
         (
             "local-exec",
             {
-                "command": f"{python} -m constructs_lib.host.host_key --machine {MACHINE} "
-                f"--address {ADDRESS} --port 22 --hosts /env/hosts --timeout 300 "
-                "--region eu-central-1",
+                "interpreter": [
+                    *(sys.executable, "-m", "constructs_lib.host.host_key"),
+                    *("--machine", MACHINE, "--address", ADDRESS, "--port", "22"),
+                    *("--hosts", "/env/hosts", "--timeout", "300", "--region"),
+                ],
+                "command": "eu-central-1",
                 "working_dir": here,
             },
         ),
@@ -113,9 +125,13 @@ def test_the_steps_are_exactly_these_in_this_order() -> None:
         (
             "local-exec",
             {
-                "command": f"{python} -m constructs_lib.host.server_certificate --pki /env/pki "
-                f"--certificates /env/certificates --machine {MACHINE} --address {ADDRESS} "
-                "--user core --port 22 --key /env/ssh/id_ed25519 --hosts /env/hosts",
+                "interpreter": [
+                    *(sys.executable, "-m", "constructs_lib.host.server_certificate"),
+                    *("--pki", "/env/pki", "--certificates", "/env/certificates"),
+                    *("--machine", MACHINE, "--address", ADDRESS, "--user", "core"),
+                    *("--port", "22", "--key", "/env/ssh/id_ed25519", "--hosts"),
+                ],
+                "command": "/env/hosts",
                 "working_dir": here,
             },
         ),
@@ -127,8 +143,12 @@ def test_the_steps_are_exactly_these_in_this_order() -> None:
         (
             "local-exec",
             {
-                "command": f"{python} -m constructs_lib.host.docker_api_probe --host {ADDRESS} "
-                "--port 2376 --pki /env/pki --certificates /env/certificates",
+                "interpreter": [
+                    *(sys.executable, "-m", "constructs_lib.host.docker_api_probe"),
+                    *("--host", ADDRESS, "--port", "2376", "--pki", "/env/pki"),
+                    "--certificates",
+                ],
+                "command": "/env/certificates",
                 "working_dir": here,
             },
         ),
@@ -159,6 +179,13 @@ def test_no_step_reaches_the_machine_but_by_its_host_key() -> None:
     assert connections == [expected] * 9
 
 
+def test_the_keys_of_a_folder_of_any_name_are_read() -> None:
+    document = synth_of(lambda stack: define(stack, hosts=Path('/q"u ${x}/hosts')))
+    connection = provisioners(document)[1][1]["connection"]
+    # To Terraform that is text but for the machine's id.
+    assert connection["host_key"] == (f'${{file("/q\\"u ${{"$"}}{{x}}/hosts/{MACHINE}/host_key")}}')
+
+
 def test_nothing_secret_is_sent() -> None:
     sent = [s["source"] for kind, s in provisioners(api()) if kind == "file"]
     assert len(sent) == 5
@@ -172,8 +199,8 @@ def test_the_console_is_asked_for_as_the_settings_say() -> None:
         role_arn="arn:aws:iam::123456789012:role/deploy",
         endpoint_url="http://127.0.0.1:4599",
     )
-    first = provisioners(api(aws=aws, host_keys=("SHA256:a", "SHA256:b")))[0][1]["command"]
-    assert shlex.split(first)[-12:] == [
+    first = provisioners(api(aws=aws, host_keys=("SHA256:a", "SHA256:b")))[0][1]
+    assert words_of(first)[-12:] == [
         *("--expect", "SHA256:a", "--expect", "SHA256:b", "--region", "eu-west-1"),
         *("--profile", "work", "--role-arn", "arn:aws:iam::123456789012:role/deploy"),
         *("--endpoint-url", "http://127.0.0.1:4599"),
@@ -183,7 +210,7 @@ def test_the_console_is_asked_for_as_the_settings_say() -> None:
 def test_the_port_reaches_the_script_and_the_probe() -> None:
     text = str(provisioners(api(port=4243)))
     assert "open-docker-api.sh 4243" in text
-    assert "--port 4243" in text
+    assert "'--port', '4243'" in text
     assert "2376" not in text
 
 
@@ -229,9 +256,8 @@ def test_other_certificates_make_it_run_again(renewed: CertificateStore, trigger
 
 def test_folders_with_spaces_reach_the_commands_whole() -> None:
     store = replace(STORE, pki=Path("/my env/pki"), certificates=Path("/my env/it's"))
-    commands = [s["command"] for kind, s in provisioners(api(store=store)) if kind == "local-exec"]
+    words = [words_of(s)[1:] for kind, s in provisioners(api(store=store)) if kind == "local-exec"]
     folders = ["--pki", "/my env/pki", "--certificates", "/my env/it's"]
-    words = [shlex.split(command)[1:] for command in commands]
     assert words[1][:6] == ["-m", "constructs_lib.host.server_certificate", *folders]
     assert words[2][-4:] == folders
 
@@ -239,9 +265,8 @@ def test_folders_with_spaces_reach_the_commands_whole() -> None:
 def test_no_name_of_the_steps_is_missing_from_the_project() -> None:
     for kind, settings in provisioners(api()):
         if kind == "local-exec":
-            found = re.search(r"-m ([\w.]+)", settings["command"])
-            assert found is not None
-            assert (ROOT / f"{found[1].replace('.', '/')}.py").is_file()
+            module = words_of(settings)[2]
+            assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
 
 
 @pytest.mark.parametrize("seconds", [0, -5])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.host.ssh_access import SshAccess
+from constructs_lib.terraform.literal import Expression
 
 
 def access(folder: str) -> SshAccess:
@@ -36,4 +37,15 @@ def test_a_folder_of_any_name_reaches_ssh_whole(folder: str) -> None:
 
 
 def test_terraforms_file_lies_beside_it() -> None:
-    assert access("/env").host_key_file("i-1") == "/env/hosts/i-1/host_key"
+    assert "".join(access("/env").host_key_file("i-1")) == "/env/hosts/i-1/host_key"
+
+
+def test_what_terraform_fills_in_is_no_text() -> None:
+    machine, host = Expression("${aws_instance.M.id}"), Expression("${aws_eip.A.public_ip}")
+    command = access("/my ${env}").command(machine, host)
+    assert isinstance(command, Expression)
+    assert "HostKeyAlias=${aws_instance.M.id} " in command
+    assert command.endswith(" core@${aws_eip.A.public_ip}")
+    # And what stands in the folder's name is no expression.
+    assert command.count("${aws_") == 3
+    assert "/my ${env}" not in command

@@ -285,7 +285,7 @@ def talk(
     directory: Path,
     host: str = HOST,
 ) -> bytes:
-    """Connect as a strict client, send a line, give the answer."""
+    """Connect as a strict client, send a line, return the answer."""
     context = ssl.create_default_context(cadata=trust.certificate_pem.decode())
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     if client is not None:

@@ -330,7 +330,7 @@ def test_it_waits_by_the_real_clock_and_asks_real_services() -> None:
 
 @contextlib.contextmanager
 def serving(answer: bytes, *, reads: bool = True) -> Iterator[str]:
-    """Answer every connection with some bytes and close it; give a URL with no path."""
+    """Answer every connection with some bytes and close it; return a URL with no path."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(60)
 

@@ -31,21 +31,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *(
-        "certs",
-        "doctor",
-        "down",
-        "env",
-        "graph",
-        "plan",
-        "share",
-        "ssh",
-        "state",
-        "status",
-        "synth",
-        "unshare",
-    ),
-    "up",
+    *("certs", "doctor", "down", "env", "graph", "permissions", "plan", "providers", "share"),
+    *("ssh", "state", "status", "synth", "unshare", "up"),
 }
 
 GROUPS = {

@@ -72,7 +72,7 @@ class Stack:
         (self.folder / "cdk.tf.json").write_text(text, encoding="utf-8")
 
     def run(self, *words: str, status: int = 0) -> str:
-        """Run the wrapper; give what it prints."""
+        """Run the wrapper; return what it prints."""
         done = subprocess.run(
             [WRAPPER, *words],
             cwd=self.folder,
@@ -85,7 +85,7 @@ class Stack:
         return done.stdout
 
     def ran(self) -> list[str]:
-        """Give the runs of the real one since the last question."""
+        """Return the runs of the real one since the last question."""
         lines = self.runs.read_text(encoding="utf-8").splitlines() if self.runs.exists() else []
         self.runs.unlink(missing_ok=True)
         return lines
@@ -258,7 +258,7 @@ def test_the_version_is_the_one_that_set_up_recorded(stack: Stack, word: str) ->
 def variables_of(
     root: Path, monkeypatch: pytest.MonkeyPatch, program: bytes, *, age: int
 ) -> dict[str, str]:
-    """Give the variables for a Terraform that is so many seconds older than set-up's record."""
+    """Return the variables for a Terraform that is so many seconds older than set-up's record."""
     monkeypatch.setattr(toolchain, "ROOT", root)
     for name in list(os.environ):
         if name.startswith(("MOOR_", "TERRAFORM_")):
@@ -285,6 +285,7 @@ def test_the_real_terraform_stands_behind_the_script(
         "MOOR_TERRAFORM": str(tmp_path / "terraform"),
         "MOOR_TERRAFORM_VERSION": "Terraform v1.11.4",
         "MOOR_PYTHON": sys.executable,
+        "MOOR_LOCKS": str(tmp_path / ".moor" / "sandbox" / "providers"),
     }
 
 
@@ -307,5 +308,6 @@ def test_a_folder_that_a_shell_would_split_is_left_alone(
 ) -> None:
     monkeypatch.setattr(toolchain, "_TERRAFORM_WRAPPER", Path("/with blanks/terraform"))
     assert variables_of(tmp_path, monkeypatch, b"\x7fELF", age=10) == {
-        "TERRAFORM_BINARY_NAME": str(tmp_path / "terraform")
+        "TERRAFORM_BINARY_NAME": str(tmp_path / "terraform"),
+        "MOOR_LOCKS": str(tmp_path / ".moor" / "sandbox" / "providers"),
     }

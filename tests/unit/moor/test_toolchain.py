@@ -105,6 +105,7 @@ def test_the_variables(
         "CHECKPOINT_DISABLE": "1",
         "DISABLE_VERSION_CHECK": "1",
         "JSII_NODE": "/tools/node/bin/node",
+        "MOOR_LOCKS": str(root / ".moor" / "production" / "providers"),
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(own / "jsii"),
         "TERRAFORM_BINARY_NAME": "/tools/terraform",
         "TF_PLUGIN_CACHE_DIR": str(own / "plugin-cache"),

@@ -213,7 +213,9 @@ def test_every_problem_is_reported_at_once(problems: Problems) -> None:
         f"aws.ssh.cidrs.0: {A_NETWORK}, got '10.0.0.1/8'",
         "aws.docker_api.port: must be in 1..65535, got 70000",
         (
-            "aws.docker_api.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your "
+            "aws.docker_api.cidrs: must not cover the whole internet, or more of it than a "
+            "/8 of IPv4 "
+            "or a /12 of IPv6, got ['0.0.0.0/0']; name your "
             "own networks, or say open_to_the_whole_internet: true beside it"
         ),
         "awss: unknown key; the keys here are: " + ", ".join(sorted(Settings.model_fields)),

@@ -48,7 +48,6 @@ def test_the_defaults(load: Load) -> None:
     assert (aws.updates.reboot_strategy, aws.updates.window_start) == ("reboot", None)
     assert settings.state.s3 is None
     assert settings.sandbox is None
-    assert aws.service_tcp_ports == {9200, 80, 443}
 
 
 def test_the_sandboxs_defaults(load: Load) -> None:
@@ -91,6 +90,8 @@ def test_the_files_of_this_project_load(name: str) -> None:
             ),
         ),
         ({"profile": ""}, "aws.profile: must not be empty, got ''"),
+        ({"profile": "a${b}"}, "aws.profile: must be a profile's name, got 'a${b}'"),
+        ({"profile": "%{a"}, "aws.profile: must be a profile's name, got '%{a'"),
         (
             {"image": {"id": "flatcar"}},
             "aws.image.id: must be an AMI id such as ami-0123456789abcdef0, got 'flatcar'",
@@ -360,7 +361,9 @@ def test_it_fails_when_it_is_open_to_the_whole_internet_by_accident(
 ) -> None:
     expected = [
         (
-            f"aws.{where}.cidrs: must not cover the whole internet, got {cidrs!r}; name your own "
+            f"aws.{where}.cidrs: must not cover the whole internet, or more of it than a "
+            "/8 of IPv4 "
+            f"or a /12 of IPv6, got {cidrs!r}; name your own "
             "networks, or say open_to_the_whole_internet: true beside it"
         )
     ]
@@ -385,7 +388,9 @@ def test_it_fails_when_the_words_are_not_true(problems: Problems, word: object) 
     assert problems(document(**aws)) == [
         f"aws.ssh.open_to_the_whole_internet: must be true or false, got {word!r}",
         (
-            "aws.ssh.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your own "
+            "aws.ssh.cidrs: must not cover the whole internet, or more of it than a "
+            "/8 of IPv4 "
+            "or a /12 of IPv6, got ['0.0.0.0/0']; name your own "
             "networks, or say open_to_the_whole_internet: true beside it"
         ),
     ]
@@ -398,7 +403,9 @@ def test_saying_so_for_one_does_not_open_the_other(problems: Problems) -> None:
     }
     assert problems(document(**aws)) == [
         (
-            "aws.docker_api.cidrs: must not cover the whole internet, got ['0.0.0.0/0']; name your "
+            "aws.docker_api.cidrs: must not cover the whole internet, or more of it than a "
+            "/8 of IPv4 "
+            "or a /12 of IPv6, got ['0.0.0.0/0']; name your "
             "own networks, or say open_to_the_whole_internet: true beside it"
         )
     ]

@@ -27,14 +27,14 @@ def test_each_step_comes_after_those_that_it_needs() -> None:
 
 def test_what_the_purposes_need() -> None:
     assert {purpose: closure(names) for purpose, names in PURPOSES.items()} == {
-        "up": {step.name for step in STEPS} - {"bindings"},
+        "up": {step.name for step in STEPS} - {"bindings", "checkov"},
         "test": {step.name for step in STEPS},
         "synth": {"terraform", "pipenv", "packages", "shims", "node", "warm", "compose"},
         "bench": {
             *("terraform", "pipenv", "packages", "shims", "node", "warm", "compose", "bindings"),
         },
-        "check": {"pipenv", "packages"},
-        "graph": {step.name for step in STEPS} - {"engine", "bindings"},
+        "check": {"pipenv", "packages", "checkov"},
+        "graph": {step.name for step in STEPS} - {"engine", "bindings", "checkov"},
     }
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from setup import debian, docker_provider, go
 from setup.docker_provider import DockerProvider
 from setup.errors import SetupError
+from setup.project import Project
 from setup.schedule import perform_all
 from setup.step import Context
-from setup.terraform import save_record
-
-if TYPE_CHECKING:
-    from setup.project import Project
+from setup.terraform import load_record, save_record
 
 
 @pytest.fixture
@@ -45,6 +46,63 @@ def test_it_is_built_for_both_registries(step: DockerProvider) -> None:
         (binary,) = (step.project.providers / host).rglob("terraform-provider-docker_v4.6.0")
         assert binary.read_text() == package
     assert step.is_current()
+
+
+def test_what_it_was_built_from_is_recorded(step: DockerProvider) -> None:
+    project = step.project
+    sums = project.root / "setup" / "provider" / "go.sum"
+    sums.write_text("sums\n")
+    perform_all([step])
+    file = docker_provider.build_record(project)
+    assert file == project.docker_provider_record
+    record = json.loads(file.read_text())
+    (binary,) = (project.providers / "registry.terraform.io").rglob("terraform-provider-docker_*")
+    assert record == {
+        "source": "kreuzwerker/docker",
+        "go": "unknown",
+        "sums": hashlib.sha256(b"sums\n").hexdigest(),
+        "checksum": docker_provider.package_hash(binary.parent),
+    }
+    # One that is changed later is not what was built; built anew it is.
+    binary.write_text("changed")
+    docker_provider.build_record(project)
+    assert json.loads(file.read_text()) == record
+    sums.write_text("others\n")
+    perform_all([step])
+    assert json.loads(file.read_text())["sums"] == hashlib.sha256(b"others\n").hexdigest()
+
+
+def test_what_the_set_up_of_before_has_built_is_recorded_when_it_is_asked_for(
+    step: DockerProvider,
+) -> None:
+    assert docker_provider.build_record(step.project) is None
+    perform_all([step])
+    step.project.docker_provider_record.unlink()
+    assert docker_provider.build_record(step.project) == step.project.docker_provider_record
+    assert step.project.docker_provider_record.exists()
+
+
+def test_there_is_no_record_where_nothing_is_built(step: DockerProvider) -> None:
+    save_record(step.project, {"providers": {"source": "registry", "docker": None}})
+    assert docker_provider.build_record(step.project) is None
+
+
+def test_a_program_tells_with_which_go_it_was_built(tmp_path: Path) -> None:
+    terraform = load_record(Project.here())["path"]
+    assert re.fullmatch(r"1\.\d+(\.\d+|rc\d+)?", go.version_of(Path(terraform)))
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    assert go.version_of(tmp_path / "script") == "unknown"
+
+
+def test_the_checksum_is_the_one_that_terraform_writes(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"two")
+    (tmp_path / "a").write_bytes(b"one")
+    lines = "".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        for name, content in (("a", b"one"), ("b", b"two"))
+    )
+    digest = base64.b64encode(hashlib.sha256(lines.encode()).digest()).decode()
+    assert docker_provider.package_hash(tmp_path) == f"h1:{digest}"
 
 
 def test_another_revision_is_built_anew(step: DockerProvider) -> None:

@@ -1,0 +1,187 @@
+"""What a deployment may do in AWS: the smallest IAM policy that it works with.
+
+The actions are those that deployments, changes and destructions were seen to ask for in the
+sandbox, whose emulated AWS refuses what this policy does not allow; a test deploys as a user who
+has nothing else. What Moor asks by itself, such as the machine's console output, is among them.
+
+IAM looks at conditions that the emulator does not know: the region, and the tags that tell one
+environment's machine from all others.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2",
+and for Amazon S3; Terraform's documentation of the backend "s3", "Permissions required".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from constructs_lib.settings.settings import Settings
+
+VERSION: Final = "2012-10-17"
+"""The version of the policy language (Source: IAM User Guide, "Version")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Actions that are allowed together, for one reason.
+
+    Attributes:
+        sid: Its name in the policy.
+        why: What they are for, as one sentence.
+        actions: Actions of IAM, such as `ec2:RunInstances`.
+        own: Whether they are for what bears the environment's tags only.
+        resource: The kind of resource of S3 that they are for: `bucket` or `object`.
+    """
+
+    sid: str
+    why: str
+    actions: tuple[str, ...]
+    own: bool = False
+    resource: str = ""
+
+
+DEPLOYMENT: Final = (
+    Statement(
+        sid="Look",
+        why="Each plan compares what there is with what should be; AWS can limit these by the "
+        "region only.",
+        actions=(
+            "ec2:DescribeAddresses",
+            "ec2:DescribeAddressesAttribute",
+            "ec2:DescribeImages",
+            "ec2:DescribeInstanceAttribute",
+            "ec2:DescribeInstanceCreditSpecifications",
+            "ec2:DescribeInstanceTypes",
+            "ec2:DescribeInstances",
+            "ec2:DescribeKeyPairs",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroupRules",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeTags",
+            "ec2:DescribeVolumes",
+            "ec2:DescribeVolumesModifications",
+            "ec2:DescribeVpcs",
+            "ec2:GetInstanceUefiData",
+        ),
+    ),
+    Statement(
+        sid="KnowTheMachine",
+        why="The machine's console tells its SSH host keys over a path that nobody in between can "
+        "change, and why a first boot went wrong.",
+        actions=("ec2:GetConsoleOutput",),
+    ),
+    Statement(
+        sid="MakeTheMachine",
+        why="The instance, with its encrypted root volume, and the public half of the key that "
+        "opens it.",
+        actions=("ec2:ImportKeyPair", "ec2:RunInstances"),
+    ),
+    Statement(
+        sid="ChangeTheMachine",
+        why="Another instance type needs a stop, a change and a start; a larger root volume grows "
+        "while it runs.",
+        actions=("ec2:ModifyInstanceAttribute", "ec2:ModifyVolume"),
+    ),
+    Statement(
+        sid="StopOwnMachines",
+        why="Stopping, starting and ending are for machines with the environment's tags, and for "
+        "no others.",
+        actions=("ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"),
+        own=True,
+    ),
+    Statement(
+        sid="Address",
+        why="The Elastic IP that the services answer on, and its way to the machine.",
+        actions=(
+            "ec2:AllocateAddress",
+            "ec2:AssociateAddress",
+            "ec2:DisassociateAddress",
+            "ec2:ReleaseAddress",
+        ),
+    ),
+    Statement(
+        sid="SecurityGroups",
+        why="The three security groups and their rules, which are resources of their own; a new "
+        "group comes with an open way out, which is replaced by rules that can be seen.",
+        actions=(
+            "ec2:AuthorizeSecurityGroupEgress",
+            "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:CreateSecurityGroup",
+            "ec2:DeleteSecurityGroup",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+        ),
+    ),
+    Statement(
+        sid="Tags",
+        why="Everything is born with the environment's tags, by which it is found again and told "
+        "from what is somebody else's.",
+        actions=("ec2:CreateTags",),
+    ),
+    Statement(
+        sid="RemoveTheKey",
+        why="The key pair goes with the environment.",
+        actions=("ec2:DeleteKeyPair",),
+    ),
+)
+"""What both stacks need; the Docker stack asks AWS for nothing."""
+
+STATE: Final = (
+    Statement(
+        sid="FindTheState",
+        why="Terraform looks whether the bucket has a state already.",
+        actions=("s3:ListBucket",),
+        resource="bucket",
+    ),
+    Statement(
+        sid="KeepTheState",
+        why="The state of each stack is an object, and its lock another one beside it.",
+        actions=("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+        resource="object",
+    ),
+)
+"""What a state in S3 needs as well."""
+
+
+def policy(settings: Settings, *, environment: str) -> dict[str, Any]:
+    """Return an environment's policy, as a document of IAM.
+
+    Args:
+        settings: The environment's settings: the region, the project, and where the state is.
+        environment: The environment's name.
+    """
+    tags = {"project": settings.project, "environment": environment, "managed-by": "moor"}
+    region = {"aws:RequestedRegion": settings.aws.region}
+    statements = []
+    for one in DEPLOYMENT:
+        equal = region | {f"aws:ResourceTag/{k}": v for k, v in tags.items()} if one.own else region
+        statements.append(_statement(one, ["*"]) | {"Condition": {"StringEquals": equal}})
+    if s3 := settings.state.s3:
+        bucket = f"arn:aws:s3:::{s3.bucket}"
+        of = {"bucket": [bucket], "object": [f"{bucket}/{s3.prefix}/*"]}
+        statements += [_statement(one, of[one.resource]) for one in STATE]
+    return {"Version": VERSION, "Statement": statements}
+
+
+def without_conditions(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy as an emulator takes it that knows no conditions and no resources."""
+    return {
+        "Version": document["Version"],
+        "Statement": [
+            {k: v for k, v in one.items() if k != "Condition"} | {"Resource": "*"}
+            for one in document["Statement"]
+        ],
+    }
+
+
+def _statement(one: Statement, resources: list[str]) -> dict[str, Any]:
+    return {
+        "Sid": one.sid,
+        "Effect": "Allow",
+        "Action": list(one.actions),
+        "Resource": resources,
+    }
