@@ -20,10 +20,7 @@ def ec2(settings: Settings, variables: Mapping[str, str]) -> Any:  # noqa: ANN40
         variables: The environment variables of Terraform; in a sandbox they hold its keys.
     """
     aws, sandbox = settings.aws, settings.sandbox
-    return client.ec2(
-        region=aws.region,
-        profile=aws.profile,
-        role_arn=aws.role_arn,
-        endpoint_url=sandbox.endpoint_url if sandbox else None,
-        variables=variables,
-    )
+    if sandbox is None:
+        return client.ec2(region=aws.region, profile=aws.profile, role_arn=aws.role_arn)
+    keys = variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
+    return client.ec2(region=aws.region, endpoint_url=sandbox.endpoint_url, keys=keys)

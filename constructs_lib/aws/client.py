@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
 
 def ec2(
@@ -14,7 +14,8 @@ def ec2(
     profile: str | None = None,
     role_arn: str | None = None,
     endpoint_url: str | None = None,
-    variables: Mapping[str, str] | None = None,
+    credentials: Path | None = None,
+    keys: tuple[str, str] | None = None,
 ) -> Any:  # noqa: ANN401  (boto3 has no types)
     """Return a client of EC2.
 
@@ -22,30 +23,32 @@ def ec2(
         region: The AWS region.
         profile: A profile of `~/.aws/config`; the standard AWS chain where unset.
         role_arn: A role to assume.
-        endpoint_url: An emulated AWS API to use instead of AWS.
-        variables: The environment variables with an emulated AWS's keys; this process's own
-            where unset.
+        endpoint_url: An emulated AWS API to use instead of AWS; it knows no role.
+        credentials: The file that has the profile's keys, instead of the user's own.
+        keys: The access key and its secret, instead of all these.
     """
-    # Imported here: it takes half a second, and most deployments need not ask.
+    # Imported here: they take half a second, and most deployments need not ask.
     import boto3  # noqa: PLC0415
+    import botocore.session  # noqa: PLC0415
 
-    if endpoint_url is not None:
-        keys = {} if variables is None else variables
-        return boto3.client(
-            "ec2",
-            region_name=region,
-            endpoint_url=endpoint_url,
-            aws_access_key_id=keys.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY"),
-        )
-    session = boto3.Session(profile_name=profile, region_name=region)
-    if role_arn is None:
-        return session.client("ec2")
+    core = botocore.session.Session()
+    if credentials is not None:
+        core.set_config_variable("credentials_file", str(credentials))
+    access_key, secret = keys if keys is not None else (None, None)
+    session = boto3.Session(
+        botocore_session=core,
+        profile_name=profile,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret,
+    )
+    if role_arn is None or endpoint_url is not None:
+        return session.client("ec2", endpoint_url=endpoint_url)
     role = session.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="moor")
-    keys = role["Credentials"]
+    found = role["Credentials"]
     return session.client(
         "ec2",
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
+        aws_access_key_id=found["AccessKeyId"],
+        aws_secret_access_key=found["SecretAccessKey"],
+        aws_session_token=found["SessionToken"],
     )

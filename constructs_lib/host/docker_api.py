@@ -53,12 +53,14 @@ class AwsAccess:
         profile: A profile of `~/.aws/config`; the standard AWS chain where unset.
         role_arn: A role to assume.
         endpoint_url: An emulated AWS API to use instead of AWS.
+        credentials: The file that has the profile's keys, instead of the user's own.
     """
 
     region: str
     profile: str | None = None
     role_arn: str | None = None
     endpoint_url: str | None = None
+    credentials: Path | None = None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ class AwsAccess:
             "--profile": self.profile,
             "--role-arn": self.role_arn,
             "--endpoint-url": self.endpoint_url,
+            "--credentials": str(self.credentials) if self.credentials else None,
         }
         return tuple(
             word for name, value in options.items() if value is not None for word in (name, value)

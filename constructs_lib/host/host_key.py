@@ -399,6 +399,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", help="a profile of ~/.aws/config")
     parser.add_argument("--role-arn", help="a role to assume")
     parser.add_argument("--endpoint-url", help="an emulated AWS API")
+    parser.add_argument("--credentials", type=Path, help="the file with the profile's keys")
     parser.add_argument("--expect", action="append", default=[], help="a fingerprint, SHA256:…")
     parser.add_argument(
         "--timeout", type=float, default=DEFAULT_TIMEOUT_SECONDS, help="seconds to wait"
@@ -414,6 +415,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             profile=options.profile,
             role_arn=options.role_arn,
             endpoint_url=options.endpoint_url,
+            credentials=options.credentials,
         )
 
     try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.exceptions import ProfileNotFound
 
 from constructs_lib.aws.client import ec2
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROLE = "arn:aws:iam::123456789012:role/deploy"
 
@@ -36,13 +39,18 @@ def test_the_standard_chain_asks_aws() -> None:
     assert access_key(client) == "mine"
 
 
-def test_an_emulated_aws_gets_its_own_keys() -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "its", "AWS_SECRET_ACCESS_KEY": "secret"}
-    client = ec2(region="eu-west-1", endpoint_url="http://127.0.0.1:1", variables=keys)
-    assert client.meta.endpoint_url == "http://127.0.0.1:1"
+def test_an_emulated_aws_gets_its_own_keys(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:1"
+    client = ec2(region="eu-west-1", endpoint_url=url, keys=("its", "secret"))
+    assert client.meta.endpoint_url == url
     assert access_key(client) == "its"
-    # A step of Terraform has them in its own environment.
-    assert access_key(ec2(region="eu-west-1", endpoint_url="http://127.0.0.1:1")) == "mine"
+    # Or those of a file of its own, whatever the user's are.
+    file = tmp_path / "credentials"
+    file.write_text("[there]\naws_access_key_id = its\naws_secret_access_key = secret\n")
+    client = ec2(region="eu-west-1", endpoint_url=url, profile="there", credentials=file)
+    assert access_key(client) == "its"
+    # A step of Terraform may have them in its environment; a role is AWS's own.
+    assert access_key(ec2(region="eu-west-1", endpoint_url=url, role_arn=ROLE)) == "mine"
 
 
 def test_a_profile_that_is_not_there_is_no_other() -> None:

@@ -198,12 +198,13 @@ def test_the_console_is_asked_for_as_the_settings_say() -> None:
         profile="work",
         role_arn="arn:aws:iam::123456789012:role/deploy",
         endpoint_url="http://127.0.0.1:4599",
+        credentials=Path("/env/sandbox/credentials"),
     )
     first = provisioners(api(aws=aws, host_keys=("SHA256:a", "SHA256:b")))[0][1]
-    assert words_of(first)[-12:] == [
+    assert words_of(first)[-14:] == [
         *("--expect", "SHA256:a", "--expect", "SHA256:b", "--region", "eu-west-1"),
         *("--profile", "work", "--role-arn", "arn:aws:iam::123456789012:role/deploy"),
-        *("--endpoint-url", "http://127.0.0.1:4599"),
+        *("--endpoint-url", "http://127.0.0.1:4599", "--credentials", "/env/sandbox/credentials"),
     ]
 
 
