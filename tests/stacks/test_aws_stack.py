@@ -180,7 +180,8 @@ def test_user_data_is_a_cloud_config_with_no_certificate_and_no_key(name: str) -
     assert "-----BEGIN" not in user_data
     loaded: Any = yaml.safe_load(user_data)
     files = {file["path"] for file in loaded["write_files"]}
-    assert files <= {"/etc/docker/daemon.json", "/etc/flatcar/update.conf"}
+    docker = {"/etc/docker/daemon.json", "/etc/docker/refuse-strangers.sh"}
+    assert docker <= files <= {*docker, "/etc/flatcar/update.conf"}
 
 
 @pytest.mark.parametrize(("request_", "clients"), [("f", "0"), ("0", "f")])
@@ -210,7 +211,11 @@ def test_the_console_is_asked_for_where_the_machine_is() -> None:
         *("--expect", prints, "--region", "eu-central-1", "--profile", "work", "--role-arn", role)
     ]
     words = words_of(provisioners(synthesized("sandbox")["aws"])[0][1])
-    assert words[-4:] == ["--region", "eu-central-1", "--endpoint-url", "http://127.0.0.1:4599"]
+    assert words[words.index("--region") :] == [
+        *("--region", "eu-central-1", "--profile", "moor-sandbox"),
+        *("--endpoint-url", "http://127.0.0.1:4599"),
+        *("--credentials", "/project/.moor/sandbox/sandbox/credentials"),
+    ]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
