@@ -64,6 +64,39 @@ def issued_secret(access_key: str) -> Secret | None:
     return None
 
 
+def policies_of(access_key: str) -> list[str] | None:
+    """Return the policies of whom an access key was issued to, as JSON; None where it was not."""
+    from moto.iam.access_control import (  # noqa: PLC0415  # reads the environment
+        CreateAccessKeyFailure,
+        create_access_key,
+    )
+    from moto.iam.models import iam_backends  # noqa: PLC0415
+    from moto.sts.models import sts_backends  # noqa: PLC0415
+
+    secret = issued_secret(access_key)
+    if secret is None:
+        return None
+    headers = {"X-Amz-Security-Token": secret.token} if secret.token else {}
+    accounts = {*iam_backends, *sts_backends}
+    for account in accounts:
+        for partition in list(iam_backends[account]):
+            try:
+                found = create_access_key(account, partition, access_key, headers)
+            except CreateAccessKeyFailure:
+                continue
+            return [_document_of(policy) for policy in found.collect_policies()]
+    return []
+
+
+def _document_of(policy: Any) -> str:
+    """Return a policy as JSON: moto keeps one that is attached as an object of its own."""
+    if isinstance(policy, str):
+        return policy
+    if isinstance(policy, dict):
+        return str(policy["policy_document"])
+    return str(next(v.document for v in policy.versions if v.is_default))
+
+
 def user_data_of(instance: Any) -> bytes:
     """Return user data as bytes; gzip is not text, so moto's own decoding will not do."""
     return base64.b64decode(str(instance.user_data)) if instance.user_data else b""

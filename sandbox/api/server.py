@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 from constructs_lib.files.private_file import write_private
 from sandbox.api.books import issued_secret
 from sandbox.api.emulator import Emulator
+from sandbox.api.permissions import Permissions
 from sandbox.api.signature import Gatekeeper, Secret
 from sandbox.credentials import Credentials
 from sandbox.errors import ENGINE_ERRORS, SandboxError
@@ -186,6 +187,7 @@ class Application:
         self._emulator = emulator
         self._moto = moto
         self._gatekeeper = gatekeeper
+        self._permissions = Permissions()
         self._refused: set[str] = set()
         self._log = log
 
@@ -213,7 +215,8 @@ class Application:
             return _answer(start_response, "404 Not Found", {"error": "not offered here"})
         if path == ROUTE and method == "GET":
             # Needs no turn, as it changes nothing: it tells what runs while something boots.
-            return _answer(start_response, "200 OK", self._emulator.describe())
+            told = self._emulator.describe() | {"permissions": self._permissions.asked}
+            return _answer(start_response, "200 OK", told)
         if (repetition := _repetition(environ, body)) is not None:
             self._log(repetition)
         with self._emulator.turn:
@@ -222,13 +225,15 @@ class Application:
                     return _answer(start_response, "200 OK", self._emulator.reconcile())
                 except (SandboxError, *ENGINE_ERRORS) as error:
                     return _answer(start_response, "503 Unavailable", {"error": str(error)})
+            if (refusal := self._permissions.refuse(environ, body)) is not None:
+                return self._refuse(start_response, refusal)
             return self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
 
     def _refuse(self, start_response: StartResponse, refusal: Refusal) -> list[bytes]:
         if refusal.code not in self._refused:
             # Once: else whoever is refused could fill the disk with lines.
             self._refused.add(refusal.code)
-            self._log(f"refused: {refusal.code}, with a key that is not ours or without any")
+            self._log(f"refused: {refusal.code}, for want of our key or of a permission")
         length = str(len(refusal.body))
         start_response(
             refusal.status, [("Content-Type", refusal.content_type), ("Content-Length", length)]

@@ -119,6 +119,11 @@ _CODES: Final[Mapping[str, tuple[tuple[int, str], tuple[int, str], tuple[int, st
         (403, "RequestTimeTooSkewed"),
         (400, "RequestExpired"),
     ),
+    "denied": (
+        (403, "UnauthorizedOperation"),
+        (403, "AccessDenied"),
+        (403, "AccessDenied"),
+    ),
     "other body": (
         (401, "AuthFailure"),
         (400, "XAmzContentSHA256Mismatch"),
@@ -131,8 +136,10 @@ _MESSAGES: Final = {
     "unknown key": "The access key must be the sandbox's own",
     "wrong": "The signature must be the one that the sandbox's secret key makes of the request",
     "skewed": "The request must have been signed within the last 15 minutes",
+    "denied": "The user's policies must allow {}",
     "other body": "The body must have the hash that the request tells",
 }
+_NO_WORD: Final = re.compile(r"[^A-Za-z0-9:-]")
 _REASONS: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden"}
 
 
@@ -264,12 +271,25 @@ def _header(environ: WSGIEnvironment, name: str) -> str:
     return str(environ.get(key, ""))
 
 
-def _refusal(fault: str, environ: WSGIEnvironment, claim: _Claim | None) -> Refusal:
+def denial(environ: WSGIEnvironment, permission: str) -> Refusal:
+    """Return the refusal of a request whose sender is known, and lacks a permission.
+
+    Args:
+        environ: The request.
+        permission: A service and an action, such as `ec2:RunInstances`.
+    """
+    claim = _claim(environ.get("HTTP_AUTHORIZATION", ""))
+    return _refusal("denied", environ, claim, permission)
+
+
+def _refusal(
+    fault: str, environ: WSGIEnvironment, claim: _Claim | None, subject: str = ""
+) -> Refusal:
     """Say what is wrong as the service that was asked says it."""
     service = claim.service if claim is not None else _guess(environ)
     ec2, s3, others = _CODES[fault]
     status, code = ec2 if service == _EC2 else s3 if service == _S3 else others
-    message = _MESSAGES[fault]
+    message = _MESSAGES[fault].format(_NO_WORD.sub("", subject))
     error = f"<Code>{code}</Code><Message>{message}</Message>"
     if "HTTP_X_AMZ_TARGET" in environ:
         content_type = "application/x-amz-json-1.1"

@@ -201,7 +201,7 @@ def test_a_caller_that_asks_again_is_in_the_log() -> None:
 def test_the_sandboxs_own_addresses_are_not_motos() -> None:
     books = Books()
     app, _ = application(books)
-    assert ask(app, ROUTE, "GET") == '200 OK {"generation": "1"}'
+    assert ask(app, ROUTE, "GET") == '200 OK {"generation": "1", "permissions": []}'
     assert ask(app, RECONCILE) == '200 OK {"generation": "1", "changes": []}'
     assert books.bodies == []
 
@@ -211,7 +211,7 @@ def test_what_runs_is_told_while_another_request_has_the_turn(pool: ThreadPoolEx
     app, _ = application(Books(), emulator)
     with emulator.turn:
         answer = pool.submit(ask, app, ROUTE, "GET")
-        assert answer.result(DEADLINE) == '200 OK {"generation": "1"}'
+        assert answer.result(DEADLINE) == '200 OK {"generation": "1", "permissions": []}'
 
 
 @pytest.mark.parametrize(
