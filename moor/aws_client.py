@@ -5,22 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from constructs_lib.aws import client
+from moor.failure import CommandError
+from sandbox.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
     from constructs_lib.settings.settings import Settings
 
 
-def ec2(settings: Settings, variables: Mapping[str, str]) -> Any:  # noqa: ANN401  (boto3 has no types)
+def ec2(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  (boto3 has no types)
     """Return a client of EC2.
 
     Args:
         settings: The environment's settings.
-        variables: The environment variables of Terraform; in a sandbox they hold its keys.
+        sandbox_credentials: The file of the sandbox's key, where the settings have a sandbox.
+
+    Raises:
+        CommandError: The sandbox's key cannot be read.
     """
     aws, sandbox = settings.aws, settings.sandbox
     if sandbox is None:
         return client.ec2(region=aws.region, profile=aws.profile, role_arn=aws.role_arn)
-    keys = variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
+    key = Credentials.read(sandbox_credentials)
+    if key is None:
+        msg = (
+            f"{sandbox_credentials}: must be the key of a sandbox that runs, got none that can "
+            "be read; run make up"
+        )
+        raise CommandError(msg)
+    keys = key.access_key, key.secret_key
     return client.ec2(region=aws.region, endpoint_url=sandbox.endpoint_url, keys=keys)

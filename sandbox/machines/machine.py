@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BOOT_TIMEOUT: Final = 60
 _STOP_TIMEOUT: Final = 60
 _CONSOLE_LINES: Final = 40
+_FILTER: Final = "filter"
 _VOLUMES: Final = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 
@@ -47,14 +48,12 @@ class MachineSpec:
     Attributes:
         instance: The instance's id.
         address: Its address on the sandbox's network.
-        user_data: As given to the API, decoded from base64; may be empty.
-        authorized_keys: SSH public keys of the user core.
+        packet_filter: What it lets in, as `packet_filter.script` writes it.
     """
 
     instance: str
     address: IPv4Address
-    user_data: bytes
-    authorized_keys: tuple[str, ...]
+    packet_filter: str
 
 
 class Machines:
@@ -168,6 +167,26 @@ class Machines:
         container.restart(timeout=_STOP_TIMEOUT)
         self._wait(container)
 
+    def let_in(self, instance: str, packet_filter: str) -> None:
+        """Change what a machine lets in: at once, and whenever it starts.
+
+        Args:
+            instance: The instance's id.
+            packet_filter: What `packet_filter.script` writes.
+
+        Raises:
+            SandboxError: The machine could not take it.
+        """
+        container = self._get(instance)
+        container.put_archive("/", _archive({_FILTER: packet_filter.encode()}))
+        if container.status != "running":
+            return
+        status, output = container.exec_run(["/usr/lib/moor/filter"])
+        if status:
+            text = _as_bytes(output).decode(errors="replace").strip()
+            msg = f"machine {container.name}: its groups' rules must be set, got: {text}"
+            raise SandboxError(msg)
+
     def remove(self, instance: str) -> None:
         """Remove a machine with its disk. It may be gone already."""
         name = self.name(instance)
@@ -205,9 +224,7 @@ class Machines:
             *(f"--dns={server}" for server in servers),
         ]
         return {
-            "user-data": spec.user_data,
-            "authorized-keys": "".join(f"{k.strip()}\n" for k in spec.authorized_keys).encode(),
-            "addresses": f"private_ipv4={spec.address}\n".encode(),
+            _FILTER: spec.packet_filter.encode(),
             "docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode(),
         }
 
@@ -280,7 +297,7 @@ def plain(text: str) -> str:
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack files for /var/lib/moor, readable by root only: user data may hold secrets."""
+    """Pack files for /var/lib/moor, readable by root only."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in files.items():

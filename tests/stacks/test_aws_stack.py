@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from project_stacks import (
+    PROJECT,
     SETTINGS,
     environment_of,
     fixed_identity,
@@ -123,6 +124,9 @@ def test_the_sandbox_talks_to_the_emulator_only() -> None:
             {"tags": {"project": "moor", "environment": "sandbox", "managed-by": "moor"}}
         ],
         "endpoints": [{"ec2": url, "iam": url, "s3": url, "sts": url}],
+        # Named here, they win over whatever AWS variables the user has.
+        "profile": "moor-sandbox",
+        "shared_credentials_files": [f"{PROJECT}/.moor/sandbox/sandbox/credentials"],
         "skip_credentials_validation": True,
         "skip_metadata_api_check": "true",
         "skip_region_validation": True,
@@ -176,7 +180,10 @@ def test_user_data_is_a_cloud_config_with_no_certificate_and_no_key(name: str) -
     assert "-----BEGIN" not in user_data
     loaded: Any = yaml.safe_load(user_data)
     files = {file["path"] for file in loaded["write_files"]}
-    assert files <= {"/etc/docker/daemon.json", "/etc/flatcar/update.conf"}
+    assert files <= {
+        *("/etc/docker/daemon.json", "/etc/docker/refuse-strangers.sh"),
+        "/etc/flatcar/update.conf",
+    }
 
 
 @pytest.mark.parametrize(("request_", "clients"), [("f", "0"), ("0", "f")])
@@ -206,7 +213,11 @@ def test_the_console_is_asked_for_where_the_machine_is() -> None:
         *("--expect", prints, "--region", "eu-central-1", "--profile", "work", "--role-arn", role)
     ]
     words = words_of(provisioners(synthesized("sandbox")["aws"])[0][1])
-    assert words[-4:] == ["--region", "eu-central-1", "--endpoint-url", "http://127.0.0.1:4599"]
+    assert words[words.index("--region") :] == [
+        *("--region", "eu-central-1", "--profile", "moor-sandbox"),
+        *("--endpoint-url", "http://127.0.0.1:4599"),
+        *("--credentials", "/project/.moor/sandbox/sandbox/credentials"),
+    ]
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -39,7 +39,6 @@ STORE = CertificateStore(
 )
 ADDRESS = "${aws_eip.Address.public_ip}"
 MACHINE = "${aws_instance.Machine.id}"
-HOSTS = Path("/env/hosts")
 AWS = AwsAccess(region="eu-central-1")
 SCRIPTS = ROOT / "constructs_lib" / "host" / "scripts"
 
@@ -52,7 +51,6 @@ def define(
     port: int = 2376,
     aws: AwsAccess = AWS,
     host_keys: tuple[str, ...] = (),
-    hosts: Path = HOSTS,
     connect_timeout_seconds: int = 300,
 ) -> None:
     machine = plain_machine(stack)
@@ -66,7 +64,7 @@ def define(
             user="core",
             port=ssh_port,
             private_key_file=Path("/env/ssh/id_ed25519"),
-            hosts=hosts,
+            hosts=Path("/env/hosts"),
             host_keys=host_keys,
         ),
         store=store,
@@ -172,18 +170,11 @@ def test_no_step_reaches_the_machine_but_by_its_host_key() -> None:
         "port": 2222,
         "user": "core",
         "private_key": '${file("/env/ssh/id_ed25519")}',
-        "host_key": f'${{file("/env/hosts/{MACHINE}/host_key")}}',
+        "host_key": '${file(join("", ["/env/hosts/", aws_instance.Machine.id, "/host_key"]))}',
         "agent": "false",
         "timeout": "300s",
     }
     assert connections == [expected] * 9
-
-
-def test_the_keys_of_a_folder_of_any_name_are_read() -> None:
-    document = synth_of(lambda stack: define(stack, hosts=Path('/q"u ${x}/hosts')))
-    connection = provisioners(document)[1][1]["connection"]
-    # To Terraform that is text but for the machine's id.
-    assert connection["host_key"] == (f'${{file("/q\\"u ${{"$"}}{{x}}/hosts/{MACHINE}/host_key")}}')
 
 
 def test_nothing_secret_is_sent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,6 @@ from moor import exposure
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from constructs_lib.identity.certificate_authority import Clock
 
 SETTINGS = Settings.model_validate(document(http={"ports": [80]}))
 WEB = Service(name="web", ports=(Port(target=80, published=(80, 80), protocol="tcp"),))
@@ -33,6 +33,10 @@ SEARCH = Service(name="search", ports=(Port(target=1, published=(9200, 9200), pr
 def environment(tmp_path: Path) -> Environment:
     tmp_path.chmod(0o755)
     return Environment(name="trial", settings_file=tmp_path / "trial.yaml", root=tmp_path)
+
+
+def fixed(moment: datetime) -> datetime:
+    return moment
 
 
 def project(*services: Service) -> ComposeProject:
@@ -119,11 +123,6 @@ def test_a_readable_configuration_is_found_unless_a_folder_above_is_private(
     assert found(environment) == []
 
 
-def always(time: datetime) -> Clock:
-    """Return a clock that stands still."""
-    return lambda: time
-
-
 def test_an_ended_certificate_is_found(environment: Environment) -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     pki = Pki(
@@ -131,8 +130,9 @@ def test_an_ended_certificate_is_found(environment: Environment) -> None:
     )
     pki.ensure()
     for later, number in ((timedelta(days=1), 0), (timedelta(days=2000), 1)):
+        at = begin + later
         result = exposure.examine(
-            environment, SETTINGS, project(WEB, SEARCH), clock=always(begin + later)
+            environment, SETTINGS, project(WEB, SEARCH), clock=functools.partial(fixed, at)
         )
         assert len(result.findings) == number
 
@@ -142,7 +142,9 @@ def test_a_shared_access_is_found_until_it_ends(environment: Environment) -> Non
     pki.ensure()
     end = share(pki, "alice", days=2, folder=environment.shared / "alice")
     for now, number in ((end - timedelta(hours=1), 1), (end, 0)):
-        result = exposure.examine(environment, SETTINGS, project(WEB, SEARCH), clock=always(now))
+        result = exposure.examine(
+            environment, SETTINGS, project(WEB, SEARCH), clock=functools.partial(fixed, now)
+        )
         assert len(result.findings) == number
         for finding in result.findings:
             assert finding.subject == "alice"
