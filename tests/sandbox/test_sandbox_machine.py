@@ -27,7 +27,6 @@ from trial_sandbox import (
 
 from constructs_lib.host import user_data as host_user_data
 from constructs_lib.host.cloud_config import render
-from constructs_lib.identity.certificate_authority import CertificateAuthority
 from moor.first_boot import is_without_user_data
 from sandbox.engine.connect import connect
 
@@ -443,9 +442,7 @@ def test_a_taken_port_fails_the_call_and_is_named(cloud: Cloud, host: Host) -> N
 
 def docker_user_data() -> str:
     """Return the user data of a Docker host."""
-    authority = CertificateAuthority.create("Moor").certificate_pem.decode()
-    docker_host = host_user_data.docker_host
-    return render(docker_host(ca_certificate=authority, docker_port=DOCKER, ssh_port=SSH))
+    return render(host_user_data.docker_host(docker_port=DOCKER, ssh_port=SSH))
 
 
 def run_before_the_metadata_service(cloud: Cloud) -> Host:
