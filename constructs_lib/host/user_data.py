@@ -100,7 +100,6 @@ ExecStartPost=/bin/bash {PROBE_FILE} {{port}}
 """
 
 _PROBE: Final = Path(__file__).parent / "scripts" / "refuse-strangers.sh"
-
 # dockerd reads its certificates when it starts, and only then; containers must outlive that. Not
 # together with swarm mode, which refuses it.
 _ENGINE: Final = '{"live-restore": true}\n'
@@ -137,7 +136,6 @@ def docker_host(
         )
     config = MachineConfig()
     config.add_file(PROBE_FILE, _PROBE.read_text())
-
     config.add_file(ENGINE_FILE, _ENGINE)
     # Not enabled here: the script does that when TLS is proved, and undoes it when it is not;
     # user data is applied at every boot and would enable it again.

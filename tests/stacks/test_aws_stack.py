@@ -180,10 +180,8 @@ def test_user_data_is_a_cloud_config_with_no_certificate_and_no_key(name: str) -
     assert "-----BEGIN" not in user_data
     loaded: Any = yaml.safe_load(user_data)
     files = {file["path"] for file in loaded["write_files"]}
-    assert files <= {
-        *("/etc/docker/daemon.json", "/etc/docker/refuse-strangers.sh"),
-        "/etc/flatcar/update.conf",
-    }
+    docker = {"/etc/docker/daemon.json", "/etc/docker/refuse-strangers.sh"}
+    assert docker <= files <= {*docker, "/etc/flatcar/update.conf"}
 
 
 @pytest.mark.parametrize(("request_", "clients"), [("f", "0"), ("0", "f")])

@@ -253,11 +253,14 @@ def settings_filled(evil: str, folder: Path, *, own: bool) -> tuple[set[str], Js
     kept = ("resource", "data", "provider", "output")
     found: Json = {kind: document[kind] for kind in kept if kind in document}
     # The machine's keys, which are in nobody's folder here, are tried in the test of `literal`.
-    for body in found["resource"]["terraform_data"].values():
-        for step in body["provisioner"]:
-            for arguments in step.values():
-                arguments.pop("connection", None)
-    return filled.marked, found
+    return filled.marked, without(found, "connection")
+
+
+def without(value: Any, name: str) -> Any:  # noqa: ANN401  (whatever JSON holds)
+    """Return a value without what has that name, however deep it is."""
+    if isinstance(value, dict):
+        return {key: without(item, name) for key, item in value.items() if key != name}
+    return [without(item, name) for item in value] if isinstance(value, list) else value
 
 
 def missing(marked: set[str], document: Json, folder: Path) -> list[str]:

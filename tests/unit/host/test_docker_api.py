@@ -39,6 +39,9 @@ STORE = CertificateStore(
 )
 ADDRESS = "${aws_eip.Address.public_ip}"
 MACHINE = "${aws_instance.Machine.id}"
+INSIDE = MACHINE[2:-1]
+"""The same within an expression."""
+HOSTS = Path("/env/hosts")
 AWS = AwsAccess(region="eu-central-1")
 SCRIPTS = ROOT / "constructs_lib" / "host" / "scripts"
 
@@ -51,6 +54,7 @@ def define(
     port: int = 2376,
     aws: AwsAccess = AWS,
     host_keys: tuple[str, ...] = (),
+    hosts: Path = HOSTS,
     connect_timeout_seconds: int = 300,
 ) -> None:
     machine = plain_machine(stack)
@@ -64,7 +68,7 @@ def define(
             user="core",
             port=ssh_port,
             private_key_file=Path("/env/ssh/id_ed25519"),
-            hosts=Path("/env/hosts"),
+            hosts=hosts,
             host_keys=host_keys,
         ),
         store=store,
@@ -170,11 +174,19 @@ def test_no_step_reaches_the_machine_but_by_its_host_key() -> None:
         "port": 2222,
         "user": "core",
         "private_key": '${file("/env/ssh/id_ed25519")}',
-        "host_key": '${file(join("", ["/env/hosts/", aws_instance.Machine.id, "/host_key"]))}',
+        "host_key": f'${{file(join("", ["/env/hosts/", {INSIDE}, "/host_key"]))}}',
         "agent": "false",
         "timeout": "300s",
     }
     assert connections == [expected] * 9
+
+
+def test_the_keys_of_a_folder_of_any_name_are_read() -> None:
+    document = synth_of(lambda stack: define(stack, hosts=Path('/q"u ${x}/hosts')))
+    connection = provisioners(document)[1][1]["connection"]
+    # To Terraform that is text but for the machine's id.
+    path = rf'"/q\u0022u \u0024\u007bx\u007d/hosts/", {INSIDE}, "/host_key"'
+    assert connection["host_key"] == f'${{file(join("", [{path}]))}}'
 
 
 def test_nothing_secret_is_sent() -> None:

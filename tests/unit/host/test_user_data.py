@@ -45,6 +45,7 @@ def unit(data: dict[str, Any], name: str) -> dict[str, Any]:
 def test_the_probe_and_the_engines_configuration_are_the_only_files() -> None:
     """No authority and no certificate: another one must not replace the machine."""
     probe, engine = loaded()["write_files"]
+    assert probe["path"] == "/etc/docker/refuse-strangers.sh"
     assert engine == {
         "path": "/etc/docker/daemon.json",
         "permissions": "0644",
@@ -52,7 +53,6 @@ def test_the_probe_and_the_engines_configuration_are_the_only_files() -> None:
         "content": '{"live-restore": true}\n',
     }
     assert "CERTIFICATE" not in render(host())
-    assert probe["path"] == "/etc/docker/refuse-strangers.sh"
 
 
 def test_the_socket_fails_closed() -> None:
