@@ -34,11 +34,11 @@ from constructs_lib.host.docker_api import CertificateStore, SshAccess
 from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.pki import Pki
 from constructs_lib.identity.ssh_key import ensure_key_pair
-from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.environment import SANDBOX_PROFILE, Environment
 from constructs_lib.settings.services import content_of
 from constructs_lib.terraform.stacks import AWS, DOCKER
 from constructs_lib.terraform.state_backend import LocalState, S3State
-from stacks.aws import AwsStack
+from stacks.aws import AwsStack, Emulator
 from stacks.docker import DockerStack
 
 if TYPE_CHECKING:
@@ -152,6 +152,15 @@ def add_stacks(
         The AWS stack and the Docker stack.
     """
     aws, s3 = settings.aws, settings.state.s3
+    emulator = (
+        Emulator(
+            url=settings.sandbox.endpoint_url,
+            profile=SANDBOX_PROFILE,
+            credentials=environment.sandbox_credentials,
+        )
+        if settings.sandbox
+        else None
+    )
     state: LocalState | S3State = (
         LocalState(folder=environment.state)
         if s3 is None
@@ -159,7 +168,7 @@ def add_stacks(
             bucket=s3.bucket,
             region=s3.region,
             prefix=s3.prefix,
-            profile=aws.profile,
+            profile=emulator.profile if emulator else aws.profile,
             role_arn=aws.role_arn,
         )
     )
@@ -186,7 +195,7 @@ def add_stacks(
         store=identity.store,
         ssh=identity.ssh,
         public_key=identity.public_key,
-        endpoint_url=settings.sandbox.endpoint_url if settings.sandbox else None,
+        emulator=emulator,
     )
     docker = DockerStack(
         scope,

@@ -107,7 +107,7 @@ def leftovers(session: Session, stack: Stack, terraform: Terraform) -> list[Left
     known = _known(terraform.state(stack))
     if stack.depends_on:
         return list(_of_docker(session, known))
-    return list(_of_aws(session, terraform, known))
+    return list(_of_aws(session, known))
 
 
 def _mark(environment: Environment, stack: str) -> Path:
@@ -161,7 +161,7 @@ def _remove(session: Session, kind: str, identity: str) -> None:
             client.networks.get(identity).remove()
 
 
-def _of_aws(session: Session, terraform: Terraform, known: set[str]) -> Iterator[Leftover]:
+def _of_aws(session: Session, known: set[str]) -> Iterator[Leftover]:
     """Find what bears the environment's tags, in the order in which it can be removed."""
     # Imported here: it is heavy, and rarely needed.
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -169,7 +169,7 @@ def _of_aws(session: Session, terraform: Terraform, known: set[str]) -> Iterator
     from moor.aws_client import ec2  # noqa: PLC0415
 
     try:
-        client = ec2(session.settings, terraform.variables)
+        client = ec2(session.settings, session.environment.sandbox_credentials)
         for found in (_instances(client, session, known), _rest(client, session, known)):
             for thing in found:
                 remove = partial(_try, thing, (BotoCoreError, ClientError))

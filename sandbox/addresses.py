@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 class AddressPool:
     """Hands out the lowest free host address of a network.
 
-    The first addresses are kept: the first host is the gateway (or the sandbox's own
-    services), the second the registry.
+    The first addresses are kept: the first host is the gateway, or the sandbox's own services.
 
     Args:
         network: The network.
@@ -66,11 +65,6 @@ class AddressBook:
 def gateway(subnet: IPv4Network) -> IPv4Address:
     """Return the subnet's first host: the bridge, where the registry can be reached."""
     return subnet[1]
-
-
-def registry_address(subnet: IPv4Network) -> IPv4Address:
-    """Return the subnet's second host: the registry's own address."""
-    return subnet[2]
 
 
 def service_address(addresses: IPv4Network) -> IPv4Address:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from docker.errors import NotFound
 
+from constructs_lib.settings.environment import SANDBOX_PROFILE
 from sandbox.addresses import gateway
 from sandbox.api.server import RECONCILE, ROUTE
-from sandbox.emulator_process import EmulatorProcess, ask
+from sandbox.emulator_process import EmulatorProcess
 from sandbox.engine.connect import connect
 from sandbox.engine.find import Engine, find_engine
 from sandbox.engine.lock import engine_lock
 from sandbox.engine.private import PrivateEngine
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.image import build_images
+from sandbox.machines.registry import FOLDER as REGISTRY_FOLDER
 from sandbox.machines.registry import Registry
 from sandbox.names import Owner, project_of
 from sandbox.network import make_network
@@ -33,8 +35,18 @@ if TYPE_CHECKING:
     from constructs_lib.settings.environment import Environment
     from constructs_lib.settings.settings import SandboxSettings
 
-FAKE_ACCESS_KEY: Final = "moor-sandbox"
-"""The emulated API takes any key; this one could never work anywhere else."""
+_USERS_OWN: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""Variables by which AWS's programs find an account that is not ours."""
 
 
 class Sandbox:
@@ -79,22 +91,16 @@ class Sandbox:
     def environment_variables(self) -> dict[str, str | None]:
         """Return what AWS clients need in their environment; None means: remove it.
 
-        The keys are fake, so that no real account can be reached by mistake.
+        They find the sandbox's key in its file, and no account of the user's: neither can a real
+        one be reached by mistake, nor is its key told to the emulator.
         """
         return {
-            "AWS_ACCESS_KEY_ID": FAKE_ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": FAKE_ACCESS_KEY,
+            "AWS_CONFIG_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_PROFILE": None,
-            "AWS_DEFAULT_PROFILE": None,
-            "AWS_SESSION_TOKEN": None,
-            "AWS_SECURITY_TOKEN": None,
-            "AWS_ROLE_ARN": None,
-            "AWS_WEB_IDENTITY_TOKEN_FILE": None,
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": None,
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": None,
-        }
+            "AWS_PROFILE": SANDBOX_PROFILE,
+            "AWS_SHARED_CREDENTIALS_FILE": str(self._environment.sandbox_credentials),
+        } | dict.fromkeys(_USERS_OWN)
 
     def start(self) -> SandboxStatus:
         """Start what is not running, and put right what changed meanwhile.
@@ -114,7 +120,13 @@ class Sandbox:
     def _start(self) -> SandboxStatus:
         running = self._emulator.running()
         if running is not None:
-            if self._same_settings(running):
+            if self._emulator.credentials() is None:
+                self._report(
+                    "the sandbox that runs asks for no key, as one of an earlier version: "
+                    "starting it anew"
+                )
+                self.stop()
+            elif self._same_settings(running):
                 status = self._refresh(running)
                 if status is not None:
                     return status
@@ -151,7 +163,9 @@ class Sandbox:
     def status(self) -> SandboxStatus:
         """Tell what is up. Changes nothing."""
         running = self._emulator.running()
-        answer = ask("GET", ROUTE, running.api_port) if running is not None else None
+        answer = None
+        if running is not None:
+            answer = self._emulator.ask("GET", ROUTE, running.api_port)
         if running is None or answer is None:
             return self._down()
         return self._up(running, answer)
@@ -160,14 +174,14 @@ class Sandbox:
 
     def _refresh(self, running: Parameters) -> SandboxStatus | None:
         """Put right what changed. Returns None where the emulator is just dying."""
-        answer = ask("POST", RECONCILE, running.api_port)
+        answer = self._emulator.ask("POST", RECONCILE, running.api_port)
         if answer is None and self._emulator.has_died():
             return None
         if answer is None or "error" in answer:
             # The engine went away beneath it. Its address stays the same.
             with engine_lock(self._report):
                 self._engine().client.close()
-            answer = ask("POST", RECONCILE, running.api_port)
+            answer = self._emulator.ask("POST", RECONCILE, running.api_port)
         if answer is None or "error" in answer:
             reason = (answer or {}).get("error", "no answer")
             msg = (
@@ -179,7 +193,7 @@ class Sandbox:
             engine = self._engine()
             images = build_images(engine.client, self._report)
             make_network(engine.client, running)
-            Registry(engine.client, running).start(images.registry)
+            Registry(engine.client, running, self._registry_folder).start(images.registry)
             engine.client.close()
             answer["changes"].append("the registry was down; started")
         for change in answer["changes"]:
@@ -202,7 +216,9 @@ class Sandbox:
             machine_image=images.machine,
         )
         make_network(client, parameters)
-        Registry(client, parameters).start(images.registry)
+        registry = Registry(client, parameters, self._registry_folder)
+        registry.check_port()
+        registry.start(images.registry)
         answer = self._emulator.start(parameters, self._variables)
         client.close()
         return self._up(parameters, answer)
@@ -221,22 +237,33 @@ class Sandbox:
             try:
                 probe.bind((HOST, port))
             except OSError as error:
-                answer = ask("GET", ROUTE, port, timeout=1.0)
                 holder = "another program listens"
-                if answer is not None and "environment" in answer:
-                    holder = f"the sandbox of environment {answer['environment']!r} listens"
+                if (other := self._neighbour_on(port)) is not None:
+                    holder = f"the sandbox of environment {other!r} listens"
                 msg = (
                     f"sandbox.api_port: must be free on {HOST}, got {port}, on which {holder}; "
                     f"choose another port or stop it ({error.strerror})"
                 )
                 raise SandboxError(msg) from error
 
+    def _neighbour_on(self, port: int) -> str | None:
+        """Return the environment of this checkout whose sandbox has a port; None for any other."""
+        for folder in self._environment.directory.parent.glob("*/sandbox"):
+            other = EmulatorProcess(folder, self.log_file).running()
+            if other is not None and other.api_port == port:
+                return other.environment
+        return None
+
+    @property
+    def _registry_folder(self) -> Path:
+        return self._environment.sandbox / REGISTRY_FOLDER
+
     # Stopping
 
     def _engine_to_clean(self) -> Engine | None:
         """Return the engine that may hold something of ours; None where none can."""
         recorded = self._emulator.recorded()
-        private = PrivateEngine(self._engine_directory)
+        private = PrivateEngine.here(self._engine_directory)
         if private.has_run() and not private.is_running():
             # Its containers are on disk, and would come back with its next start.
             private.start(self._report)

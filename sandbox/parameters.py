@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Self
 
+from constructs_lib.files.private_file import write_private
 from sandbox.names import Owner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "127.0.0.1"
-"""Where the emulated API listens: it has no authentication, so nowhere else."""
+"""Where the emulated API listens. Nobody outside of this computer has a reason to ask it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,7 @@ class Parameters:
         """Write a file that `read` takes."""
         data = {name: getattr(self, name) for name in self.__slots__}
         data |= {"addresses": str(self.addresses), "subnet": str(self.subnet)}
-        temporary = file.with_suffix(".new")
-        temporary.write_text(json.dumps(data, indent=1))
-        temporary.replace(file)
+        write_private(file, json.dumps(data, indent=1).encode())
 
     @classmethod
     def read(cls, file: Path) -> Self | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdktf import TerraformOutput, TerraformStack
@@ -21,6 +22,8 @@ from constructs_lib.host.docker_api import CertificateStore, DockerApi, SshAcces
 from constructs_lib.terraform.literal import define, joined, override
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from constructs import Construct
 
     from constructs_lib.settings.settings import AwsSettings
@@ -28,6 +31,21 @@ if TYPE_CHECKING:
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
 """The bindings pin one version; everything used here exists unchanged in this range."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """An emulated AWS.
+
+    Attributes:
+        url: Its API, for all services.
+        profile: The name of its access key in `credentials`.
+        credentials: The file that holds the access key.
+    """
+
+    url: str
+    profile: str
+    credentials: Path
 
 
 class AwsStack(TerraformStack):
@@ -50,7 +68,7 @@ class AwsStack(TerraformStack):
         store: CertificateStore,
         ssh: SshAccess,
         public_key: str | None,
-        endpoint_url: str | None = None,
+        emulator: Emulator | None = None,
     ) -> None:
         """Wire the stack.
 
@@ -65,11 +83,11 @@ class AwsStack(TerraformStack):
             store: Where the server certificate is issued.
             ssh: How to reach the machine.
             public_key: The key to make a key pair from, unless the settings name one.
-            endpoint_url: An emulated AWS API to use instead of AWS.
+            emulator: An emulated AWS to use instead of AWS.
         """
         super().__init__(scope, id_)
         state.attach(self, id_)
-        _provider(self, settings, tags, endpoint_url)
+        _provider(self, settings, tags, emulator)
         network = settings.network
         security_groups = [
             SecurityGroup(
@@ -120,15 +138,18 @@ class AwsStack(TerraformStack):
 
 
 def _provider(
-    stack: TerraformStack, settings: AwsSettings, tags: dict[str, str], endpoint_url: str | None
+    stack: TerraformStack, settings: AwsSettings, tags: dict[str, str], emulator: Emulator | None
 ) -> None:
-    emulated = endpoint_url is not None
     define(
         AwsProvider,
         stack,
         "Provider",
         region=settings.region,
-        profile=settings.profile,
+        # A profile that is named here wins over all AWS variables, and with its own file over
+        # the user's: their key is never told to the emulator, whoever runs Terraform. The key
+        # itself is in no configuration, plan or state.
+        profile=emulator.profile if emulator else settings.profile,
+        shared_credentials_files=[str(emulator.credentials)] if emulator else None,
         assume_role=(
             [define(AwsProviderAssumeRole, role_arn=settings.role_arn)]
             if settings.role_arn
@@ -139,19 +160,19 @@ def _provider(
             [
                 define(
                     AwsProviderEndpoints,
-                    ec2=endpoint_url,
-                    sts=endpoint_url,
-                    iam=endpoint_url,
-                    s3=endpoint_url,
+                    ec2=emulator.url,
+                    sts=emulator.url,
+                    iam=emulator.url,
+                    s3=emulator.url,
                 )
             ]
-            if emulated
+            if emulator
             else None
         ),
-        # An emulator has no instance metadata and checks no credentials.
-        skip_metadata_api_check="true" if emulated else None,
-        skip_credentials_validation=True if emulated else None,
-        skip_region_validation=True if emulated else None,
+        # An emulator has no instance metadata, and says soon enough whom it does not know.
+        skip_metadata_api_check="true" if emulator else None,
+        skip_credentials_validation=True if emulator else None,
+        skip_region_validation=True if emulator else None,
     )
     override(stack, "terraform.required_providers.aws.version", PROVIDER_VERSIONS)
 

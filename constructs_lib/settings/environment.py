@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 VARIABLE: Final = "ENVIRONMENT"
 DEFAULT_NAME: Final = "sandbox"
 
+SANDBOX_PROFILE: Final = "moor-sandbox"
+"""The profile under which the emulated AWS's access key stands in its file."""
+
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -108,6 +111,11 @@ class Environment:
     def sandbox(self) -> Path:
         """What the sandbox remembers between commands."""
         return self.directory / "sandbox"
+
+    @property
+    def sandbox_credentials(self) -> Path:
+        """The emulated AWS's access key, as AWS's programs read such a file."""
+        return self.sandbox / "credentials"
 
     @property
     def lock(self) -> Path:

@@ -42,6 +42,8 @@ _MARKED: Final = (1e280, 1e300)
 _RESERVED: Final = frozenset({"String Map Token Value", "Any Map Token Value"})
 """Values that cdktf refuses, since it has a meaning of its own for them."""
 
+_SPECIAL: Final = re.compile(r'[\\"$%{}\x00-\x1f]')
+
 _LAST: Final = re.compile(r"[$%]+$")
 
 
@@ -84,14 +86,16 @@ def joined(*parts: str) -> Expression:
     return Expression(found)
 
 
-def content_of_file(path: str) -> Expression:
+def content_of_file(*parts: str) -> Expression:
     """Return the expression for the content of a file, which Terraform reads when it applies.
 
     Args:
-        path: The file's path, as text.
+        parts: The file's path in pieces: text stays text, and each `Expression` is one reference.
     """
-    inside = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return Expression(f'${{file("{_escaped(inside)}")}}')
+    # A reference within this one has no braces of its own: cdktf knows that it is inside of one.
+    words = [str(p) if isinstance(p, Expression) else f'"{_in_quotes(p)}"' for p in parts]
+    path = words[0] if len(words) == 1 else f'join("", [{", ".join(words)}])'
+    return Expression(f"${{file({path})}}")
 
 
 def define(
@@ -137,6 +141,15 @@ def _quoted(text: str) -> str:
     reference too, and there the second dollar sign would open one that nothing closes.
     """
     return f'${{"{text}"}}'.replace("\r", "\\r")
+
+
+def _in_quotes(text: str) -> str:
+    """Return what stands between quotes in an expression: there, and only there, escapes are read.
+
+    No brace is left in it, which cdktf would count.
+    """
+    spelled = _SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _NUMBER.sub(lambda match: match[0].replace("e", "\\u0065"), spelled)
 
 
 def _unmarked(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from sandbox.api.firewall import IngressRule
+from sandbox.api.signature import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,31 @@ def rules_of(instance: Any) -> Iterator[IngressRule]:
                 from_port=rule.from_port,
                 to_port=rule.to_port,
                 cidr=rule.cidr_ipv4 or "",
+                group=rule.source_group.get("GroupId", ""),
             )
+
+
+def groups_of(instance: Any) -> Iterator[str]:
+    """Yield the ids of the groups of an instance."""
+    for group in instance.security_groups:
+        yield str(group.id)
+
+
+def issued_secret(access_key: str) -> Secret | None:
+    """Return what an access key stands for that the emulated IAM or STS issued; or None."""
+    from moto.iam.models import iam_backends  # noqa: PLC0415  # reads the environment
+    from moto.sts.models import sts_backends  # noqa: PLC0415
+
+    for sts in (b for account in list(sts_backends.values()) for b in list(account.values())):
+        for role in list(sts.assumed_roles):
+            if role.access_key_id == access_key:
+                return Secret(key=role.secret_access_key, token=role.session_token)
+    for iam in (b for account in list(iam_backends.values()) for b in list(account.values())):
+        for user in list(iam.users.values()):
+            for key in list(user.access_keys):
+                if key.access_key_id == access_key and key.status == "Active":
+                    return Secret(key=key.secret_access_key)
+    return None
 
 
 def user_data_of(instance: Any) -> bytes:

@@ -12,16 +12,17 @@ import uuid
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.addresses import AddressBook, AddressPool
-from sandbox.api.books import backends, instance_of, rules_of, text_of, user_data_of
-from sandbox.api.firewall import open_ports
-from sandbox.api.methods import api_error, wrapped
+from sandbox.addresses import AddressBook, AddressPool, gateway
+from sandbox.api.books import backends, groups_of, instance_of, rules_of, text_of, user_data_of
+from sandbox.api.firewall import admissions, open_ports
+from sandbox.api.methods import api_error, with_ports, wrapped
 from sandbox.api.turn import Turn
 from sandbox.engine.connect import connect
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.gate import Gates, Target
 from sandbox.machines.machine import Machines, MachineSpec
 from sandbox.machines.metadata import InstanceMetadata, MetadataService
+from sandbox.machines.packet_filter import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ class Emulator:
         self._log = log
         self._client = connect(parameters.engine)
         self._parameters = parameters
-        # Gateway and registry have their addresses already.
+        # The gateway has its address already, and the registry had the second one.
         self._book = AddressBook(
             AddressPool(parameters.subnet, setting="sandbox.subnet", kept=2),
         )
@@ -92,10 +93,13 @@ class Emulator:
             owner=parameters.owner,
             image=parameters.machine_image,
             network=parameters.network,
+            caller=gateway(parameters.subnet),
             book=self._book,
             log=log,
         )
         self._addresses: dict[str, IPv4Address] = {}
+        # What each machine that has booted lets in.
+        self._filters: dict[str, str] = {}
         self._notes: set[str] = set()
         self.turn = Turn()
         self._originals: dict[str, Callable[..., Any]] = {}
@@ -105,6 +109,7 @@ class Emulator:
         from moto.ec2.models import EC2Backend  # noqa: PLC0415  # reads the environment
         from moto.ec2.models import elastic_ip_addresses as eips  # noqa: PLC0415
         from moto.ec2.models import elastic_network_interfaces as enis  # noqa: PLC0415
+        from moto.ec2.models.security_groups import SecurityGroupRule  # noqa: PLC0415
         from moto.ec2.responses.general import General  # noqa: PLC0415
 
         setattr(eips, "random_ip", self._next_public_address)  # noqa: B010  # not exported
@@ -124,6 +129,8 @@ class Emulator:
             self._originals[name] = original
             setattr(EC2Backend, name, wrapped(name, original, replacement))
         setattr(General, "get_console_output", self._get_console_output)  # noqa: B010
+        # A rule of a protocol without ports is one that moto fails on.
+        setattr(SecurityGroupRule, "__init__", with_ports(SecurityGroupRule.__init__))  # noqa: B010
 
     def describe(self) -> dict[str, Any]:
         """Return what is running, for `/moor-sandbox`."""
@@ -209,6 +216,8 @@ class Emulator:
                 for instance in reservation.instances:
                     self._machines.remove(instance.id)
             raise
+        # Other machines may let these in, and rules may have changed while they booted.
+        self._arrange()
         return reservation
 
     def _boot(self, backend: Any, instance: Any) -> None:
@@ -234,9 +243,14 @@ class Emulator:
                 hop_limit=int(options.http_put_response_hop_limit),
             )
         )
-        spec = MachineSpec(instance=instance.id, address=address)
+        spec = MachineSpec(
+            instance=instance.id,
+            address=address,
+            packet_filter=self._filter(instance, address),
+        )
         with self.turn.aside():
             self._machines.boot(spec)
+        self._filters[instance.id] = spec.packet_filter
         self._log(f"{instance.id}: up")
         # The private address that the API tells is the one that other machines can use.
         interface = instance.nics[0]
@@ -365,11 +379,38 @@ class Emulator:
     def _forget(self, instance: Any) -> None:
         self._release(instance)
         self._metadata.withdraw(instance.id)
+        self._filters.pop(instance.id, None)
         address = self._addresses.pop(instance.id, None)
         if address is not None:
             self._book.give_back(address)
 
     def _arrange(self) -> None:
+        """Let in what the groups let in, and no more: through the gates, and to the machines."""
+        self._arrange_gates()
+        for instance in self._instances():
+            former = self._filters.get(instance.id)
+            if former is None or instance.state not in {_RUNNING, _STOPPED}:
+                continue
+            wanted = self._filter(instance, self._addresses[instance.id])
+            if wanted != former:
+                self._machines.let_in(instance.id, wanted)
+                self._filters[instance.id] = wanted
+
+    def _filter(self, instance: Any, address: IPv4Address) -> str:
+        """Return what a machine has to let in."""
+        members: dict[str, list[IPv4Address]] = {}
+        for other in self._instances():
+            # A terminated one is a member still, and its address is somebody else's soon.
+            if other.id in self._addresses and other.state in {_RUNNING, _STOPPED}:
+                for group in groups_of(other):
+                    members.setdefault(group, []).append(self._addresses[other.id])
+        return script(
+            admissions(rules_of(instance), members),
+            subnet=self._parameters.subnet,
+            gates=self._gates.to(address),
+        )
+
+    def _arrange_gates(self) -> None:
         """Open what the groups of running instances with an Elastic IP open, and no more."""
         wanted: dict[IPv4Address, Target] = {}
         public: dict[str, IPv4Address] = {}

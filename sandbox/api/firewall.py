@@ -1,6 +1,6 @@
-"""Which ports the security groups open to the person at this computer.
+"""What the security groups let in: to the person at this computer, and to other machines.
 
-What is not open does not exist on the address: nothing listens there.
+What is not open to the person does not exist on the public address: nothing listens there.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Final
 
+from sandbox.machines.packet_filter import ALL, Admission
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
 CALLER: Final = IPv4Address("127.0.0.1")
 """Where connections to the sandbox's addresses come from."""
@@ -33,17 +35,19 @@ class IngressRule:
     """One rule of a security group.
 
     Attributes:
-        protocol: `tcp`, `udp`, `icmp`, or `-1` for all.
-        from_port: First port; None where the protocol has none.
-        to_port: Last port; None where the protocol has none.
+        protocol: `tcp`, `udp`, `icmp`, the number of another one, or `-1` for all.
+        from_port: First port, or type of ICMP; None or -1 where the protocol has none, or for all.
+        to_port: Last port, or code of ICMP; likewise.
         cidr: The IPv4 network that may connect; empty where the rule names something else
             (IPv6, another group, a prefix list), none of which is this computer.
+        group: The id of the group whose members may connect; empty where the rule names none.
     """
 
     protocol: str
     from_port: int | None
     to_port: int | None
     cidr: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +91,28 @@ def open_ports(rules: Iterable[IngressRule], caller: IPv4Address = CALLER) -> Op
             f"opened, as ranges of more than {WIDEST_RANGE} ports are not opened one by one"
         )
     return OpenPorts(ports=frozenset(ports), notes=tuple(notes))
+
+
+def admissions(
+    rules: Iterable[IngressRule], members: Mapping[str, Iterable[IPv4Address]]
+) -> Iterator[Admission]:
+    """Yield what the rules let in from other machines.
+
+    Args:
+        rules: The ingress rules of all groups of an instance.
+        members: The addresses of the machines in each group.
+    """
+    for rule in rules:
+        sources = [IPv4Network(address) for address in sorted(members.get(rule.group, ()))]
+        if rule.cidr:
+            sources.append(IPv4Network(rule.cidr, strict=False))
+        first, last = (
+            None if port in (None, -1) else port for port in (rule.from_port, rule.to_port)
+        )
+        for source in sources:
+            yield Admission(
+                protocol=ALL if rule.protocol == _ALL else rule.protocol,
+                first=first,
+                last=last,
+                source=source,
+            )

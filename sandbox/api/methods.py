@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+import inspect
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_WITH_PORTS: Final = frozenset({"tcp", "6", "udp", "17"})
 
 
 def wrapped(
@@ -36,6 +39,35 @@ def wrapped(
             ) from error
 
     return method
+
+
+def with_ports(original: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor of security group rules that knows protocols without ports.
+
+    Args:
+        original: moto's own, which takes each protocol for one with ports and fails on the others.
+    """
+    parameters = inspect.signature(original)
+
+    @functools.wraps(original)
+    def constructor(*args: Any, **kwargs: Any) -> None:
+        call = parameters.bind(*args, **kwargs)
+        given = call.arguments
+        protocol = str(given.get("ip_protocol") or "").lower()
+        for name in ("from_port", "to_port"):
+            if given.get(name) is not None:
+                continue
+            if protocol in _WITH_PORTS:
+                raise api_error(
+                    "InvalidParameterValue",
+                    "Invalid value for portRange. "
+                    "Must specify both from and to ports with TCP/UDP.",
+                )
+            # As EC2 tells such a rule.
+            given[name] = "-1"
+        original(*call.args, **call.kwargs)
+
+    return constructor
 
 
 def api_error(code: str, message: str) -> Exception:

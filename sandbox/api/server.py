@@ -2,7 +2,7 @@
 
 moto serves EC2, STS, IAM and S3 on the one port. Beside them stand two addresses of the
 sandbox's own: `GET /moor-sandbox` tells what runs, and `POST /moor-sandbox/reconcile` makes
-the books agree with the engine first.
+the books agree with the engine first. Every request has to be signed with the sandbox's key.
 """
 
 from __future__ import annotations
@@ -19,14 +19,22 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
+from constructs_lib.files.private_file import write_private
+from sandbox.api.books import issued_secret
 from sandbox.api.emulator import Emulator
+from sandbox.api.signature import Gatekeeper, Secret
+from sandbox.credentials import Credentials
 from sandbox.errors import ENGINE_ERRORS, SandboxError
+from sandbox.machines.registry import FOLDER, addresses
+from sandbox.machines.registry_door import RegistryDoor, listeners
 from sandbox.parameters import HOST, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
     from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
+
+    from sandbox.api.signature import Refusal
 
 ROUTE: Final = "/moor-sandbox"
 RECONCILE: Final = f"{ROUTE}/reconcile"
@@ -68,7 +76,8 @@ def serve(directory: Path) -> int:
     """Serve until told to stop.
 
     Args:
-        directory: Holds `parameters.json`; moto's images are written beside it.
+        directory: Holds `parameters.json` and `credentials`; moto's images are written beside
+            them.
 
     Returns:
         The exit status.
@@ -76,6 +85,10 @@ def serve(directory: Path) -> int:
     parameters = Parameters.read(directory / "parameters.json")
     if parameters is None:
         _log(f"{directory / 'parameters.json'}: must be readable; start the sandbox with make up")
+        return 1
+    credentials = Credentials.read(directory / "credentials")
+    if credentials is None:
+        _log(f"{directory / 'credentials'}: must be readable; start the sandbox with make up")
         return 1
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,7 +99,7 @@ def serve(directory: Path) -> int:
         return 1
     listener.listen(128)
     images = directory / "amis.json"
-    images.write_text(json.dumps(amis()))
+    write_private(images, json.dumps(amis()).encode())
     # moto reads these when it is imported, which is therefore late.
     os.environ |= {
         "MOTO_AMIS_PATH": str(images),
@@ -97,11 +110,33 @@ def serve(directory: Path) -> int:
     }
     emulator = Emulator(parameters, _log)
     emulator.install()
-    _serve(listener, emulator)
+    try:
+        doors = listeners(addresses(parameters), parameters.registry_port)
+    except OSError as error:
+        port = parameters.registry_port
+        _log(f"sandbox.registry_port: must be free, got {port} ({error})")
+        return 1
+    RegistryDoor(directory / FOLDER, doors, subnet=parameters.subnet, log=_log).open()
+    _serve(listener, emulator, Gatekeeper(parameters.api_port, keys(credentials)))
     return 0
 
 
-def _serve(listener: socket.socket, emulator: Emulator) -> None:
+def keys(credentials: Credentials) -> Callable[[str], Secret | None]:
+    """Return what knows the keys that may ask: the sandbox's own, and those it issued itself.
+
+    Args:
+        credentials: The sandbox's own key. Only its owner can make users and roles.
+    """
+
+    def secret_of(access_key: str) -> Secret | None:
+        if access_key == credentials.access_key:
+            return Secret(key=credentials.secret_key)
+        return issued_secret(access_key)
+
+    return secret_of
+
+
+def _serve(listener: socket.socket, emulator: Emulator, gatekeeper: Gatekeeper) -> None:
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415  # reads the environment
         DomainDispatcherApplication,
         MotoRequestHandler,
@@ -115,7 +150,7 @@ def _serve(listener: socket.socket, emulator: Emulator) -> None:
     server = make_server(
         host,
         port,
-        Application(emulator, DomainDispatcherApplication(create_backend_app), _log),
+        Application(emulator, DomainDispatcherApplication(create_backend_app), gatekeeper, _log),
         threaded=True,
         request_handler=MotoRequestHandler,
         fd=listener.fileno(),
@@ -137,6 +172,7 @@ class Application:
     Args:
         emulator: What runs.
         moto: moto's application.
+        gatekeeper: Who is let in.
         log: Takes one line.
     """
 
@@ -144,27 +180,40 @@ class Application:
         self,
         emulator: Emulator,
         moto: Callable[..., Iterable[bytes]],
+        gatekeeper: Gatekeeper,
         log: Callable[[str], None],
     ) -> None:
         self._emulator = emulator
         self._moto = moto
+        self._gatekeeper = gatekeeper
+        self._refused: set[str] = set()
         self._log = log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
+        if not self._gatekeeper.is_for_us(environ):
+            # As a web page would ask, from its own name or from one that it points here.
+            return _answer(start_response, "403 Forbidden", {"error": "not for browsers"})
+        if (refusal := self._gatekeeper.refuse_unknown(environ)) is not None:
+            return self._refuse(start_response, refusal)
+        # Read before the turn, so that a slow caller holds nobody up.
+        body = _body(environ)
+        if (refusal := self._gatekeeper.refuse_unsigned(environ, body)) is not None:
+            return self._refuse(start_response, refusal)
+        return self._obey(environ, body, start_response)
+
+    def _obey(
+        self, environ: WSGIEnvironment, body: bytes, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer a request of somebody who has the key."""
         path = environ.get("PATH_INFO", "")
         method = environ.get("REQUEST_METHOD", "")
-        if "HTTP_ORIGIN" in environ:
-            # Only browsers say Origin. A web page must not drive an API without a password.
-            return _answer(start_response, "403 Forbidden", {"error": "not for browsers"})
         if path.startswith("/moto-api"):
             # Would forget all resources while their machines run on.
             return _answer(start_response, "404 Not Found", {"error": "not offered here"})
         if path == ROUTE and method == "GET":
             # Needs no turn, as it changes nothing: it tells what runs while something boots.
             return _answer(start_response, "200 OK", self._emulator.describe())
-        # Read before the turn, so that a slow caller holds nobody up.
-        body = _body(environ)
         if (repetition := _repetition(environ, body)) is not None:
             self._log(repetition)
         with self._emulator.turn:
@@ -174,6 +223,17 @@ class Application:
                 except (SandboxError, *ENGINE_ERRORS) as error:
                     return _answer(start_response, "503 Unavailable", {"error": str(error)})
             return self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+
+    def _refuse(self, start_response: StartResponse, refusal: Refusal) -> list[bytes]:
+        if refusal.code not in self._refused:
+            # Once: else whoever is refused could fill the disk with lines.
+            self._refused.add(refusal.code)
+            self._log(f"refused: {refusal.code}, with a key that is not ours or without any")
+        length = str(len(refusal.body))
+        start_response(
+            refusal.status, [("Content-Type", refusal.content_type), ("Content-Length", length)]
+        )
+        return [refusal.body]
 
 
 def _body(environ: WSGIEnvironment) -> bytes:

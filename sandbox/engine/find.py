@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from urllib.parse import urlsplit
 
 from sandbox.engine.connect import connect
 from sandbox.engine.private import NO_ENGINE, PrivateEngine
-from sandbox.engine.processes import all_processes, command_line
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import docker
 
@@ -55,11 +53,12 @@ def find_engine(
 ) -> Engine | None:
     """Find the engine to use, and start a private one where there is none.
 
-    The order: `DOCKER_HOST`; the current Docker context; the default socket; an engine in
-    this network namespace that another checkout started; a private engine of our own.
+    The order: `DOCKER_HOST`; the private engine of this network, whichever checkout of this user
+    started it; the current Docker context; the default socket; a private engine of our own. One
+    that merely runs here is nobody's word that it may be used.
 
     Args:
-        directory: The folder of the private engine.
+        directory: The folder of the private engine that this checkout would start.
         addresses: The sandbox's own public addresses. A `DOCKER_HOST` among them is a machine
             of the sandbox, not the engine beneath it, and is passed over.
         variables: Usually `os.environ`.
@@ -73,13 +72,13 @@ def find_engine(
         SandboxError: No engine can be used.
     """
     explicit = variables.get("DOCKER_HOST", "")
+    private = PrivateEngine.here(directory)
     if explicit and not _is_machine(explicit, addresses):
-        return _named_engine(explicit)
-    private = PrivateEngine(directory)
+        return _named_engine(explicit, private)
     if private.is_running():
         return Engine(client=connect(private.url), url=private.url, private=private)
     urls = [url for url in (_context_url(variables), DEFAULT_URL) if url is not None]
-    if (found := _users_engine(urls) or _foreign_engine()) is not None:
+    if (found := _users_engine(urls)) is not None:
         return found
     if not start:
         return None
@@ -124,7 +123,7 @@ def _is_machine(url: str, addresses: IPv4Network) -> bool:
         return False
 
 
-def _named_engine(url: str) -> Engine:
+def _named_engine(url: str, private: PrivateEngine) -> Engine:
     host = urlsplit(url).hostname or ""
     if not url.startswith("unix://"):
         local = host == "localhost"
@@ -151,8 +150,8 @@ def _named_engine(url: str) -> Engine:
             )
         raise SandboxError(msg) from error
     _check(client, url)
-    directory = _private_directory_behind(url)
-    return Engine(client=client, url=url, private=PrivateEngine(directory) if directory else None)
+    ours = url == private.url and private.is_running()
+    return Engine(client=client, url=url, private=private if ours else None)
 
 
 def _context_url(variables: Mapping[str, str]) -> str | None:
@@ -183,58 +182,3 @@ def _check(client: docker.DockerClient, url: str) -> None:
     if info.get("OSType") != "linux":
         msg = f"docker engine: must run Linux containers, got {info.get('OSType')!r} at {url}"
         raise SandboxError(msg)
-
-
-def _engines_in_this_network() -> Iterator[tuple[int, list[str]]]:
-    """Yield the id and arguments of each dockerd in this network namespace."""
-    ours = Path("/proc/self/ns/net").readlink()
-    for pid in all_processes():
-        arguments = command_line(pid)
-        if not arguments or Path(arguments[0]).name != "dockerd":
-            continue
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/ns/net").readlink() == ours:
-                yield pid, arguments
-
-
-def _option(arguments: list[str], name: str) -> list[str]:
-    """Return the values of `--name=value` and `--name value`."""
-    values = [a.partition("=")[2] for a in arguments if a.startswith(f"{name}=")]
-    values += [b for a, b in itertools.pairwise(arguments) if a == name]
-    return values
-
-
-def _foreign_engine() -> Engine | None:
-    """Use the engine that runs here already, as two in one namespace fight over iptables.
-
-    Raises:
-        SandboxError: There is one, and it cannot be reached.
-    """
-    for pid, arguments in _engines_in_this_network():
-        urls = _option(arguments, "--host") + _option(arguments, "-H")
-        for url in urls:
-            with contextlib.suppress(*ENGINE_ERRORS):
-                client = connect(url)
-                _check(client, url)
-                directory = _private_directory_behind(url)
-                private = PrivateEngine(directory) if directory else None
-                return Engine(client=client, url=url, private=private)
-        msg = (
-            f"docker engine: must be one that we can reach, got dockerd with process id {pid} on "
-            f"{', '.join(urls) or 'no known socket'}; stop it, or set DOCKER_HOST to its socket "
-            "(two engines in one network would undo each other's firewall rules)"
-        )
-        raise SandboxError(msg)
-    return None
-
-
-def _private_directory_behind(url: str) -> Path | None:
-    """Return the folder of the private engine that answers at a URL; None for a user's own."""
-    for _, arguments in _engines_in_this_network():
-        if url not in _option(arguments, "--host"):
-            continue
-        for data_root in _option(arguments, "--data-root"):
-            directory = Path(data_root).parent
-            if (directory / PrivateEngine.RECORD).exists():
-                return directory
-    return None

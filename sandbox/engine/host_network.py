@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.engine.processes import boot_id
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _IP_FORWARD: Final = Path("/proc/sys/net/ipv4/ip_forward")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+_TOOLS: Final = ("iptables", "ip6tables")
+_TABLES: Final = ("filter", "nat", "raw", "mangle")
 
 
 def network_state() -> dict[str, Any]:
@@ -18,7 +23,7 @@ def network_state() -> dict[str, Any]:
     return {
         "boot": boot_id(),
         "ip_forward": _IP_FORWARD.read_text().strip(),
-        "iptables": {tool: _rules(tool) for tool in ("iptables", "ip6tables")},
+        "iptables": {tool: _rules(tool) for tool in _TOOLS},
         "cgroups": [str(folder) for folder in _cgroup_folders()],
     }
 
@@ -29,10 +34,7 @@ def _cgroup_folders() -> list[Path]:
 
 def _rules(tool: str) -> dict[str, list[str]]:
     """Return the rules of each table in `iptables -S` form; empty where the tool fails."""
-    return {
-        table: _run(tool, "-w", "-t", table, "-S").splitlines()
-        for table in ("filter", "nat", "raw", "mangle")
-    }
+    return {table: _run(tool, "-w", "-t", table, "-S").splitlines() for table in _TABLES}
 
 
 def _run(*command: str) -> str:
@@ -40,11 +42,17 @@ def _run(*command: str) -> str:
     return result.stdout if result.returncode == 0 else ""
 
 
-def restore_network(before: dict[str, Any]) -> None:
-    """Remove dockerd's chains, jumps and policies where they were not there before."""
-    for tool, tables in before["iptables"].items():
-        for table, rules in tables.items():
-            _restore_table(tool, table, set(rules))
+def restore_network(before: Mapping[str, Any]) -> None:
+    """Remove dockerd's chains, jumps and policies where they were not there before.
+
+    Args:
+        before: What `network_state` returned. It says what was there, and nothing of what is run.
+    """
+    for tool in _TOOLS:
+        for table in _TABLES:
+            rules = before["iptables"].get(tool, {}).get(table)
+            if rules is not None:
+                _restore_table(tool, table, set(rules))
     if before["ip_forward"] == "0" and _IP_FORWARD.read_text().strip() == "1":
         _IP_FORWARD.write_text("0")
     for folder in _cgroup_folders():

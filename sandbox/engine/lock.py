@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructs_lib.files.lock import exclusive_lock
+from sandbox.engine.runtime_folder import runtime_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +22,7 @@ def engine_lock(report: Callable[[str], None]) -> Iterator[None]:
     Args:
         report: Takes a line where we must wait.
     """
-    file = Path(tempfile.gettempdir()) / f"moor-engine-{os.geteuid()}.lock"
+    file = runtime_folder() / "lock"
     with exclusive_lock(
         file,
         busy=lambda holder: report(

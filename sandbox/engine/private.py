@@ -1,7 +1,8 @@
 """A Docker engine of our own, for where there is none: its folders, its processes, its end.
 
 All that it writes is in one folder, a cache that can be deleted, and in a folder for its
-sockets. `stop` undoes what it did to the machine's network.
+sockets. `stop` undoes what it did to the machine's network. What is ours is written down, see
+`record`; the last sandbox on it stops it, whichever checkout that is of.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Self
 
+from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE
 from sandbox.engine.connect import connect
 from sandbox.engine.host_network import network_state, restore_network
 from sandbox.engine.processes import (
@@ -25,11 +27,16 @@ from sandbox.engine.processes import (
     boot_id,
     command_line,
     parent,
+    program_of,
+    user_of,
 )
+from sandbox.engine.record import EngineRecord
+from sandbox.engine.runtime_folder import private, runtime_folder
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     import docker
 
@@ -53,11 +60,23 @@ class PrivateEngine:
             again.
     """
 
-    RECORD: Final = "engine.json"
-
     def __init__(self, directory: Path) -> None:
-        self._directory = directory.absolute()
+        # Resolved: a folder has one name here, whatever leads to it.
+        self._directory = directory.resolve()
         self._sockets = self._socket_directory()
+
+    @classmethod
+    def here(cls, directory: Path) -> Self:
+        """Return the engine of this network: the one that is written down, else one of our own.
+
+        Args:
+            directory: The folder of the one that this checkout would start.
+        """
+        own = cls(directory)
+        record = EngineRecord.read() or EngineRecord.adopt(own._directory)
+        if record is not None and record.directory.is_dir():
+            return cls(record.directory)
+        return own
 
     @property
     def url(self) -> str:
@@ -65,13 +84,19 @@ class PrivateEngine:
         return f"unix://{self._sockets}/docker.sock"
 
     def has_run(self) -> bool:
-        """Tell whether the engine was started and never properly stopped."""
-        return (self._directory / self.RECORD).exists()
+        """Tell whether the engine was started and never properly stopped.
+
+        Its containers are on disk then, and come back with its next start.
+        """
+        with contextlib.suppress(OSError):
+            if any((self._directory / "data" / "containers").iterdir()):
+                return True
+        return self._record() is not None
 
     def is_running(self) -> bool:
         """Tell whether the engine runs and answers."""
-        daemon = ProcessIdentity.from_json(self._record().get("dockerd"))
-        if daemon is None or not daemon.is_alive():
+        record = self._record()
+        if record is None or not record.runs():
             return False
         try:
             connect(self.url).close()
@@ -83,33 +108,34 @@ class PrivateEngine:
         """Start the engine, detached, and wait until it answers.
 
         Raises:
-            SandboxError: It cannot be started; the text has the end of its log.
+            SandboxError: It cannot be started; the text may have the end of its log. Another
+                engine manages this network: two would undo each other's firewall rules.
         """
         missing = [p for p in ("dockerd", "containerd", "iptables") if shutil.which(p) is None]
         if missing:
             raise SandboxError(NO_ENGINE)
         begun = time.monotonic()
-        self._stop_daemons()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._make_socket_directory()
+        before = self._stop_former()
+        _refuse_beside_others()
+        self._directory.parent.mkdir(parents=True, exist_ok=True)
+        if self._directory.is_dir() and self._directory.stat().st_uid == os.geteuid():
+            # Made open by an earlier version.
+            self._directory.chmod(PRIVATE_DIRECTORY_MODE)
+        private(self._directory)
+        private(self._sockets)
         # A killed engine's containers live on, and the new one takes them over by what is in
         # this folder. But it refuses to start where its process id is still written down.
         for name in ("dockerd.pid", "docker.sock", "containerd.sock", "containerd.sock.ttrpc"):
             (self._sockets / name).unlink(missing_ok=True)
-        record = self._record()
-        before = record.get("before")
-        if not isinstance(before, dict) or before.get("boot") != boot_id():
-            before = network_state()
-        record = {"before": before}
-        self._write_record(record)
+        record = EngineRecord(directory=self._directory, before=before or network_state())
+        record.write()
         containerd = self._spawn("containerd", self._containerd_arguments())
-        record["containerd"] = containerd.to_json()
-        self._write_record(record)
+        record = replace(record, containerd=containerd)
+        record.write()
         try:
             self._wait_for(self._sockets / "containerd.sock", containerd, "containerd")
             daemon = self._spawn("dockerd", self._dockerd_arguments())
-            record["dockerd"] = daemon.to_json()
-            self._write_record(record)
+            replace(record, dockerd=daemon).write()
             self._wait_for(self._sockets / "docker.sock", daemon, "dockerd", ask=True)
         except SandboxError:
             self.stop()
@@ -119,14 +145,15 @@ class PrivateEngine:
     def stop(self) -> None:
         """Stop the engine and undo what it changed outside its folder. May be repeated."""
         record = self._record()
-        self._stop_daemons()
+        if record is None:
+            return
+        _stop_daemons(record)
         self._stop_shims()
         self._unmount()
-        before = record.get("before")
-        if isinstance(before, dict) and before.get("boot") == boot_id():
-            restore_network(before)
+        if record.before.get("boot") == boot_id():
+            restore_network(record.before)
         shutil.rmtree(self._sockets, ignore_errors=True)
-        (self._directory / self.RECORD).unlink(missing_ok=True)
+        EngineRecord.forget()
 
     def is_unused(self, client: docker.DockerClient) -> bool:
         """Tell whether nobody has a container or a network on the engine."""
@@ -139,19 +166,7 @@ class PrivateEngine:
         if len(os.fsencode(inside)) + len(_LONGEST_SOCKET) <= _SOCKET_PATH_LIMIT:
             return inside
         digest = hashlib.sha256(os.fsencode(self._directory)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"moor-engine-{digest}"
-
-    def _make_socket_directory(self) -> None:
-        self._sockets.mkdir(mode=0o700, exist_ok=True)
-        # Anyone may have made a folder of this name in the temporary folder before us.
-        status = self._sockets.lstat()
-        if self._sockets.is_symlink() or status.st_uid != os.geteuid():
-            msg = (
-                f"docker engine: {self._sockets}: must belong to user {os.geteuid()}, got user "
-                f"{status.st_uid}; remove it"
-            )
-            raise SandboxError(msg)
-        self._sockets.chmod(0o700)
+        return runtime_folder() / f"engine-{digest}"
 
     def _containerd_arguments(self) -> list[str]:
         # No configuration file: the machine's own must not leak in.
@@ -227,33 +242,34 @@ class PrivateEngine:
             )
         )
 
-    def _record(self) -> dict[str, Any]:
-        try:
-            data = json.loads((self._directory / self.RECORD).read_text())
-        except (OSError, ValueError):
-            return {}
-        return data if isinstance(data, dict) else {}
+    def _record(self) -> EngineRecord | None:
+        """Return what is written down of this very engine."""
+        record = EngineRecord.read()
+        return record if record is not None and record.directory == self._directory else None
 
-    def _write_record(self, record: dict[str, Any]) -> None:
-        file = self._directory / self.RECORD
-        temporary = file.with_suffix(".new")
-        temporary.write_text(json.dumps(record, indent=1))
-        temporary.replace(file)
+    def _stop_former(self) -> Mapping[str, Any] | None:
+        """Stop what is left of an engine of this network.
 
-    def _stop_daemons(self) -> None:
-        record = self._record()
-        for name in ("dockerd", "containerd"):
-            identity = ProcessIdentity.from_json(record.get(name))
-            if identity is not None:
-                identity.stop(patience=30)
+        Returns:
+            The network as it was before that one, where that is not restored.
+        """
+        record = EngineRecord.read()
+        if record is None:
+            return None
+        if record.directory != self._directory:
+            # Its folder is gone: nobody will start that one again.
+            PrivateEngine(record.directory).stop()
+            return None
+        _stop_daemons(record)
+        return record.before if record.before.get("boot") == boot_id() else None
 
     def _stop_shims(self) -> None:
         """Stop what outlives containerd on purpose: shims, each with a container beneath it."""
         address = str(self._sockets / "containerd.sock")
         for pid in all_processes():
-            arguments = command_line(pid)
-            # They name our socket in their arguments.
-            if arguments and "containerd-shim" in arguments[0] and address in arguments:
+            # They name our socket in their arguments, which anybody's process could do, too.
+            ours = user_of(pid) == os.geteuid() and program_of(pid).startswith("containerd-shim")
+            if ours and address in command_line(pid):
                 beneath = [child for child in all_processes() if parent(child) == pid]
                 for process in (*beneath, pid):
                     identity = ProcessIdentity.of(process)
@@ -269,3 +285,32 @@ class PrivateEngine:
         ]
         for point in sorted((p for p in points if p.startswith(roots)), key=len, reverse=True):
             subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+
+
+def _stop_daemons(record: EngineRecord) -> None:
+    """End an engine's processes, where they are still those that we started."""
+    for identity in (record.dockerd, record.containerd):
+        if identity is not None and identity.is_ours():
+            identity.stop(patience=30)
+
+
+def _refuse_beside_others() -> None:
+    """See that no other engine manages the firewall of this network.
+
+    Raises:
+        SandboxError: One does. It is neither used nor stopped: nobody has told us whose it is.
+    """
+    here = Path("/proc/self/ns/net").readlink()
+    for pid in all_processes():
+        # Root's alone can manage a firewall. A plain user's process of that name is nothing to us.
+        if user_of(pid) != 0 or program_of(pid) != "dockerd":
+            continue
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/ns/net").readlink() == here:
+                msg = (
+                    "docker engine: must be the only one in this network, got another dockerd "
+                    f"(process {pid}) that the sandbox has not started; set DOCKER_HOST to its "
+                    "socket, or stop it (two engines in one network would undo each other's "
+                    "firewall rules)"
+                )
+                raise SandboxError(msg)

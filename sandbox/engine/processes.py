@@ -47,6 +47,10 @@ class ProcessIdentity:
         """Tell whether this very process still runs."""
         return ProcessIdentity.of(self.pid) == self
 
+    def is_ours(self) -> bool:
+        """Tell whether this very process still runs, and is this user's."""
+        return self.is_alive() and user_of(self.pid) == os.geteuid()
+
     def stop(self, *, patience: float) -> None:
         """End the process: ask first, then insist. Returns when it is gone.
 
@@ -94,6 +98,25 @@ def command_line(pid: int) -> list[str]:
     except OSError:
         return []
     return [part.decode(errors="replace") for part in data.split(b"\0")[:-1]]
+
+
+def user_of(pid: int) -> int | None:
+    """Return the id of the user whose process it is; None where it is gone."""
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
+
+
+def program_of(pid: int) -> str:
+    """Return the name of the program that a process runs, whatever it calls itself.
+
+    Empty where the process is gone, or not ours to see.
+    """
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
+    except OSError:
+        return ""
 
 
 def all_processes() -> list[int]:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _READY: Final = b"ready"
 _READY_TIMEOUT: Final = 15.0
 _TAKEN: Final = re.compile(r"(?:listen tcp4?|Bind for) ([0-9.]+):(\d+).*(?:in use|allocated)")
-_SETTINGS: Final = {22: "aws.ssh.port", 2376: "aws.docker_api.port", 80: "aws.http.ports"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +66,7 @@ class Gates:
         owner: Whose they are.
         image: The machine image: it has what a gate runs.
         network: The name of the sandbox's network.
+        caller: Where connections from this computer come from on it.
         book: Addresses on that network.
         log: Takes one line.
     """
@@ -78,6 +78,7 @@ class Gates:
         owner: Owner,
         image: str,
         network: str,
+        caller: IPv4Address,
         book: AddressBook,
         log: Callable[[str], None],
     ) -> None:
@@ -85,6 +86,7 @@ class Gates:
         self._owner = owner
         self._image = image
         self._network = network
+        self._caller = caller
         self._book = book
         self._log = log
         self._gates: list[_Gate] = []
@@ -94,6 +96,10 @@ class Gates:
         """Return the ports that are open on a public address now."""
         opened = (gate.target.ports for gate in self._gates if gate.public == public)
         return frozenset[int]().union(*opened)
+
+    def to(self, machine: IPv4Address) -> dict[IPv4Address, frozenset[int]]:
+        """Return a machine's gates: where they send from, and to which ports."""
+        return {g.own: g.target.ports for g in self._gates if g.target.machine == machine}
 
     def arrange(self, wanted: Mapping[IPv4Address, Target]) -> None:
         """Open exactly what is wanted; touch nothing that is right already.
@@ -135,7 +141,7 @@ class Gates:
         name = self._owner.name(target.instance, "gate", str(self._count))
         own = self._book.take()
         ports = sorted(target.ports)
-        command = [str(target.machine), *map(str, ports)]
+        command = [str(target.machine), str(self._caller), *map(str, ports)]
         try:
             container = self._client.containers.create(
                 self._image,
@@ -195,10 +201,9 @@ def _explain(public: IPv4Address, ports: list[int], error: Exception) -> str:
     text = str(error.explanation or error) if isinstance(error, APIError) else str(error)
     if found := _TAKEN.search(text):
         port = int(found[2])
-        setting = _SETTINGS.get(port, "the port in the settings' aws section")
         return (
             f"{found[1]}:{port}: must be free, got a port that another program listens on "
-            f"(perhaps on all addresses); stop it, or change {setting}"
+            f"(perhaps on all addresses); stop it, or choose another port in the settings"
         )
     if "cannot assign requested address" in text or "permission denied" in text:
         return (

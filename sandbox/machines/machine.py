@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BOOT_TIMEOUT: Final = 60
 _STOP_TIMEOUT: Final = 60
 _CONSOLE_LINES: Final = 40
+_FILTER: Final = "filter"
 _VOLUMES: Final = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 
@@ -47,10 +48,12 @@ class MachineSpec:
     Attributes:
         instance: The instance's id.
         address: Its address on the sandbox's network.
+        packet_filter: What it lets in, as `packet_filter.script` writes it.
     """
 
     instance: str
     address: IPv4Address
+    packet_filter: str
 
 
 class Machines:
@@ -133,7 +136,7 @@ class Machines:
                 restart_policy=UNLESS_STOPPED,
                 stop_signal="SIGRTMIN+3",
             )
-            container.put_archive("/", _archive(self._files()))
+            container.put_archive("/", _archive(self._files(spec)))
             container.start()
             self._wait(container)
         except BootError:
@@ -164,6 +167,26 @@ class Machines:
         container.restart(timeout=_STOP_TIMEOUT)
         self._wait(container)
 
+    def let_in(self, instance: str, packet_filter: str) -> None:
+        """Change what a machine lets in: at once, and whenever it starts.
+
+        Args:
+            instance: The instance's id.
+            packet_filter: What `packet_filter.script` writes.
+
+        Raises:
+            SandboxError: The machine could not take it.
+        """
+        container = self._get(instance)
+        container.put_archive("/", _archive({_FILTER: packet_filter.encode()}))
+        if container.status != "running":
+            return
+        status, output = container.exec_run(["/usr/lib/moor/filter"])
+        if status:
+            text = _as_bytes(output).decode(errors="replace").strip()
+            msg = f"machine {container.name}: its groups' rules must be set, got: {text}"
+            raise SandboxError(msg)
+
     def remove(self, instance: str) -> None:
         """Remove a machine with its disk. It may be gone already."""
         name = self.name(instance)
@@ -191,7 +214,7 @@ class Machines:
     def _get(self, instance: str) -> Container:
         return self._client.containers.get(self.name(instance))
 
-    def _files(self) -> Mapping[str, bytes]:
+    def _files(self, spec: MachineSpec) -> Mapping[str, bytes]:
         servers = name_servers() or (gateway(self._subnet),)
         # The engine's own pulls compare networks; BuildKit inside it compares whole names, and
         # speaks plain HTTP only where the entry says so.
@@ -200,7 +223,10 @@ class Machines:
             *(f"--insecure-registry={registry}" for registry in registries),
             *(f"--dns={server}" for server in servers),
         ]
-        return {"docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode()}
+        return {
+            _FILTER: spec.packet_filter.encode(),
+            "docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode(),
+        }
 
     def _wait(self, container: Container) -> None:
         command = ["/usr/lib/moor/wait-until-ready", str(_BOOT_TIMEOUT)]

@@ -23,6 +23,7 @@ from pathlib import Path
 from sandbox.engine.connect import connect
 from sandbox.engine.private import PrivateEngine
 from sandbox.engine.processes import all_processes, command_line
+from sandbox.engine.record import EngineRecord, record_file
 
 def rules():
     tools = [(t, k) for t in ("iptables", "ip6tables") for k in ("filter", "nat")]
@@ -45,10 +46,11 @@ assert engine.is_running() and engine.is_unused(client)
 client.networks.create("one", driver="bridge")
 assert not engine.is_unused(client)
 assert rules() != before
-record = json.loads((Path(directory) / "engine.json").read_text())
-for name in ("dockerd", "containerd"):
-    os.kill(record[name]["pid"], signal.SIGKILL)
-    os.waitpid(record[name]["pid"], 0)
+assert Path(directory).stat().st_mode & 0o777 == 0o700
+record = EngineRecord.read()
+for process in (record.dockerd, record.containerd):
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitpid(process.pid, 0)
 assert not engine.is_running() and engine.has_run()
 again = PrivateEngine(Path(directory))
 again.start(print)
@@ -56,6 +58,7 @@ client = connect(again.url)
 client.networks.get("one").remove()
 again.stop()
 assert not again.has_run()
+assert not record_file().exists()
 after = rules()
 assert after == before, (before, after)
 again.stop()

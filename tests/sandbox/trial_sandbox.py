@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import SandboxSettings
+from sandbox.credentials import Credentials
 from sandbox.engine.connect import connect
 from sandbox.lifecycle import Sandbox
 
@@ -41,10 +43,12 @@ OTHER_SETTINGS = SandboxSettings(
 )
 
 
-def make_sandbox(name: str = "sandbox-test", settings: SandboxSettings = SETTINGS) -> Sandbox:
+def make_sandbox(
+    name: str = "sandbox-test", settings: SandboxSettings = SETTINGS, root: Path = ROOT
+) -> Sandbox:
     """Return a sandbox that is not started yet."""
-    file = ROOT / "environments" / f"{name}.yaml"
-    environment = Environment(name=name, settings_file=file, root=ROOT)
+    file = root / "environments" / f"{name}.yaml"
+    environment = Environment(name=name, settings_file=file, root=root)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     return Sandbox(environment, settings, lambda _: None, variables)
 
@@ -61,13 +65,15 @@ def running(sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 def client(sandbox: Sandbox, service: str) -> Any:  # noqa: ANN401  # boto3 has no types
-    """Return an AWS client of a sandbox."""
+    """Return an AWS client of a sandbox, with its key."""
+    key = Credentials.read(sandbox._environment.sandbox_credentials)
+    assert key is not None
     return boto3.client(
         service,
         endpoint_url=sandbox.endpoint_url,
         region_name="eu-central-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
+        aws_access_key_id=key.access_key,
+        aws_secret_access_key=key.secret_key,
     )
 
 
@@ -87,6 +93,23 @@ def is_open(address: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(2)
         return probe.connect_ex((address, port)) == 0
+
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can be another user of this computer"
+)
+
+
+def as_nobody(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a plain user of this computer, who is in no group."""
+    return subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=30,
+    )
 
 
 def new_key(file: Path) -> str:

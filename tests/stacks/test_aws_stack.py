@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from project_stacks import (
+    PROJECT,
     SETTINGS,
     environment_of,
     fixed_identity,
@@ -122,6 +123,9 @@ def test_the_sandbox_talks_to_the_emulator_only() -> None:
             {"tags": {"project": "moor", "environment": "sandbox", "managed-by": "moor"}}
         ],
         "endpoints": [{"ec2": url, "iam": url, "s3": url, "sts": url}],
+        # Named here, they win over whatever AWS variables the user has.
+        "profile": "moor-sandbox",
+        "shared_credentials_files": [f"{PROJECT}/.moor/sandbox/sandbox/credentials"],
         "skip_credentials_validation": True,
         "skip_metadata_api_check": "true",
         "skip_region_validation": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,10 @@ SEARCH = Service(name="search", ports=(Port(target=1, published=(9200, 9200), pr
 def environment(tmp_path: Path) -> Environment:
     tmp_path.chmod(0o755)
     return Environment(name="trial", settings_file=tmp_path / "trial.yaml", root=tmp_path)
+
+
+def fixed(moment: datetime) -> datetime:
+    return moment
 
 
 def project(*services: Service) -> ComposeProject:
@@ -123,8 +128,9 @@ def test_an_ended_certificate_is_found(environment: Environment) -> None:
     )
     pki.ensure()
     for later, number in ((timedelta(days=1), 0), (timedelta(days=2000), 1)):
+        at = begin + later
         result = exposure.examine(
-            environment, SETTINGS, project(WEB, SEARCH), clock=lambda at=begin + later: at
+            environment, SETTINGS, project(WEB, SEARCH), clock=functools.partial(fixed, at)
         )
         assert len(result.findings) == number
 

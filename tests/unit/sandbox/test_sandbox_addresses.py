@@ -12,7 +12,6 @@ from sandbox.addresses import (
     AddressBook,
     AddressPool,
     gateway,
-    registry_address,
     service_address,
 )
 from sandbox.errors import SandboxError
@@ -60,5 +59,4 @@ def test_a_book_never_hands_out_one_twice(count: int) -> None:
 def test_the_sandbox_keeps_the_first_addresses_for_itself() -> None:
     subnet = IPv4Network("172.30.19.0/24")
     assert str(gateway(subnet)) == "172.30.19.1"
-    assert str(registry_address(subnet)) == "172.30.19.2"
     assert str(service_address(IPv4Network("127.19.0.0/24"))) == "127.19.0.1"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.credentials import Credentials
 from sandbox.emulator_process import EmulatorProcess, ask
 from sandbox.engine.processes import ProcessIdentity
 from sandbox.errors import SandboxError
@@ -31,7 +32,8 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with what belongs to the path."""
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(ANSWERS[self.path].encode())
+        signed = {"signed": self.headers.get("Authorization", "")}
+        self.wfile.write(ANSWERS.get(self.path, json.dumps(signed)).encode())
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -82,10 +84,22 @@ def record(folder: Path, started: int = 0) -> None:
 
 
 def test_an_answer_is_a_mapping_or_none(port: int) -> None:
-    assert ask("GET", "/good", port) == {"generation": "1"}
-    assert ask("GET", "/list", port) is None
-    assert ask("GET", "/text", port) is None
-    assert ask("GET", "/good", free_port(), timeout=1.0) is None
+    assert ask("GET", "/good", port, None) == {"generation": "1"}
+    assert ask("GET", "/list", port, None) is None
+    assert ask("GET", "/text", port, None) is None
+    assert ask("GET", "/good", free_port(), None, timeout=1.0) is None
+
+
+def test_it_is_asked_with_its_key(port: int, tmp_path: Path) -> None:
+    process = process_of(tmp_path)
+    assert process.credentials() is None
+    assert process.ask("GET", "/key", port) == {"signed": ""}
+    key = Credentials.new()
+    key.write(tmp_path / "sandbox" / "credentials")
+    answer = process.ask("GET", "/key", port)
+    assert answer is not None
+    assert f"Credential={key.access_key}/" in answer["signed"]
+    assert key.secret_key not in answer["signed"]
 
 
 def test_nothing_runs_where_nothing_is_written_down(tmp_path: Path) -> None:
@@ -138,3 +152,19 @@ def test_one_that_does_not_answer_tells_the_end_of_its_log(tmp_path: Path) -> No
     assert process.running() is None
     assert process.recorded() == given
     assert (tmp_path / "sandbox").stat().st_mode & 0o777 == 0o700
+    assert process.credentials() is not None
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "sandbox").iterdir()} == {0o600}
+
+
+def test_each_start_has_a_key_of_its_own(tmp_path: Path) -> None:
+    process = process_of(tmp_path)
+    (tmp_path / "sandbox").mkdir(mode=0o755)
+    keys = []
+    for _ in range(2):
+        with pytest.raises(SandboxError):
+            process.start(parameters(tmp_path), dict(os.environ))
+        keys.append(process.credentials())
+    assert keys[0] != keys[1]
+    assert (tmp_path / "sandbox").stat().st_mode & 0o777 == 0o700
+    process.forget()
+    assert not (tmp_path / "sandbox").exists()

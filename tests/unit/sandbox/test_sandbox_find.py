@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 from hashlib import sha256
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import pytest
 from docker.errors import DockerException
 
 from sandbox.engine import find as finding
+from sandbox.engine import record as records
 from sandbox.engine.find import Engine, find_engine
 from sandbox.errors import SandboxError
 
@@ -24,7 +27,7 @@ ADDRESSES = IPv4Network("127.19.0.0/24")
 def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide every engine of this computer."""
     monkeypatch.setattr(finding, "DEFAULT_URL", f"unix://{tmp_path}/none.sock")
-    monkeypatch.setattr(finding, "_foreign_engine", lambda: None)
+    monkeypatch.setattr(records, "runtime_folder", lambda: tmp_path / "runtime")
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
@@ -102,6 +105,28 @@ def test_it_fails_when_this_user_may_not_use_the_engine(
         f"docker engine: {tmp_path}/none.sock: must be open to this user, got permission denied; "
         "join the group docker (sudo usermod -aG docker $USER) and log in again"
     )
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_one_that_merely_runs_is_neither_used_nor_taken_for_ours(tmp_path: Path) -> None:
+    """Anybody may start a process of that name, whose socket is his own."""
+    folder = tmp_path / "theirs"
+    (folder / "data").mkdir(parents=True)
+    (folder / "engine.json").write_text("{}")
+    command = ["dockerd", "-c", "read line", f"--host=unix://{folder}/docker.sock"]
+    with (
+        socket.socket(socket.AF_UNIX) as theirs,
+        subprocess.Popen(
+            [*command, f"--data-root={folder}/data"], executable="/bin/sh", stdin=subprocess.PIPE
+        ) as process,
+    ):
+        theirs.bind(str(folder / "docker.sock"))
+        theirs.listen()
+        theirs.setblocking(False)
+        assert find(tmp_path / "engine", {}, start=False) is None
+        with pytest.raises(BlockingIOError):
+            theirs.accept()
+        process.kill()
 
 
 def test_a_rootless_engine_is_refused() -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.api.firewall import WELL_KNOWN, WIDEST_RANGE, IngressRule, OpenPorts, open_ports
+from sandbox.api.firewall import (
+    WELL_KNOWN,
+    WIDEST_RANGE,
+    IngressRule,
+    OpenPorts,
+    admissions,
+    open_ports,
+)
+from sandbox.machines.packet_filter import ALL, Admission
 
 
 def rule(
@@ -75,3 +83,31 @@ def test_the_widest_range_is_opened_whole() -> None:
 @given(st.lists(st.integers(min_value=1, max_value=65535), max_size=20))
 def test_single_ports_are_opened_exactly(ports: list[int]) -> None:
     assert open_ports([rule(port) for port in ports]) == OpenPorts(ports=frozenset(ports))
+
+
+def admitted(protocol: str, first: int | None, last: int | None, source: str) -> Admission:
+    return Admission(protocol=protocol, first=first, last=last, source=IPv4Network(source))
+
+
+def test_other_machines_are_let_in_by_their_networks_and_their_groups() -> None:
+    members = {"sg-1": [IPv4Address("172.30.19.6"), IPv4Address("172.30.19.5")], "sg-2": []}
+    rules = [
+        rule(22, cidr="172.30.19.5/16"),
+        IngressRule(protocol="udp", from_port=4789, to_port=4790, cidr="", group="sg-1"),
+        IngressRule(protocol="50", from_port=-1, to_port=-1, cidr="", group="sg-1"),
+        IngressRule(protocol="-1", from_port=None, to_port=None, cidr="0.0.0.0/0"),
+        IngressRule(protocol="icmp", from_port=8, to_port=-1, cidr="10.0.0.0/8"),
+        # A group without members, one that is not there, and a network of version 6.
+        IngressRule(protocol="tcp", from_port=1, to_port=1, cidr="", group="sg-2"),
+        IngressRule(protocol="tcp", from_port=1, to_port=1, cidr="", group="sg-3"),
+        rule(80, cidr=""),
+    ]
+    assert list(admissions(rules, members)) == [
+        admitted("tcp", 22, 22, "172.30.0.0/16"),
+        admitted("udp", 4789, 4790, "172.30.19.5/32"),
+        admitted("udp", 4789, 4790, "172.30.19.6/32"),
+        admitted("50", None, None, "172.30.19.5/32"),
+        admitted("50", None, None, "172.30.19.6/32"),
+        admitted(ALL, None, None, "0.0.0.0/0"),
+        admitted("icmp", 8, None, "10.0.0.0/8"),
+    ]

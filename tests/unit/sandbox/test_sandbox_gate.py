@@ -36,7 +36,10 @@ class Engine:
 
     def create(self, _image: str, command: list[str], **options: Any) -> Engine:  # noqa: ANN401
         """Note a gate."""
-        self.there[options["name"]] = [int(port) for port in command[1:]]
+        machine, caller, *ports = command
+        assert machine.startswith("172.30.19.")
+        assert caller == "172.30.19.1"
+        self.there[options["name"]] = [int(port) for port in ports]
         return self
 
     def start(self) -> None:
@@ -60,6 +63,7 @@ def gates(engine: Engine) -> Gates:
         owner=Owner(environment="trial", project="p"),
         image="moor-machine:0",
         network="moor-trial",
+        caller=IPv4Address("172.30.19.1"),
         book=AddressBook(
             AddressPool(IPv4Network("172.30.19.0/24"), setting="sandbox.subnet", kept=2)
         ),
@@ -98,6 +102,17 @@ def test_what_is_not_wanted_is_closed() -> None:
     assert ours.open_ports(PUBLIC) == frozenset()
 
 
+def test_a_machine_knows_where_its_gates_send_from() -> None:
+    ours = gates(Engine())
+    ours.arrange(target(22, 80))
+    ours.arrange(target(22, 80, 443))
+    assert ours.to(IPv4Address("172.30.19.5")) == {
+        IPv4Address("172.30.19.3"): {22, 80},
+        IPv4Address("172.30.19.4"): {443},
+    }
+    assert ours.to(IPv4Address("172.30.19.6")) == {}
+
+
 def test_one_that_is_gone_is_made_anew() -> None:
     engine = Engine()
     ours = gates(engine)
@@ -114,7 +129,7 @@ def test_one_that_is_gone_is_made_anew() -> None:
             TAKEN,
             (
                 "127.19.0.2:22: must be free, got a port that another program listens on (perhaps "
-                "on all addresses); stop it, or change aws.ssh.port"
+                "on all addresses); stop it, or choose another port in the settings"
             ),
         ),
         (

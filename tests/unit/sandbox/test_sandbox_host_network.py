@@ -82,3 +82,23 @@ def test_what_the_user_did_meanwhile_stays(computer: Tables, tmp_path: Path) -> 
     assert "-A INPUT -s 192.0.2.1/32 -j DROP" in computer.rules
     assert (tmp_path / "ip_forward").read_text() == "1\n"
     assert (tmp_path / "cgroup" / "docker").exists()
+
+
+def test_nothing_is_run_that_the_record_names(
+    computer: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[tuple[str, ...]] = []
+
+    def note(*words: str) -> str:
+        run.append(words)
+        return ""
+
+    monkeypatch.setattr(host_network, "_run", note)
+    before = {
+        "iptables": {"/tmp/evil": {"filter": []}, "iptables": {"; evil": [], "filter": []}},  # noqa: S108
+        "ip_forward": "1",
+        "cgroups": [],
+    }
+    host_network.restore_network(before)
+    assert run == [("iptables", "-w", "-t", "filter", "-S")]
+    assert computer.rules

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from sandbox.engine import lock
 from sandbox.engine.lock import engine_lock
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_the_second_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(lock, "runtime_folder", lambda: tmp_path)
     told: list[str] = []
     held = engine_lock(told.append)
     held.__enter__()
@@ -36,4 +36,4 @@ def test_the_second_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.Monke
         "in",
     ]
     # One for all checkouts of this user.
-    assert [file.name for file in tmp_path.iterdir()] == [f"moor-engine-{os.geteuid()}.lock"]
+    assert [file.name for file in tmp_path.iterdir()] == ["lock"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SPEC = MachineSpec(
     instance="i-1",
     address=IPv4Address("172.30.19.5"),
+    packet_filter="*mangle\nCOMMIT\n",
 )
 
 
@@ -39,6 +40,8 @@ class Engine:
         self.options: dict[str, Any] = {}
         self.files: dict[str, tuple[int, bytes]] = {}
         self.removed: list[str] = []
+        self.run: list[str] = []
+        self.status = "running"
         self._status = status
         self._said = said
         self._refusal = refusal
@@ -67,9 +70,15 @@ class Engine:
             raise DockerException(self._refusal)
 
     def exec_run(self, command: list[str]) -> tuple[int, bytes]:
-        """Answer for the script that waits for the boot."""
-        assert command == ["/usr/lib/moor/wait-until-ready", "60"]
+        """Answer for the script that waits for the boot, and for the one that sets the filter."""
+        assert command in (["/usr/lib/moor/wait-until-ready", "60"], ["/usr/lib/moor/filter"])
+        self.run.append(command[0])
         return self._status, self._said
+
+    def get(self, name: str) -> Engine:
+        """Return the container."""
+        assert name == self.name
+        return self
 
     def logs(self, *, tail: int) -> bytes:
         """Return the console's output."""
@@ -86,15 +95,19 @@ class Engine:
         raise NotFound("none")
 
 
-def boot(engine: Engine) -> None:
-    Machines(
+def machines(engine: Engine) -> Machines:
+    return Machines(
         engine,  # type: ignore[arg-type]
         owner=Owner(environment="trial", project="p"),
         image="moor-machine:0",
         network="moor-trial",
         subnet=IPv4Network("172.30.19.0/24"),
         registry_port=5019,
-    ).boot(SPEC)
+    )
+
+
+def boot(engine: Engine) -> None:
+    machines(engine).boot(SPEC)
 
 
 def test_it_is_given_what_it_reads_at_boot_and_only_root_may_read_it() -> None:
@@ -107,7 +120,7 @@ def test_it_is_given_what_it_reads_at_boot_and_only_root_may_read_it() -> None:
         b"--insecure-registry=http://172.30.19.1:5019"
     )
     # User data and keys are for the metadata service to tell.
-    assert files == {}
+    assert files == {"var/lib/moor/filter": b"*mangle\nCOMMIT\n"}
     assert engine.options["hostname"] == "ip-172-30-19-5"
     assert "privileged" not in engine.options
     assert engine.removed == []
@@ -135,6 +148,25 @@ def test_one_that_the_engine_refuses_is_removed_too() -> None:
     with pytest.raises(SandboxError, match=r"moor-trial-i-1: must start, got no space left$"):
         boot(engine)
     assert engine.removed[0] == "moor-trial-i-1"
+
+
+@pytest.mark.parametrize(("state", "run"), [("running", ["/usr/lib/moor/filter"]), ("exited", [])])
+def test_what_it_lets_in_is_changed_at_once_and_kept_for_its_next_start(
+    state: str, run: list[str]
+) -> None:
+    engine = Engine()
+    engine.status = state
+    machines(engine).let_in("i-1", "new\n")
+    assert engine.files == {"var/lib/moor/filter": (0o600, b"new\n")}
+    assert engine.run == run
+
+
+def test_it_fails_when_the_machine_does_not_take_its_rules() -> None:
+    with pytest.raises(SandboxError) as caught:
+        machines(Engine(1, b"no such table\n")).let_in("i-1", "new\n")
+    assert str(caught.value) == (
+        "machine moor-trial-i-1: its groups' rules must be set, got: no such table"
+    )
 
 
 def test_console_text_loses_its_colours() -> None:

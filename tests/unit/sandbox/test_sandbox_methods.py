@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from types import SimpleNamespace as Thing
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from docker.errors import DockerException
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.security_groups import SecurityGroupRule
 
-from sandbox.api.methods import wrapped
+from sandbox.api.methods import with_ports, wrapped
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -51,3 +53,31 @@ def test_any_other_error_is_a_mistake_of_ours() -> None:
 
     with pytest.raises(KeyError):
         wrapped("original", original, fail)("backend", 1)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "ports", "expected"),
+    [
+        ("50", (None, None), ("50", -1, -1)),
+        ("icmp", (None, None), ("icmp", -1, -1)),
+        ("icmp", ("8", None), ("icmp", 8, -1)),
+        ("-1", (None, None), ("-1", None, None)),
+        ("tcp", ("22", "23"), ("tcp", 22, 23)),
+    ],
+)
+def test_a_rule_of_a_protocol_without_ports_is_one(
+    protocol: str,
+    ports: tuple[str | None, str | None],
+    expected: tuple[str, int | None, int | None],
+) -> None:
+    rule: Any = SecurityGroupRule.__new__(SecurityGroupRule)
+    make = with_ports(SecurityGroupRule.__init__)
+    make(rule, Thing(tags={}), protocol, "sg-1", *ports, None, tags={})
+    assert (rule.ip_protocol, rule.from_port, rule.to_port) == expected
+
+
+def test_tcp_without_ports_is_refused_as_ec2_does() -> None:
+    make = with_ports(SecurityGroupRule.__init__)
+    with pytest.raises(EC2ClientError) as caught:
+        make(object(), object(), "tcp", "sg-1", None, None, None)
+    assert caught.value.code == "InvalidParameterValue"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
-from sandbox.engine.processes import ProcessIdentity
+from sandbox.engine.processes import ProcessIdentity, command_line, program_of, user_of
 
 
 def test_a_process_is_told_from_one_that_has_its_id_later() -> None:
@@ -29,6 +31,20 @@ def test_a_foreign_process_is_never_stopped() -> None:
         replace(identity, started=identity.started + 1).stop(patience=0.1)
         assert process.poll() is None
         process.kill()
+
+
+def test_a_process_is_known_by_what_it_runs_and_not_by_what_it_calls_itself() -> None:
+    command = ["dockerd", "60"]
+    with subprocess.Popen(command, executable=shutil.which("sleep")) as process:
+        assert command_line(process.pid) == command
+        assert program_of(process.pid) in {"sleep", "coreutils", "busybox"}
+        assert user_of(process.pid) == os.geteuid()
+        identity = ProcessIdentity.of(process.pid)
+        assert identity is not None
+        assert identity.is_ours()
+        process.kill()
+    assert not identity.is_ours()
+    assert (program_of(process.pid), user_of(process.pid)) == ("", None)
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"pid": "x", "started": 1, "boot": "b"}])

@@ -12,8 +12,10 @@ import pytest
 import requests
 from docker.errors import DockerException
 
-from sandbox.api.server import RECONCILE, ROUTE, Application
+from sandbox.api.server import RECONCILE, ROUTE, Application, keys
+from sandbox.api.signature import Gatekeeper, sign
 from sandbox.api.turn import Turn
+from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 DEADLINE = 20.0
+PORT = 4699
+CREDENTIALS = Credentials.new()
 
 
 class Engineless:
@@ -83,10 +87,33 @@ def ask(
     body: bytes = b"",
     **more: object,
 ) -> str:
+    """Ask as somebody who has the key asks."""
+    headers = sign(
+        method,
+        f"http://127.0.0.1:{PORT}{path}",
+        body=body,
+        access_key=CREDENTIALS.access_key,
+        secret_key=CREDENTIALS.secret_key,
+        service="ec2",
+        region="eu-central-1",
+    )
+    signed = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+    return ask_unsigned(application, path, method, body=body, **signed | more)
+
+
+def ask_unsigned(
+    application: Application,
+    path: str = "/",
+    method: str = "POST",
+    *,
+    body: bytes = b"",
+    **more: object,
+) -> str:
     environ = {
         "PATH_INFO": path,
         "REQUEST_METHOD": method,
         "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": f"127.0.0.1:{PORT}",
         "wsgi.input": io.BytesIO(body),
     }
     said: list[str] = []
@@ -103,7 +130,8 @@ def application(
     moto: Callable[..., Iterable[bytes]], emulator: Engineless | None = None
 ) -> tuple[Application, list[str]]:
     log: list[str] = []
-    return Application(emulator or Engineless(), moto, log.append), log  # type: ignore[arg-type]
+    keeper = Gatekeeper(PORT, keys(CREDENTIALS))
+    return Application(emulator or Engineless(), moto, keeper, log.append), log  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -202,4 +230,48 @@ def test_a_failed_reconciliation_is_an_answer(failure: Exception) -> None:
 def test_browsers_and_motos_own_api_are_refused() -> None:
     app, _ = application(Books())
     assert ask(app, HTTP_ORIGIN="http://page.example").startswith("403 ")
+    assert ask(app, HTTP_HOST=f"page.example:{PORT}").startswith("403 ")
     assert ask(app, "/moto-api/reset").startswith("404 ")
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [("/", "POST"), (ROUTE, "GET"), (RECONCILE, "POST"), ("/moto-api/reset", "POST")],
+)
+def test_nothing_is_told_or_done_without_the_key(path: str, method: str) -> None:
+    books = Books()
+    app, log = application(books)
+    assert "AccessDenied" in ask_unsigned(app, path, method)
+    assert "AuthFailure" in ask(app, path, method, HTTP_X_AMZ_SECURITY_TOKEN="t")
+    assert books.bodies == []
+    ask_unsigned(app, path, method)
+    assert [line.partition(",")[0] for line in log] == [
+        "refused: AccessDenied",
+        "refused: AuthFailure",
+    ]
+
+
+def test_a_refused_body_is_not_even_read() -> None:
+    app, _ = application(Books())
+    body = io.BytesIO(b"x" * 100)
+    told: dict[str, object] = {"wsgi.input": body, "CONTENT_LENGTH": "100"}
+    ask_unsigned(app, "/", "POST", body=b"", **told)
+    assert body.tell() == 0
+
+
+def test_only_our_own_key_is_known_and_those_that_were_issued() -> None:
+    from moto.iam.models import iam_backends  # noqa: PLC0415  # reads the environment
+
+    secret_of = keys(CREDENTIALS)
+    assert secret_of("AKIATESTTESTTESTTEST") is None
+    ours = secret_of(CREDENTIALS.access_key)
+    assert ours is not None
+    assert ours.key == CREDENTIALS.secret_key
+    backend = iam_backends["123456789012"]["aws"]
+    user = backend.create_user("us-east-1", "trial")
+    issued = backend.create_access_key(user_name=user.name)
+    theirs = secret_of(issued.access_key_id)
+    assert theirs is not None
+    assert theirs.key == issued.secret_access_key
+    backend.update_access_key(user.name, issued.access_key_id, "Inactive")
+    assert secret_of(issued.access_key_id) is None

@@ -49,12 +49,17 @@ def test_the_folders_are_exactly_these() -> None:
     own = ROOT / ".moor" / "production"
     assert {
         name: getattr(environment, name)
-        for name in ("directory", "pki", "certificates", "ssh", "state", "log", "sandbox", "lock")
+        for name in (
+            *("directory", "pki", "certificates", "ssh", "providers", "secrets"),
+            *("state", "log", "sandbox", "lock"),
+        )
     } == {
         "directory": own,
         "pki": own / "pki",
         "certificates": own / "certificates",
         "ssh": own / "ssh",
+        "providers": own / "providers",
+        "secrets": own / "secrets",
         "state": own / "state",
         "log": own / "log",
         "sandbox": own / "sandbox",

@@ -98,6 +98,22 @@ def test_the_path_of_a_file_is_text_too(tmp_path: Path, names: list[str]) -> Non
     assert found == [f"content {number}" for number in range(len(paths))]
 
 
+def test_a_reference_in_a_path_is_evaluated_and_nothing_else_is(tmp_path: Path) -> None:
+    folder = tmp_path / "a${b}%{c}}"
+    folder.mkdir()
+    (folder / "i-1.pub").write_text("key", encoding="utf-8")
+
+    def put(stack: TerraformStack) -> None:
+        reference = Expression(Eip(stack, "Address").public_ip)
+        content = content_of_file(f"{folder}/", reference, ".pub")
+        define(TerraformOutput, stack, "key", value=content)
+
+    text = synth_of(put)["output"]["key"]["value"]
+    assert "[" in text
+    assert ", aws_eip.Address.public_ip, " in text
+    assert evaluate(tmp_path, text.replace("aws_eip.Address.public_ip", '"i-1"')) == "key"
+
+
 @pytest.mark.parametrize("text", ["plain", "", "a $ b", "100%", "{x}", "1e5", "sha256:12e345"])
 def test_what_is_harmless_stays_readable(text: str) -> None:
     assert literal(text) == text
