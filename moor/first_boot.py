@@ -59,7 +59,7 @@ def explanation(session: Session, stack: Stack, terraform: Terraform) -> str:
         machine = _machine(stack, terraform)
         if not machine:
             return ""
-        client = _ec2(session, terraform)
+        client = _ec2(session)
         told = client.get_console_output(InstanceId=machine, Latest=True).get("Output", "")
     except (CommandError, BotoCoreError, ClientError):
         return ""
@@ -97,7 +97,7 @@ def reboot(session: Session, stack: Stack, terraform: Terraform) -> str:
             f"run {first} without --reboot"
         )
     try:
-        _ec2(session, terraform).reboot_instances(InstanceIds=[machine])
+        _ec2(session).reboot_instances(InstanceIds=[machine])
     except (BotoCoreError, ClientError) as error:
         raise CommandError(
             f"machine {machine}: must reboot, got: {error}; reboot it in AWS's console"
@@ -114,7 +114,7 @@ def _machine(stack: Stack, terraform: Terraform) -> str:
     return ""
 
 
-def _ec2(session: Session, terraform: Terraform) -> Any:  # noqa: ANN401  (boto3 has no types)
+def _ec2(session: Session) -> Any:  # noqa: ANN401  (boto3 has no types)
     from moor.aws_client import ec2  # noqa: PLC0415  # heavy
 
-    return ec2(session.settings, terraform.variables)
+    return ec2(session.settings, session.environment.sandbox_credentials)

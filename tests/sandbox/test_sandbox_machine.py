@@ -478,6 +478,8 @@ def run_before_the_metadata_service(cloud: Cloud) -> Host:
     return Host(instance=instance, address=public, allocation=allocation)
 
 
+# The service is there from the first machine on.
+@pytest.mark.usefixtures("host")
 def test_a_first_boot_without_user_data_is_healed_over_ssh(cloud: Cloud) -> None:
     host = run_before_the_metadata_service(cloud)
     cloud.rule("authorize", USUAL_SSH, HERE)
@@ -497,6 +499,7 @@ def test_a_first_boot_without_user_data_is_healed_over_ssh(cloud: Cloud) -> None
     cloud.ec2.terminate_instances(InstanceIds=[host.instance])
 
 
+@pytest.mark.usefixtures("host")
 def test_a_first_boot_without_user_data_is_told_by_the_console_and_healed_by_another(
     cloud: Cloud,
 ) -> None:
