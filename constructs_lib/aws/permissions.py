@@ -88,8 +88,8 @@ DEPLOYMENT: Final = (
     ),
     Statement(
         sid="StopOwnMachines",
-        why="Stopping, starting, rebooting and ending are for machines with the environment's tags, "
-        "and for no others.",
+        why="Stopping, starting, rebooting and ending are for machines with the environment's "
+        "tags, and for no others.",
         actions=(
             "ec2:RebootInstances",
             "ec2:StartInstances",

@@ -378,8 +378,8 @@ class Emulator:
 
     def _forget(self, instance: Any) -> None:
         self._release(instance)
-        self._metadata.withdraw(instance.id)
         self._filters.pop(instance.id, None)
+        self._metadata.withdraw(instance.id)
         address = self._addresses.pop(instance.id, None)
         if address is not None:
             self._book.give_back(address)

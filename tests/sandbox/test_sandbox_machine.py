@@ -429,7 +429,7 @@ def test_a_taken_port_fails_the_call_and_is_named(cloud: Cloud, host: Host) -> N
         "Code": "MoorSandboxFailure",
         "Message": (
             f"{host.address}:{SSH}: must be free, got a port that another program listens on "
-            "(perhaps on all addresses); stop it, or change the port in the settings' aws section"
+            "(perhaps on all addresses); stop it, or choose another port in the settings"
         ),
     }
     address = cloud.ec2.describe_addresses(PublicIps=[host.address])["Addresses"][0]
