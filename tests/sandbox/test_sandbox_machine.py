@@ -428,7 +428,7 @@ def test_a_taken_port_fails_the_call_and_is_named(cloud: Cloud, host: Host) -> N
         "Code": "MoorSandboxFailure",
         "Message": (
             f"{host.address}:{SSH}: must be free, got a port that another program listens on "
-            "(perhaps on all addresses); stop it, or change the port in the settings' aws section"
+            "(perhaps on all addresses); stop it, or choose another port in the settings"
         ),
     }
     address = cloud.ec2.describe_addresses(PublicIps=[host.address])["Addresses"][0]
@@ -475,6 +475,8 @@ def run_before_the_metadata_service(cloud: Cloud) -> Host:
     return Host(instance=instance, address=public, allocation=allocation)
 
 
+# The service is there from the first machine on.
+@pytest.mark.usefixtures("host")
 def test_a_first_boot_without_user_data_is_healed_over_ssh(cloud: Cloud) -> None:
     host = run_before_the_metadata_service(cloud)
     cloud.rule("authorize", USUAL_SSH, HERE)
@@ -494,6 +496,7 @@ def test_a_first_boot_without_user_data_is_healed_over_ssh(cloud: Cloud) -> None
     cloud.ec2.terminate_instances(InstanceIds=[host.instance])
 
 
+@pytest.mark.usefixtures("host")
 def test_a_first_boot_without_user_data_is_told_by_the_console_and_healed_by_another(
     cloud: Cloud,
 ) -> None:
