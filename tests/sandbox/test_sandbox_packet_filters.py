@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 HERE = "127.0.0.0/8"
 LISTEN = """
-for port in 22 2377 7946; do socat TCP4-LISTEN:$port,fork,reuseaddr SYSTEM:'echo there' & done
-for port in 4789 7946; do socat UDP4-RECVFROM:$port,fork SYSTEM:'echo there' & done
+for port in 22 2377 7946; do socat TCP4-LISTEN:$port,fork,reuseaddr SYSTEM:'read line; echo there' & done
+for port in 4789 7946; do socat UDP4-RECVFROM:$port,fork SYSTEM:'read line; echo there' & done
 """
 
 
@@ -113,8 +113,6 @@ def test_a_machines_own_address_is_no_way_in_for_this_computers_users(pair: Pair
             assert not is_open(pair.addresses[0], port)
         url = f"telnet://{pair.addresses[0]}:22"
         assert as_nobody("curl", "-sS", "--max-time", "2", url).stdout == ""
-        ping = ["ping", "-c", "1", "-W", "1", pair.addresses[0]]
-        assert subprocess.run(ping, check=False, capture_output=True).returncode != 0
     finally:
         pair.rule("revoke", pair.groups[0], IpProtocol="-1", IpRanges=everywhere)
 
