@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 HERE = "127.0.0.0/8"
 LISTEN = """
-for port in 22 2377 7946; do socat TCP4-LISTEN:$port,fork,reuseaddr SYSTEM:'read line; echo there' & done
-for port in 4789 7946; do socat UDP4-RECVFROM:$port,fork SYSTEM:'read line; echo there' & done
+listen() { socat "$1" SYSTEM:'read line; echo there' & }
+for port in 22 2377 7946; do listen "TCP4-LISTEN:$port,fork,reuseaddr"; done
+for port in 4789 7946; do listen "UDP4-RECVFROM:$port,fork"; done
 """
 
 
