@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HERE = "127.0.0.0/8"
 LISTEN = """
-listen() { socat "$1" SYSTEM:'read line; echo there' & }
+listen() { socat -t 5 "$1" SYSTEM:'read line; echo there' & }
 for port in 22 2377 7946; do listen "TCP4-LISTEN:$port,fork,reuseaddr"; done
 for port in 4789 7946; do listen "UDP4-RECVFROM:$port,fork"; done
 """
@@ -53,9 +53,9 @@ class Pair:
     def reaches(self, port: int, *, protocol: str = "TCP4") -> bool:
         """Tell whether the second machine gets an answer of the first one."""
         to = f"{protocol}:{self.addresses[0]}:{port}"
-        command = ["sh", "-c", f"echo | timeout 3 socat -t 2 - {to},connect-timeout=2"]
+        command = ["sh", "-c", f"echo | timeout 6 socat -t 4 - {to},connect-timeout=2"]
         if protocol == "UDP4":
-            command = ["sh", "-c", f"echo | timeout 3 socat -t 2 - {to}"]
+            command = ["sh", "-c", f"echo | timeout 6 socat -t 4 - {to}"]
         _, output = self.machines[1].exec_run(command)
         assert isinstance(output, bytes)
         return b"there" in output
@@ -196,7 +196,7 @@ def test_a_gate_is_for_this_computer_and_not_for_machines(pair: Pair) -> None:
         own = networks["moor-sandbox-test"]["IPAddress"]
         docker.close()
         _, output = pair.machines[1].exec_run(
-            ["sh", "-c", f"echo | timeout 3 socat -t 2 - TCP4:{own}:2377"]
+            ["sh", "-c", f"echo | timeout 6 socat -t 4 - TCP4:{own}:2377"]
         )
         assert b"there" not in output
     finally:
