@@ -184,7 +184,7 @@ def test_a_gate_is_for_this_computer_and_not_for_machines(pair: Pair) -> None:
     try:
         answer = subprocess.run(
             ["curl", "-sS", "--max-time", "3", f"telnet://{eip['PublicIp']}:2377"],
-            stdin=subprocess.DEVNULL,
+            input="\n",
             check=False,
             capture_output=True,
             text=True,
