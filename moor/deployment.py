@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from moor import drift, plan_view, recovery, sandbox_control, typed
+from moor import drift, first_boot, plan_view, recovery, reopening, sandbox_control, typed
 from moor.approval import confirm
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
@@ -136,12 +136,21 @@ class Deployment:
         """
         self._recover(approve=approve)
         with contextlib.ExitStack() as stack:
-            runs = self._plans(services)
+            runs = self._plans_of_an_open_api(services)
             for run in runs:
                 stack.callback(run.close)
             shown = self._shown(runs)
             binary.remember(self.session.environment, self.session.toolchain)
             return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
+
+    def reboot(self) -> None:
+        """Reboot the machine, so that it fetches its user data again.
+
+        Raises:
+            CommandError: There is none, or AWS refuses.
+        """
+        machine = first_boot.reboot(self.session, self.stacks[0], self._terraform)
+        self.screen.say(f"machine {machine}: rebooting")
 
     def plan(self, *, services: Sequence[str] = ()) -> list[StackPlan]:
         """Plan, and change nothing.
@@ -236,6 +245,24 @@ class Deployment:
             stack.pop_all()
         return runs
 
+    def _plans_of_an_open_api(self, services: Sequence[str]) -> list[Run]:
+        """Plan; where the machine has closed its API by itself, plan to open it, too."""
+        try:
+            return self._plans(services)
+        except StoppedError:
+            raise
+        except CommandError:
+            if services or not reopening.is_closed(self.session):
+                raise
+        first = self.stacks[0]
+        for address in reopening.steps(first):
+            self._terraform.taint(first, address)
+        self.screen.say(
+            f"{first.name}: the machine has closed its Docker API by itself; why is in its journal "
+            "(journalctl -u docker). The steps that open it run again"
+        )
+        return self._plans(services)
+
     def _shown(self, runs: Sequence[Run]) -> list[StackPlan]:
         """Return what plans say; of one that could not be made what the configuration says."""
         plans = []
@@ -324,9 +351,10 @@ class Deployment:
         try:
             applying.must_have_succeeded()
         except CommandError as error:
+            reason = first_boot.explanation(self.session, run.stack, self._terraform)
             raise CommandError(
                 f"{error}\n{len(applying.done)} of {total} changes of the stack {name} were made; "
-                f"{self._again()}"
+                f"{self._again()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
 

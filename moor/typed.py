@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 
 def command(environment: Environment, target: str) -> str:
     """Return the `make` command of a target, as one types it for an environment."""
+    return f"{_variable(environment)}make {target}"
+
+
+def program(environment: Environment, words: str) -> str:
+    """Return a call of the program itself, which takes options that `make` would not hand on."""
+    return f"{_variable(environment)}.venv/bin/moor {words}"
+
+
+def _variable(environment: Environment) -> str:
     usual = environment.root / "environments" / f"{environment.name}.yaml"
     if environment.settings_file != usual:
-        return f"{VARIABLE}={shlex.quote(str(environment.settings_file))} make {target}"
-    if environment.name == DEFAULT_NAME:
-        return f"make {target}"
-    return f"{VARIABLE}={environment.name} make {target}"
+        return f"{VARIABLE}={shlex.quote(str(environment.settings_file))} "
+    return "" if environment.name == DEFAULT_NAME else f"{VARIABLE}={environment.name} "
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

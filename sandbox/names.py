@@ -27,6 +27,7 @@ class Role(StrEnum):
     MACHINE = "machine"
     GATE = "gate"
     REGISTRY = "registry"
+    METADATA = "metadata"
     NETWORK = "network"
 
 

@@ -27,9 +27,9 @@ DEFAULT: Final = "unix:///var/run/docker.sock"
 HUB: Final = "https://registry-1.docker.io/v2/"
 """Where the Docker Hub's images come from. It asks who is there, and that is an answer."""
 
-BASES: Final = ("debian:bookworm-slim", "moor-base:bookworm")
-"""The images on which the sandbox builds its machine's; `sandbox.machines.image` makes the
-second where neither is there and the Docker Hub does not answer."""
+BASES: Final = ("debian:trixie-slim", "moor-base:trixie", "moor-base:bookworm")
+"""The images on which the sandbox builds its machine's; `sandbox.machines.image` makes one of the
+last two where none is there and the Docker Hub does not answer."""
 
 MACHINE: Final = "moor-machine"
 """The machine's image, which needs no base any more where it is there."""

@@ -88,9 +88,14 @@ DEPLOYMENT: Final = (
     ),
     Statement(
         sid="StopOwnMachines",
-        why="Stopping, starting and ending are for machines with the environment's tags, and for "
-        "no others.",
-        actions=("ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"),
+        why="Stopping, starting, rebooting and ending are for machines with the environment's "
+        "tags, and for no others.",
+        actions=(
+            "ec2:RebootInstances",
+            "ec2:StartInstances",
+            "ec2:StopInstances",
+            "ec2:TerminateInstances",
+        ),
         own=True,
     ),
     Statement(

@@ -9,18 +9,23 @@ open one without TLS is root for everybody who reaches it:
   exist. systemd looks at these conditions at each start, so at every boot as well.
 - The TLS options are in a file that the script writes last, not in the drop-in itself: dockerd
   refuses to start at all with `--tlsverify` and no key, and would be missing locally as well.
-- The drop-in does not let dockerd start without `--tlsverify` while that socket is open, whatever
-  else sets DOCKER_OPTS.
+- The drop-in does not let dockerd start without `--tlsverify` unless systemd says in so many words
+  that the socket is inactive, whatever else sets DOCKER_OPTS.
+- After each start of dockerd `scripts/refuse-strangers.sh` asks the open port as strangers would,
+  and closes it where one is answered: options count for nothing if the OS does not pass them on.
 
-On later boots the order is systemd's own: the enabled socket belongs to sockets.target, and a
-socket unit always comes before the service that it activates. docker.service therefore never runs
-first, which would make systemd refuse the socket.
+The socket comes before docker.service, whatever starts that: once dockerd runs, systemd refuses the
+socket until the next start. On a boot both belong to their targets. But Docker is an extension that
+may be merged late, and then its local socket is up at once and the other one not yet, so that a
+local request would start dockerd too early: the drop-in therefore pulls the socket in. A socket
+unit is ordered before its service by itself.
 
 Source: Flatcar's documentation, "Customizing Docker"; systemd.unit(5), systemd.socket(5).
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.host.machine_config import DropIn, MachineConfig
@@ -40,6 +45,8 @@ SOCKET_UNIT: Final = "docker-tls-tcp.socket"
 DROP_IN: Final = "10-tls-verify.conf"
 DROP_IN_FILE: Final = f"/etc/systemd/system/docker.service.d/{DROP_IN}"
 
+PROBE_FILE: Final = "/etc/docker/refuse-strangers.sh"
+
 SSHD_PORT: Final = 22
 """Where sshd listens without being told."""
 
@@ -53,6 +60,7 @@ ConditionFileNotEmpty={CA_FILE}
 ConditionPathExists={SERVER_CERTIFICATE_FILE}
 ConditionPathExists={SERVER_KEY_FILE}
 ConditionPathExists={DROP_IN_FILE}
+ConditionFileNotEmpty={PROBE_FILE}
 ConditionFileNotEmpty={TLS_OPTIONS_FILE}
 
 [Socket]
@@ -64,16 +72,30 @@ Service=docker.service
 WantedBy=sockets.target
 """
 
-# `$$` is one `$` for the shell; a single one would be filled in by systemd.
+# `$$` is one `$` for the shell; a single one would be filled in by systemd. The options are looked
+# at word by word: `--tlsverify=false` after `--tlsverify` wins.
 _DROP_IN: Final = f"""\
+[Unit]
+# The open port first, whatever starts Docker: once it runs, systemd refuses the port.
+Wants={SOCKET_UNIT}
+
 [Service]
 EnvironmentFile=-{TLS_OPTIONS_FILE}
 # Fail closed: no API without client certificates on the open port.
 ExecStartPre=/bin/sh -c '\\
-  systemctl --quiet is-active {SOCKET_UNIT} || exit 0; \\
-  case " $$DOCKER_OPTS " in *" --tlsverify "*) exit 0;; esac; \\
-  echo "{SOCKET_UNIT} is open, but DOCKER_OPTS lacks --tlsverify" >&2; exit 1'
+  set -f; verified=; \\
+  for word in $$DOCKER_OPTS; do \\
+    case $$word in --tlsverify) verified=yes;; --tlsverify=*|--tls=*) verified=; break;; esac; \\
+  done; \\
+  test -z "$$verified" || exit 0; \\
+  state=$$(systemctl is-active {SOCKET_UNIT}); \\
+  test "$$state" != inactive || exit 0; \\
+  echo "{SOCKET_UNIT} must be inactive where DOCKER_OPTS lacks --tlsverify, got $$state" >&2; \\
+  exit 1'
+ExecStartPost=/bin/bash {PROBE_FILE} {{port}}
 """
+
+_PROBE: Final = Path(__file__).parent / "scripts" / "refuse-strangers.sh"
 
 _SSH_PORT: Final = """\
 [Socket]
@@ -109,13 +131,16 @@ def docker_host(
         )
     config = MachineConfig()
     config.add_file(CA_FILE, _checked(ca_certificate))
+    config.add_file(PROBE_FILE, _PROBE.read_text())
     # Not enabled here: the script does that when TLS is proved, and undoes it when it is not;
     # user data is applied at every boot and would enable it again.
     config.add_unit(SOCKET_UNIT, content=_SOCKET.format(port=docker_port))
     # Enabled, not just activated by its socket: else containers wait for a first request
     # after a reboot.
     config.add_unit(
-        "docker.service", enable=True, drop_ins=[DropIn(name=DROP_IN, content=_DROP_IN)]
+        "docker.service",
+        enable=True,
+        drop_ins=[DropIn(name=DROP_IN, content=_DROP_IN.format(port=docker_port))],
     )
     if ssh_port != SSHD_PORT:
         config.add_unit(

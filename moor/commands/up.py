@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from moor import deployment_lock, status
 from moor.approval import must_be_attended
@@ -21,6 +23,12 @@ def run(
     services: Services = None,
     *,
     approve: Approve = False,
+    reboot: Annotated[
+        bool,
+        typer.Option(
+            "--reboot", help="Reboot the machine first: it fetches its user data at each boot."
+        ),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Deploy both stacks, and wait until everything runs that should.
@@ -32,6 +40,8 @@ def run(
     with deployment_lock.held(session.environment, screen.say) as lock:
         with deploying(session, screen, lock, services=only) as deployment:
             must_be_attended(session, approve=approve)
+            if reboot:
+                deployment.reboot()
             deployment.up(approve=approve, services=only)
         outputs = Outputs.load(session.environment)
 

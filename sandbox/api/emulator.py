@@ -21,6 +21,7 @@ from sandbox.engine.connect import connect
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.gate import Gates, Target
 from sandbox.machines.machine import Machines, MachineSpec
+from sandbox.machines.metadata import InstanceMetadata, MetadataService
 from sandbox.machines.packet_filter import script
 
 if TYPE_CHECKING:
@@ -80,6 +81,13 @@ class Emulator:
             subnet=parameters.subnet,
             registry_port=parameters.registry_port,
         )
+        self._metadata = MetadataService(
+            self._client,
+            owner=parameters.owner,
+            image=parameters.machine_image,
+            network=parameters.network,
+            book=self._book,
+        )
         self._gates = Gates(
             self._client,
             owner=parameters.owner,
@@ -113,6 +121,7 @@ class Emulator:
             "reboot_instances": self._reboot_instances,
             "terminate_instances": self._terminate_instances,
             "allocate_address": self._allocate_address,
+            "modify_instance_metadata_options": self._modify_metadata_options,
         }
         replacements |= dict.fromkeys(_CHANGES_GATES, self._change_gates)
         for name, replacement in replacements.items():
@@ -144,6 +153,10 @@ class Emulator:
         """
         changes: list[str] = []
         states = self._machines.states()
+        # First: a machine that is started below asks it.
+        running = frozenset(name for name, state in states.items() if state == _RUNNING)
+        if self._metadata.restore(running):
+            changes.append("the metadata service was down; started")
         for instance in self._instances():
             if instance.state not in {_RUNNING, _STOPPED}:
                 continue
@@ -155,7 +168,6 @@ class Emulator:
             elif instance.state == _RUNNING and state != _RUNNING:
                 self._machines.start(instance.id)
                 changes.append(f"{instance.id}: its machine was down; started")
-        running = frozenset(name for name, state in states.items() if state == _RUNNING)
         self._gates.forget_missing(running)
         self._arrange()
         registry = self._parameters.owner.name("registry")
@@ -211,15 +223,29 @@ class Emulator:
     def _boot(self, backend: Any, instance: Any) -> None:
         address = self._book.take()
         self._addresses[instance.id] = address
-        keys: tuple[str, ...] = ()
+        keys: tuple[tuple[str, str], ...] = ()
         if instance.key_name:
-            keys = (text_of(backend.key_pairs[instance.key_name].material_public),)
+            pair = backend.key_pairs[instance.key_name]
+            keys = ((instance.key_name, text_of(pair.material_public)),)
         self._log(f"{instance.id}: booting at {address}")
+        options = instance.metadata_options
+        self._metadata.publish(
+            InstanceMetadata(
+                instance=instance.id,
+                address=address,
+                image=instance.image_id,
+                instance_type=instance.instance_type,
+                zone=str(instance.placement.zone),
+                keys=keys,
+                user_data=user_data_of(instance),
+                groups=tuple(group.name for group in instance.security_groups),
+                tokens_required=options.http_tokens == "required",
+                hop_limit=int(options.http_put_response_hop_limit),
+            )
+        )
         spec = MachineSpec(
             instance=instance.id,
             address=address,
-            user_data=user_data_of(instance),
-            authorized_keys=keys,
             packet_filter=self._filter(instance, address),
         )
         with self.turn.aside():
@@ -291,6 +317,19 @@ class Emulator:
             )
         return original(backend, *args, **kwargs)
 
+    def _modify_metadata_options(
+        self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        result = original(backend, *args, **kwargs)
+        instance = backend.get_instance(args[0] if args else kwargs["instance_id"])
+        options = instance.metadata_options
+        self._metadata.set_options(
+            instance.id,
+            tokens_required=options.http_tokens == "required",
+            hop_limit=int(options.http_put_response_hop_limit),
+        )
+        return result
+
     def _change_gates(
         self, original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any
     ) -> Any:
@@ -340,6 +379,7 @@ class Emulator:
     def _forget(self, instance: Any) -> None:
         self._release(instance)
         self._filters.pop(instance.id, None)
+        self._metadata.withdraw(instance.id)
         address = self._addresses.pop(instance.id, None)
         if address is not None:
             self._book.give_back(address)
@@ -373,9 +413,12 @@ class Emulator:
     def _arrange_gates(self) -> None:
         """Open what the groups of running instances with an Elastic IP open, and no more."""
         wanted: dict[IPv4Address, Target] = {}
+        public: dict[str, IPv4Address] = {}
         for backend in backends():
             for eip in backend.addresses:
                 instance = instance_of(eip)
+                if instance is not None:
+                    public[instance.id] = IPv4Address(eip.public_ip)
                 if instance is None or instance.state != _RUNNING:
                     continue
                 address = self._addresses.get(instance.id)
@@ -390,6 +433,7 @@ class Emulator:
                     wanted[IPv4Address(eip.public_ip)] = Target(
                         machine=address, ports=opened.ports, instance=instance.id
                     )
+        self._metadata.set_public(public)
         self._gates.arrange(wanted)
 
     def _next_public_address(self) -> str:

@@ -27,8 +27,17 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _HERE: Final = Path(__file__).parent
-_PUBLIC_BASE: Final = "debian:bookworm-slim"
-_OWN_BASE: Final = "moor-base:bookworm"
+_DIGEST: Final = "sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f"
+_PUBLIC_BASE: Final = f"debian@{_DIGEST}"
+"""Debian 13 (trixie-slim) for every architecture, as Docker Hub had it on 2026-10-08. What is
+pulled is exactly this: a tag would be whatever somebody made of it since."""
+
+_LOADED_BASE: Final = "debian:trixie-slim"
+"""What somebody has loaded into the engine by hand."""
+
+_SUITES: Final = ("trixie", "bookworm")
+"""Debian 13 is nearest to Flatcar (systemd 257, Docker 26); an older mirror has Debian 12 only."""
+
 _HUB: Final = "https://registry-1.docker.io/v2/"
 _HUB_TIMEOUT: Final = 4.0
 
@@ -102,20 +111,23 @@ def _exists(client: DockerClient, name: str) -> bool:
 
 def _base(client: DockerClient, report: Callable[[str], None]) -> str:
     """Get Debian: from the engine, from Docker Hub, or from Debian's own mirror."""
-    for name in (_PUBLIC_BASE, _OWN_BASE):
+    for name in (_PUBLIC_BASE, _LOADED_BASE, _own_base(_SUITES[0])):
         if _exists(client, name):
             return name
     if _hub_answers():
         begun = time.monotonic()
         try:
-            client.images.pull(_PUBLIC_BASE)
+            client.images.pull("debian", _DIGEST)
         except ENGINE_ERRORS as error:
             report(f"{_PUBLIC_BASE} cannot be pulled ({_first_line(error)}), making a base image")
         else:
             report(f"{_PUBLIC_BASE} pulled in {time.monotonic() - begun:.0f} s")
             return _PUBLIC_BASE
-    _bootstrap(client, report)
-    return _OWN_BASE
+    return _bootstrap(client, report)
+
+
+def _own_base(suite: str) -> str:
+    return f"moor-base:{suite}"
 
 
 def _hub_answers() -> bool:
@@ -127,30 +139,38 @@ def _hub_answers() -> bool:
     return True
 
 
-def _bootstrap(client: DockerClient, report: Callable[[str], None]) -> None:
+def _bootstrap(client: DockerClient, report: Callable[[str], None]) -> str:
+    """Make a base of the newest suite that the mirror has. Returns its name."""
     if shutil.which("mmdebstrap") is None:
         msg = (
             f"sandbox image: its base must come from somewhere, got no answer from {_HUB} and no "
-            "mmdebstrap here; install the package mmdebstrap, or load debian:bookworm-slim into "
+            f"mmdebstrap here; install the package mmdebstrap, or load {_LOADED_BASE} into "
             "the engine (docker load)"
         )
         raise SandboxError(msg)
-    begun = time.monotonic()
     report("Docker Hub does not answer: making a base image from Debian's mirror (about 30 s)")
-    process = subprocess.Popen(
-        ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", "-"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    output, log = process.communicate()
-    if process.returncode:
-        end = "\n".join(f"  {line}" for line in log.decode(errors="replace").splitlines()[-10:])
-        msg = f"sandbox image: mmdebstrap must succeed, got status {process.returncode}:\n{end}"
-        raise SandboxError(msg)
-    repository, _, tag = _OWN_BASE.partition(":")
-    client.api.import_image_from_data(output, repository=repository, tag=tag)
-    report(f"base image made in {time.monotonic() - begun:.0f} s")
+    failures: list[str] = []
+    for suite in _SUITES:
+        name = _own_base(suite)
+        if _exists(client, name):
+            return name
+        begun = time.monotonic()
+        process = subprocess.run(
+            ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", suite, "-"],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )
+        if process.returncode == 0:
+            repository, _, tag = name.partition(":")
+            client.api.import_image_from_data(process.stdout, repository=repository, tag=tag)
+            report(f"base image {name} made in {time.monotonic() - begun:.0f} s")
+            return name
+        lines = process.stderr.decode(errors="replace").splitlines()[-10:]
+        failures += [f"{suite}, status {process.returncode}:", *(f"  {line}" for line in lines)]
+        report(f"{suite} cannot be had from the mirror")
+    msg = "sandbox image: mmdebstrap must succeed, got for " + "\n".join(failures)
+    raise SandboxError(msg)
 
 
 def _build(

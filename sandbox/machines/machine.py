@@ -48,15 +48,11 @@ class MachineSpec:
     Attributes:
         instance: The instance's id.
         address: Its address on the sandbox's network.
-        user_data: As given to the API, decoded from base64; may be empty.
-        authorized_keys: SSH public keys of the user core.
         packet_filter: What it lets in, as `packet_filter.script` writes it.
     """
 
     instance: str
     address: IPv4Address
-    user_data: bytes
-    authorized_keys: tuple[str, ...]
     packet_filter: str
 
 
@@ -228,9 +224,6 @@ class Machines:
             *(f"--dns={server}" for server in servers),
         ]
         return {
-            "user-data": spec.user_data,
-            "authorized-keys": "".join(f"{k.strip()}\n" for k in spec.authorized_keys).encode(),
-            "addresses": f"private_ipv4={spec.address}\n".encode(),
             _FILTER: spec.packet_filter.encode(),
             "docker.env": f"MOOR_SANDBOX_OPTS={' '.join(options)}\n".encode(),
         }
@@ -304,7 +297,7 @@ def plain(text: str) -> str:
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack files for /var/lib/moor, readable by root only: user data may hold secrets."""
+    """Pack files for /var/lib/moor, readable by root only."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in files.items():

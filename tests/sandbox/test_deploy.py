@@ -379,6 +379,21 @@ def test_a_stopped_container_is_started_again(deployment: Deployment) -> None:
     assert deployment.container("elastic").status == "running"
 
 
+def test_an_api_that_its_machine_has_closed_is_opened_by_the_next_deployment(
+    deployment: Deployment,
+) -> None:
+    # As the machine does where a stranger is answered.
+    deployment.shell(
+        "sudo rm /etc/docker/tls.env; sudo systemctl disable --now docker-tls-tcp.socket; "
+        "sudo systemctl restart docker.service"
+    )
+    with pytest.raises(ProbeError):
+        deployment.probe().check_our_certificate()
+    assert "has closed its Docker API by itself" in deployment.up()
+    deployment.probe().run(lambda _: None)
+    assert deployment.container("elastic").status == "running"
+
+
 def test_a_due_certificate_runs_the_provisioning_again_and_nothing_else(
     deployment: Deployment,
 ) -> None:

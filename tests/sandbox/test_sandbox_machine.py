@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
+import threading
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,16 +25,23 @@ from trial_sandbox import (
     wait_for,
 )
 
+from constructs_lib.host import user_data as host_user_data
+from constructs_lib.host.cloud_config import render
+from constructs_lib.identity.certificate_authority import CertificateAuthority
+from moor.first_boot import is_without_user_data
 from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sandbox.lifecycle import Sandbox
 
 SSH = 2222
+USUAL_SSH = 22
 HTTP = 9200
+DOCKER = 2376
+METADATA = "moor-sandbox-test-metadata"
+SCRIPTS = Path(host_user_data.__file__).parent / "scripts"
 HERE = "127.0.0.0/8"
 ELSEWHERE = "203.0.113.0/24"
 
@@ -98,6 +108,7 @@ class Cloud:
             InstanceType="t3.small",
             KeyName="trial",
             MaxCount=1,
+            MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
             MinCount=1,
             SecurityGroupIds=[self.group],
             UserData=user_data,
@@ -268,11 +279,67 @@ def test_the_old_spelling_of_drop_ins_is_ignored_and_seen_on_the_console(
 
 
 def test_it_is_like_flatcar_where_it_matters(cloud: Cloud, host: Host) -> None:
+    # systemd and Docker are near Flatcar's, or what an older mirror has.
+    told = cloud.shell.output(
+        host.address, ". /etc/os-release; echo $VERSION_ID; systemctl --version; docker --version"
+    )
+    debian = told.splitlines()[0]
+    systemd, docker = {"13": (257, 26), "12": (252, 20)}[debian]
+    assert f"systemd {systemd} (" in told
+    assert f"Docker version {docker}." in told
+    # Docker's units come as an extension's do: upheld, and its service not enabled.
+    show = "systemctl show --value --property"
+    assert cloud.shell.output(host.address, f"{show} PartOf docker.socket") == "docker.service"
+    upheld = cloud.shell.output(host.address, f"{show} Upholds sockets.target")
+    assert "docker.socket" in upheld.split()
     # /usr is read-only, there is no Python, and Docker waits for its socket.
     assert cloud.shell.run(host.address, "sudo touch /usr/x").returncode == 1
     assert cloud.shell.run(host.address, "command -v python3").returncode == 1
     assert cloud.shell.run(host.address, "systemctl is-enabled docker.service").returncode == 1
     assert cloud.shell.output(host.address, "systemctl is-active docker.socket") == "active"
+
+
+NEW_SESSION = (
+    "-X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"
+)
+
+
+def test_the_metadata_service_tells_a_machine_about_itself(cloud: Cloud, host: Host) -> None:
+    ask = (
+        f"T=$(curl -sf {NEW_SESSION}); "
+        "for path in instance-id public-ipv4 public-keys/0/openssh-key; do "
+        'curl -sf -H "X-aws-ec2-metadata-token: $T" '
+        "http://169.254.169.254/latest/meta-data/$path; echo; done"
+    )
+    instance, public, key = cloud.shell.output(host.address, ask).splitlines()
+    assert (instance, public) == (host.instance, host.address)
+    assert key in cloud.shell.output(host.address, "cat .ssh/authorized_keys")
+    anybody = "curl -s -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/user-data"
+    assert cloud.shell.output(host.address, anybody) == "401"
+    environment = cloud.shell.output(host.address, "cat /etc/environment").splitlines()
+    found = cloud.ec2.describe_instances(InstanceIds=[host.instance])
+    private = found["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
+    assert f"COREOS_PRIVATE_IPV4={private}" in environment
+    # Nothing else brings the user data: no file was put into the machine.
+    left = cloud.shell.output(host.address, "sudo ls /var/lib/moor").split()
+    assert not {"user-data", "authorized-keys", "addresses"} & {*left}
+
+
+def test_a_container_of_the_machine_gets_no_token(cloud: Cloud, host: Host) -> None:
+    image = f"{cloud.sandbox.registry}/busybox:1.36"
+    request = (
+        "PUT /latest/api/token HTTP/1.0\\r\\nX-aws-ec2-metadata-token-ttl-seconds: 60\\r\\n\\r\\n"
+    )
+    inner = f"printf '{request}' | timeout 3 nc 169.254.169.254 80"
+    ask = f'docker run --rm {image} sh -c "{inner}"'
+    assert "200 OK" not in cloud.shell.run(host.address, ask).stdout
+    # One hop more, and the answer reaches it.
+    change = cloud.ec2.modify_instance_metadata_options
+    change(InstanceId=host.instance, HttpPutResponseHopLimit=2, HttpTokens="required")
+    try:
+        assert "200 OK" in cloud.shell.run(host.address, ask).stdout
+    finally:
+        change(InstanceId=host.instance, HttpPutResponseHopLimit=1, HttpTokens="required")
 
 
 def test_user_data_is_applied_at_every_boot(cloud: Cloud, host: Host) -> None:
@@ -371,13 +438,212 @@ def test_a_taken_port_fails_the_call_and_is_named(cloud: Cloud, host: Host) -> N
     assert is_open(host.address, SSH)
 
 
+# A metadata service that is late
+
+
+def docker_user_data() -> str:
+    """Return the user data of a Docker host."""
+    authority = CertificateAuthority.create("Moor").certificate_pem.decode()
+    docker_host = host_user_data.docker_host
+    return render(docker_host(ca_certificate=authority, docker_port=DOCKER, ssh_port=SSH))
+
+
+def run_before_the_metadata_service(cloud: Cloud) -> Host:
+    """Run a machine; the metadata service comes when it has been asked for a token in vain."""
+    docker = connect(cloud.sandbox.status().engine_url)
+    machines = {"label": ["moor.environment=sandbox-test", "moor.role=machine"]}
+    known = {item["Id"] for item in docker.api.containers(filters=machines)}
+    service = docker.containers.get(METADATA)
+    made: list[str] = []
+    thread = threading.Thread(target=lambda: made.append(cloud.run(docker_user_data())))
+
+    def asked_in_vain() -> bool:
+        new = {item["Id"] for item in docker.api.containers(filters=machines)} - known
+        return any(b"error: Unable to fetch data" in docker.api.logs(name) for name in new)
+
+    def address(action: str) -> None:
+        command = ["ip", "address", action, "169.254.169.254/32", "dev", "eth0"]
+        assert service.exec_run(command).exit_code == 0
+
+    address("delete")
+    try:
+        thread.start()
+        wait_for(asked_in_vain, "the machine asks for a token")
+    finally:
+        address("add")
+        thread.join()
+        docker.close()
+    (instance,) = made
+    public, allocation = cloud.attach(instance)
+    return Host(instance=instance, address=public, allocation=allocation)
+
+
+def test_a_first_boot_without_user_data_is_healed_over_ssh(cloud: Cloud) -> None:
+    host = run_before_the_metadata_service(cloud)
+    cloud.rule("authorize", USUAL_SSH, HERE)
+    try:
+        # The keys are there, the port is not: it is in the user data.
+        shell = replace(cloud.shell, port=USUAL_SSH)
+        assert shell.run(host.address, "test -e /etc/docker/refuse-strangers.sh").returncode == 1
+        state = "systemctl show --value --property ActiveState oem-cloudinit"
+        assert shell.output(host.address, state) == "activating"
+        script = base64.b64encode((SCRIPTS / "init.sh").read_bytes()).decode()
+        said = shell.output(host.address, f"echo {script} | base64 -d | sudo bash -s -- 60")
+    finally:
+        cloud.rule("revoke", USUAL_SSH, HERE)
+    assert "starting oem-cloudinit.service again" in said
+    assert "user data is applied, Docker runs" in said
+    assert cloud.shell.output(host.address, "systemctl is-enabled docker.service") == "enabled"
+    cloud.ec2.terminate_instances(InstanceIds=[host.instance])
+
+
+def test_a_first_boot_without_user_data_is_told_by_the_console_and_healed_by_another(
+    cloud: Cloud,
+) -> None:
+    host = run_before_the_metadata_service(cloud)
+    assert cloud.shell.run(host.address, "true").returncode == 255
+    console = cloud.ec2.get_console_output(InstanceId=host.instance)["Output"]
+    assert is_without_user_data(console)
+    cloud.ec2.reboot_instances(InstanceIds=[host.instance])
+    assert cloud.shell.run(host.address, "true").returncode == 0
+    assert not is_without_user_data(
+        cloud.ec2.get_console_output(InstanceId=host.instance)["Output"]
+    )
+    cloud.ec2.terminate_instances(InstanceIds=[host.instance])
+
+
+# A Docker host
+
+
+# One certificate for all: the server's, its authority's, and the client's that is let in.
+OPEN = """
+cd /etc/docker
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -subj /CN=x \\
+  -addext subjectAltName=IP:127.0.0.1 -keyout server-key.pem -out server.pem 2>/dev/null
+cp server.pem ca.pem
+cp server.pem clients.pem
+f=/etc/docker/server
+echo "DOCKER_OPTS=--tlsverify --tlscacert=$f.pem --tlscert=$f.pem --tlskey=$f-key.pem" > tls.env
+systemctl enable docker-tls-tcp.socket
+systemctl stop docker
+systemctl reset-failed
+systemctl start docker
+"""
+ANSWERS = (
+    "sudo curl -sf --cacert /etc/docker/server.pem --cert /etc/docker/server.pem "
+    f"--key /etc/docker/server-key.pem https://127.0.0.1:{DOCKER}/_ping"
+)
+LISTENS = f"ss -Hltn 'sport = :{DOCKER}'"
+
+# systemd is told of the extension late, and then somebody is quicker than the boot.
+LATE = """
+mkdir -p /etc/systemd/system/ensure-sysext.service.d
+cat > /etc/systemd/system/ensure-sysext.service.d/late.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/bin/sleep 1
+ExecStart=/bin/systemctl daemon-reload
+ExecStart=/bin/sh -c 'until systemctl -q is-active docker.socket; do sleep 0.1; done; docker info'
+ExecStart=/bin/systemctl restart --no-block sockets.target timers.target multi-user.target
+END
+"""
+OS_WITHOUT_OPTIONS = """
+cat > /etc/systemd/system/docker.service.d/99-os.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/dockerd --host=fd:// --containerd=/run/containerd/containerd.sock
+END
+systemctl daemon-reload
+systemctl restart docker || true
+"""
+
+
+def as_root(cloud: Cloud, host: Host, script: str) -> str:
+    """Run a script as root. Returns what it printed."""
+    packed = base64.b64encode(script.encode()).decode()
+    return cloud.shell.output(host.address, f"echo {packed} | base64 -d | sudo bash -e")
+
+
+@pytest.fixture(scope="module")
+def docker_machine(cloud: Cloud) -> Host:
+    """Run a Docker host whose API is open to who has its certificate."""
+    instance = cloud.run(docker_user_data())
+    address, allocation = cloud.attach(instance)
+    host = Host(instance=instance, address=address, allocation=allocation)
+    as_root(cloud, host, OPEN)
+    return host
+
+
+def test_the_open_port_refuses_strangers_after_each_start(
+    cloud: Cloud, docker_machine: Host
+) -> None:
+    assert cloud.shell.output(docker_machine.address, ANSWERS) == "OK"
+    probe = f"sudo bash /etc/docker/refuse-strangers.sh {DOCKER}"
+    assert cloud.shell.run(docker_machine.address, probe).returncode == 0
+    cloud.ec2.reboot_instances(InstanceIds=[docker_machine.instance])
+    assert cloud.shell.output(docker_machine.address, ANSWERS) == "OK"
+
+
+def test_a_request_before_the_extension_is_merged_leaves_the_port_open(
+    cloud: Cloud, docker_machine: Host
+) -> None:
+    as_root(cloud, docker_machine, LATE)
+    try:
+        cloud.ec2.reboot_instances(InstanceIds=[docker_machine.instance])
+        wait_for(
+            lambda: cloud.shell.run(docker_machine.address, ANSWERS).stdout == "OK",
+            "the API answers",
+        )
+    finally:
+        as_root(cloud, docker_machine, "rm -r /etc/systemd/system/ensure-sysext.service.d")
+
+
+def test_docker_does_not_start_with_options_that_take_tls_back(
+    cloud: Cloud, docker_machine: Host
+) -> None:
+    address = docker_machine.address
+    as_root(
+        cloud,
+        docker_machine,
+        "sed -i 's/$/ --tlsverify=false/' /etc/docker/tls.env; systemctl restart docker || true",
+    )
+    said = cloud.shell.output(address, "sudo journalctl -b -u docker -o cat")
+    assert "docker-tls-tcp.socket must be inactive where DOCKER_OPTS lacks --tlsverify" in said
+    plain = f"curl -s --max-time 3 http://127.0.0.1:{DOCKER}/_ping"
+    assert cloud.shell.run(address, plain).returncode != 0
+    as_root(cloud, docker_machine, OPEN)
+    assert cloud.shell.output(address, ANSWERS) == "OK"
+
+
+def test_an_os_that_hands_on_no_options_ends_with_the_port_closed(
+    cloud: Cloud, docker_machine: Host
+) -> None:
+    address = docker_machine.address
+    as_root(cloud, docker_machine, OS_WITHOUT_OPTIONS)
+    wait_for(
+        lambda: cloud.shell.run(address, "docker version").returncode == 0,
+        "Docker answers on the machine",
+    )
+    assert cloud.shell.output(address, LISTENS) == ""
+    said = cloud.shell.output(address, "sudo journalctl -b -u docker -o cat")
+    assert (
+        "refuse-strangers.sh: plain HTTP: must be refused, got 0/200 (curl/HTTP status); port "
+        f"{DOCKER} is closed until the next deployment"
+    ) in said
+    # For good.
+    cloud.ec2.reboot_instances(InstanceIds=[docker_machine.instance])
+    assert cloud.shell.output(address, LISTENS) == ""
+    assert cloud.shell.run(address, "docker version").returncode == 0
+    cloud.ec2.terminate_instances(InstanceIds=[docker_machine.instance])
+
+
 @pytest.mark.parametrize(
     ("user_data", "reason", "detail"),
     [
         (
             "#cloud-config\ncoreos: [\n",
             "the user data could not be applied",
-            "user-data: user data: must be YAML:",
+            "user-data: Failed to parse user-data: user data: must be YAML:",
         ),
         (
             WRONG_OPTION,
@@ -415,11 +681,15 @@ def test_start_puts_right_what_changed_beneath(cloud: Cloud, host: Host) -> None
     gates = {"label": ["moor.environment=sandbox-test", "moor.role=gate"]}
     for gate in docker.api.containers(filters=gates):
         docker.api.remove_container(gate["Id"], force=True)
+    docker.api.remove_container(METADATA, force=True)
     docker.containers.get(machine).stop()
     docker.close()
     assert not is_open(host.address, SSH)
     status = cloud.sandbox.start()
-    assert status.changes == (f"{host.instance}: its machine was down; started",)
+    assert status.changes == (
+        "the metadata service was down; started",
+        f"{host.instance}: its machine was down; started",
+    )
     assert cloud.shell.output(host.address, "cat /etc/hostname")
     assert cloud.sandbox.start().changes == ()
 

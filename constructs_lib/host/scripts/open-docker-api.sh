@@ -37,7 +37,8 @@ close() {
   systemctl stop "$socket"
   # dockerd has the listening socket open itself: it has to stop, to come back without.
   systemctl stop docker.service
-  systemctl reset-failed docker.service
+  # A socket that failed is not "inactive", and the guard of docker.service takes nothing else.
+  systemctl reset-failed "$socket" docker.service
   systemctl start docker.service
   if [[ -n $(ss -Hltn "sport = :$port") ]]; then
     say "port $port: must be closed, got something that still listens; stop the machine" >&2

@@ -186,7 +186,7 @@ CLOSING = [
     f"disable {SOCKET}",
     f"stop {SOCKET}",
     "stop docker.service",
-    "reset-failed docker.service",
+    f"reset-failed {SOCKET} docker.service",
     "start docker.service",
 ]
 
@@ -521,7 +521,7 @@ def test_init_fails_when_user_data_is_not_applied(machine: Machine) -> None:
         f"systemd does not know {SOCKET}\n"
         "systemd does not know the drop-in 10-tls-verify.conf\n"
         "init.sh: user data: must be applied within 0 s, got the above; "
-        "journalctl --identifier=coreos-cloudinit\n"
+        "journalctl -u oem-cloudinit\n"
     )
     assert all(call.startswith("show") for call in machine.calls)
 

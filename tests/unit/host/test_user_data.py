@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,16 +15,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from constructs_lib.host import user_data
 from constructs_lib.host.cloud_config import render
 from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.certificate_authority import CertificateAuthority
 from constructs_lib.settings.settings import UpdateSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from constructs_lib.host.machine_config import MachineConfig
 
+SCRIPTS = Path(user_data.__file__).parent / "scripts"
 AUTHORITY = CertificateAuthority.create("Moor", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 CA = AUTHORITY.certificate_pem.decode()
 
@@ -45,10 +46,15 @@ def unit(data: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def test_the_ca_is_the_only_file() -> None:
-    assert loaded()["write_files"] == [
-        {"path": "/etc/docker/ca.pem", "permissions": "0644", "owner": "root", "content": CA}
-    ]
+def test_the_ca_and_the_probe_are_the_only_files() -> None:
+    ca, probe = loaded()["write_files"]
+    assert ca == {
+        "path": "/etc/docker/ca.pem",
+        "permissions": "0644",
+        "owner": "root",
+        "content": CA,
+    }
+    assert probe["path"] == "/etc/docker/refuse-strangers.sh"
 
 
 def test_the_socket_fails_closed() -> None:
@@ -65,6 +71,7 @@ ConditionFileNotEmpty=/etc/docker/ca.pem
 ConditionPathExists=/etc/docker/server.pem
 ConditionPathExists=/etc/docker/server-key.pem
 ConditionPathExists=/etc/systemd/system/docker.service.d/10-tls-verify.conf
+ConditionFileNotEmpty=/etc/docker/refuse-strangers.sh
 ConditionFileNotEmpty=/etc/docker/tls.env
 
 [Socket]
@@ -99,33 +106,49 @@ def test_docker_is_enabled_and_guarded() -> None:
 
 
 GUARD_CASES = [
-    # Is the socket open? What DOCKER_OPTS says; may dockerd start?
-    (False, None, True),
-    (False, "--tlsverify", True),
-    (True, "--tlsverify --tlscacert=/etc/docker/ca.pem", True),
-    (True, "--bip=10.0.0.1/24 --tlsverify", True),
-    (True, None, False),
-    (True, "", False),
-    (True, "--tls", False),
-    (True, "--tlsverify=false", False),
-    (True, "--no-tlsverify", False),
+    # What systemctl says of the socket; what DOCKER_OPTS says; may dockerd start?
+    ("inactive", None, True),
+    ("inactive", "--tlsverify", True),
+    ("active", "--tlsverify --tlscacert=/etc/docker/ca.pem", True),
+    ("active", "--bip=10.0.0.1/24 --tlsverify", True),
+    # The options count first: whatever the socket does, they are enough.
+    ("failed", "--tlsverify", True),
+    ("", "--tlsverify", True),
+    ("active", None, False),
+    ("active", "", False),
+    ("active", "--tls", False),
+    ("active", "--tlsverify=false", False),
+    ("active", "--no-tlsverify", False),
+    # The last one wins.
+    ("active", "--tlsverify --tlsverify=false", False),
+    ("active", "--tlsverify=false --tlsverify", False),
+    ("active", "--tlsverify --tls=false", False),
+    ("active", "--label=--tlsverify", False),
+    ("active", "*", False),
+    # Nothing but this one word lets it start without.
+    ("failed", None, False),
+    ("activating", None, False),
+    ("unknown", None, False),
+    ("", None, False),
 ]
 
 
-@pytest.mark.parametrize(("is_open", "options", "starts"), GUARD_CASES)
+@pytest.mark.parametrize(("state", "options", "starts"), GUARD_CASES)
 def test_the_guard_of_docker_service(
-    tmp_path: Path, *, is_open: bool, options: str | None, starts: bool
+    tmp_path: Path, *, state: str, options: str | None, starts: bool
 ) -> None:
     (drop_in,) = unit(loaded(), "docker.service")["drop_ins"]
     # What systemd does to the line: it joins it, takes the quotes off and halves `$$`.
     line = drop_in["content"].replace("\\\n", " ").split("ExecStartPre=/bin/sh -c '")[1]
-    program = line.rstrip().removesuffix("'").replace("$$", "$")
+    program = line.splitlines()[0].rstrip().removesuffix("'").replace("$$", "$")
     assert "'" not in program
     systemctl = tmp_path / "systemctl"
     systemctl.write_text(
         "#!/bin/sh\n"
-        '[ "$*" = "--quiet is-active docker-tls-tcp.socket" ] || exit 99\n'
-        f"exit {0 if is_open else 3}\n"
+        '[ "$*" = "is-active docker-tls-tcp.socket" ] || exit 99\n'
+        # Where systemd cannot be asked, nothing is printed but to standard error.
+        f"[ -z '{state}' ] || echo '{state}'\n"
+        f"exit {0 if state == 'active' else 3}\n"
     )
     systemctl.chmod(0o755)
     environment = {"PATH": str(tmp_path)}
@@ -136,8 +159,42 @@ def test_the_guard_of_docker_service(
     )
     assert done.returncode == (0 if starts else 1)
     assert done.stderr == (
-        "" if starts else "docker-tls-tcp.socket is open, but DOCKER_OPTS lacks --tlsverify\n"
+        ""
+        if starts
+        else "docker-tls-tcp.socket must be inactive where DOCKER_OPTS lacks --tlsverify, got "
+        f"{state}\n"
     )
+
+
+def test_the_guard_takes_no_missing_systemctl_for_an_answer(tmp_path: Path) -> None:
+    (drop_in,) = unit(loaded(), "docker.service")["drop_ins"]
+    line = drop_in["content"].replace("\\\n", " ").split("ExecStartPre=/bin/sh -c '")[1]
+    program = line.splitlines()[0].rstrip().removesuffix("'").replace("$$", "$")
+    done = subprocess.run(
+        ["/bin/sh", "-c", program], env={"PATH": str(tmp_path)}, check=False, capture_output=True
+    )
+    assert done.returncode == 1
+
+
+def test_each_start_of_docker_is_proved() -> None:
+    data = loaded(docker_port=12376)
+    (drop_in,) = unit(data, "docker.service")["drop_ins"]
+    assert drop_in["content"].splitlines()[-1] == (
+        "ExecStartPost=/bin/bash /etc/docker/refuse-strangers.sh 12376"
+    )
+    (probe,) = (f for f in data["write_files"] if f["path"] == "/etc/docker/refuse-strangers.sh")
+    assert probe["content"] == (SCRIPTS / "refuse-strangers.sh").read_text()
+    condition = "ConditionFileNotEmpty=/etc/docker/refuse-strangers.sh\n"
+    assert condition in unit(data, "docker-tls-tcp.socket")["content"]
+
+
+def test_whatever_starts_docker_opens_the_port_first() -> None:
+    (drop_in,) = unit(loaded(), "docker.service")["drop_ins"]
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(drop_in["content"])
+    # Not Requires=: without its certificates the socket does not start, and Docker must.
+    assert dict(parser["Unit"]) == {"Wants": "docker-tls-tcp.socket"}
 
 
 def test_port_22_needs_no_drop_in() -> None:
@@ -199,7 +256,7 @@ def test_any_two_ports(docker_port: int, ssh_port: int) -> None:
 def test_it_leaves_room_for_more() -> None:
     updates = UpdateSettings(window_start="Sun 04:00", window_length="1h30m")
     text = render(host(docker_port=65534, ssh_port=65535, updates=updates))
-    assert len(text) < 4096
+    assert len(text) < 8192
     assert "PRIVATE KEY" not in text
     assert "drop-ins" not in text
 

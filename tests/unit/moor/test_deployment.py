@@ -368,3 +368,60 @@ def test_what_a_program_prints_is_handed_on_line_by_line(tmp_path: Path) -> None
     wait_for([process])
     assert lines == ["one", "two", "three"]
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+def closing_itself(trial: Trial) -> Path:
+    """Let the first stack open what the second one needs: a file. Returns it."""
+    file = trial.environment.root / "open"
+    api = {
+        "provisioner": [{"local-exec": {"command": f"touch {file}"}}],
+        "//": {"metadata": {"path": "aws/DockerApi/Resource"}},
+    }
+    address = "data.terraform_remote_state.aws.outputs.public_ip"
+    needs = {
+        "condition": f'${{{address} != "" && fileexists("{file}")}}',
+        "error_message": "connection refused",
+    }
+    trial.write(aws={"Api": api}, docker={"Needs": {"lifecycle": {"precondition": [needs]}}})
+    return file
+
+
+def test_an_api_that_its_machine_has_closed_is_opened_again(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = closing_itself(trial)
+    trial.up()
+    file.unlink()
+    with pytest.raises(CommandError, match="connection refused"):
+        trial.up()
+    monkeypatch.setattr("moor.reopening.is_closed", lambda _session: True)
+    assert trial.up() == ["1 to add, 0 to change, 1 to destroy", UNCHANGED]
+    assert file.exists()
+    assert "aws: the machine has closed its Docker API by itself" in trial.text.getvalue()
+    assert trial.up() == [UNCHANGED] * 2
+
+
+def test_another_failure_of_a_plan_opens_nothing(trial: Trial) -> None:
+    file = closing_itself(trial)
+    trial.up()
+    file.unlink()
+    before = trial.state("aws").read_bytes()
+    with pytest.raises(CommandError, match="connection refused"):
+        trial.up()
+    assert trial.state("aws").read_bytes() == before
+
+
+def test_a_failed_deployment_tells_what_the_console_knows(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def explain(_session: object, stack: Any, _terraform: object) -> str:  # noqa: ANN401
+        asked.append(stack.name)
+        return "machine i-1: booted without its user data"
+
+    monkeypatch.setattr("moor.first_boot.explanation", explain)
+    trial.write(aws={"Api": {"provisioner": [{"local-exec": {"command": "exit 3"}}]}})
+    with pytest.raises(CommandError, match=r"goes on from there\nmachine i-1: booted without"):
+        trial.up()
+    assert asked == ["aws"]

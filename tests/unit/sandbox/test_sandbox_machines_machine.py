@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 SPEC = MachineSpec(
     instance="i-1",
     address=IPv4Address("172.30.19.5"),
-    user_data=b"#cloud-config\n",
-    authorized_keys=("ssh-ed25519 AAAA one\n", "ssh-ed25519 BBBB two"),
     packet_filter="*mangle\nCOMMIT\n",
 )
 
@@ -121,12 +119,8 @@ def test_it_is_given_what_it_reads_at_boot_and_only_root_may_read_it() -> None:
         b"MOOR_SANDBOX_OPTS=--insecure-registry=172.30.19.0/24 "
         b"--insecure-registry=http://172.30.19.1:5019"
     )
-    assert files == {
-        "var/lib/moor/user-data": b"#cloud-config\n",
-        "var/lib/moor/authorized-keys": b"ssh-ed25519 AAAA one\nssh-ed25519 BBBB two\n",
-        "var/lib/moor/addresses": b"private_ipv4=172.30.19.5\n",
-        "var/lib/moor/filter": b"*mangle\nCOMMIT\n",
-    }
+    # User data and keys are for the metadata service to tell.
+    assert files == {"var/lib/moor/filter": b"*mangle\nCOMMIT\n"}
     assert engine.options["hostname"] == "ip-172-30-19-5"
     assert "privileged" not in engine.options
     assert engine.removed == []

@@ -148,12 +148,12 @@ def plain_user(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 BASE = (
-    "docker engine: debian:bookworm-slim: must be an image that it has, that the Docker Hub "
+    "docker engine: debian:trixie-slim: must be an image that it has, that the Docker Hub "
     "gives, or that mmdebstrap makes, got no image, no answer, and no way for this user to "
     "run mmdebstrap; "
 )
 OTHER_WAYS = (
-    ", or give the engine the image (docker pull debian:bookworm-slim, or docker load), or run "
+    ", or give the engine the image (docker pull debian:trixie-slim, or docker load), or run "
     "`make up` once as root"
 )
 
@@ -199,7 +199,8 @@ def test_a_plain_user_who_can_have_no_base_is_told_at_the_beginning(
 
 
 @pytest.mark.parametrize(
-    "image", ["debian:bookworm-slim", "moor-base:bookworm", "moor-machine:0123456789ab"]
+    "image",
+    ["debian:trixie-slim", "moor-base:trixie", "moor-base:bookworm", "moor-machine:0123456789ab"],
 )
 def test_an_engine_that_has_the_image_needs_no_tool(
     context: Context,
@@ -242,7 +243,7 @@ def test_an_engine_that_cannot_be_asked_is_left_to_the_sandbox(
 
 
 def test_set_up_and_sandbox_mean_the_same_images() -> None:
-    assert engine.BASES == (image._PUBLIC_BASE, image._OWN_BASE)
+    assert (image._LOADED_BASE, *map(image._own_base, image._SUITES)) == engine.BASES
     assert image._HUB == engine.HUB
     built = image.build_images(cast("DockerClient", MagicMock()), lambda _line: None)
     assert built.machine.partition(":")[0] == engine.MACHINE

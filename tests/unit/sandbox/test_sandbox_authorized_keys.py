@@ -1,0 +1,32 @@
+"""SSH keys from several sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.machines.machine_image.authorized_keys import authorize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_sources_stand_beside_each_other(tmp_path: Path) -> None:
+    authorize("core", "coreos-cloudinit", ("two ", "three"), root=tmp_path)
+    authorize("core", "afterburn", ("one",), root=tmp_path)
+    folder = tmp_path / "home/core/.ssh"
+    assert (folder / "authorized_keys").read_text() == "one\ntwo\nthree\n"
+    authorize("core", "coreos-cloudinit", ("four",), root=tmp_path)
+    assert (folder / "authorized_keys").read_text() == "one\nfour\n"
+
+
+def test_nobody_else_may_read_or_write_them(tmp_path: Path) -> None:
+    authorize("core", "afterburn", ("one",), root=tmp_path)
+    folder = tmp_path / "home/core/.ssh"
+    modes = {p.name: p.stat().st_mode & 0o777 for p in (folder, *folder.rglob("*"))}
+    assert modes == {
+        ".ssh": 0o700,
+        "authorized_keys.d": 0o700,
+        "authorized_keys": 0o600,
+        "afterburn": 0o600,
+    }
+    assert [p.name for p in (tmp_path / "home/core").iterdir()] == [".ssh"]
