@@ -191,7 +191,8 @@ def test_a_gate_is_for_this_computer_and_not_for_machines(pair: Pair) -> None:
         )
         assert answer.stdout == "there\n", answer.stderr
         docker = connect(pair.sandbox.status().engine_url)
-        (gate,) = docker.containers.list(filters={"label": ["moor.role=gate"]})
+        labels = [f"moor.instance={instance}", "moor.role=gate"]
+        (gate,) = docker.containers.list(filters={"label": labels})
         networks = gate.attrs["NetworkSettings"]["Networks"]
         own = networks["moor-sandbox-test"]["IPAddress"]
         docker.close()
