@@ -30,10 +30,11 @@ from cdktf import App
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
 from constructs_lib.host import cloud_config
-from constructs_lib.host.docker_api import CertificateStore, SshAccess
+from constructs_lib.host.docker_api import CertificateStore
+from constructs_lib.host.ssh_access import SshAccess
 from constructs_lib.host.user_data import docker_host
-from constructs_lib.identity.pki import Pki
 from constructs_lib.identity.ssh_key import ensure_key_pair
+from constructs_lib.settings.certificates import pki_of
 from constructs_lib.settings.environment import SANDBOX_PROFILE, Environment
 from constructs_lib.settings.services import content_of
 from constructs_lib.terraform.stacks import AWS, DOCKER
@@ -55,14 +56,12 @@ class Identity:
     """What an environment proves itself with, as far as the stacks need to know.
 
     Attributes:
-        ca_certificate: The certificate authority's certificate, PEM.
-        store: Where the server certificate is issued.
+        store: Where certificates are issued.
         ssh: How to reach the machine.
         public_key: The OpenSSH public key to make a key pair from, or None where the
             settings name an existing pair.
     """
 
-    ca_certificate: str
     store: CertificateStore
     ssh: SshAccess
     public_key: str | None
@@ -113,11 +112,7 @@ def ensure_identity(environment: Environment, settings: Settings) -> Identity:
         ValueError: A file that exists cannot be used.
         OSError: A file cannot be read or written.
     """
-    pki = Pki(
-        pki_dir=environment.pki,
-        certificates_dir=environment.certificates,
-        name=f"{settings.project}-{environment.name}"[:40],
-    )
+    pki = pki_of(environment, settings)
     pki.ensure()
     key_pair = settings.aws.key_pair
     public_key: str | None = None
@@ -127,13 +122,19 @@ def ensure_identity(environment: Environment, settings: Settings) -> Identity:
     else:
         private_key_file = key_pair.private_key_file
     return Identity(
-        ca_certificate=pki.ca_certificate,
         store=CertificateStore(
             pki=environment.pki,
             certificates=environment.certificates,
             request=pki.request_fingerprint,
+            clients=pki.clients_fingerprint,
         ),
-        ssh=SshAccess(user=SSH_USER, port=settings.aws.ssh.port, private_key_file=private_key_file),
+        ssh=SshAccess(
+            user=SSH_USER,
+            port=settings.aws.ssh.port,
+            private_key_file=private_key_file,
+            hosts=environment.hosts,
+            host_keys=settings.aws.ssh.host_key,
+        ),
         public_key=public_key,
     )
 
@@ -186,7 +187,6 @@ def add_stacks(
         state=state,
         user_data=cloud_config.render(
             docker_host(
-                ca_certificate=identity.ca_certificate,
                 docker_port=aws.docker_api.port,
                 ssh_port=aws.ssh.port,
                 updates=aws.updates,

@@ -66,7 +66,7 @@ def destroy(session: Session, screen: Screen, *, approve: bool) -> None:
         _forget(session)
     screen.console.print(
         f"[green]nothing is left of the environment {environment.name}[/] but its keys, "
-        f"certificates and logs in {environment.directory.relative_to(ROOT)}; "
+        f"certificates, provider locks and logs in {environment.directory.relative_to(ROOT)}; "
         f"next: {typed.command(environment, 'up')}"
     )
 

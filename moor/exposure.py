@@ -17,6 +17,7 @@ from constructs_lib.aws.firewall import EVERYWHERE, openings
 from constructs_lib.files.private_file import GROUP_AND_OTHERS, check_private
 from constructs_lib.identity.certificate_authority import utc_now
 from constructs_lib.identity.pem import load_certificate
+from constructs_lib.settings.certificates import pki_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from constructs_lib.compose.model import ComposeProject, Service
     from constructs_lib.identity.certificate_authority import Clock
+    from constructs_lib.identity.pki import Pki
     from constructs_lib.settings.environment import Environment
     from constructs_lib.settings.settings import Settings
 
@@ -114,6 +116,7 @@ def examine(
         *(finding for service in services.services.values() for finding in _powerful(service)),
         *_files(environment),
         *_certificate(environment, clock()),
+        *_people(pki_of(environment, settings), clock()),
     ]
     return Exposure(ports=ports, findings=tuple(findings))
 
@@ -248,3 +251,14 @@ def _certificate(environment: Environment, now: datetime) -> Iterator[Finding]:
             text=f"the client's certificate ended on {end:%F}",
             remedy="the next deployment makes another one",
         )
+
+
+def _people(pki: Pki, now: datetime) -> Iterator[Finding]:
+    for name, certificate in pki.people().items():
+        end = certificate.not_valid_after_utc
+        if now < end:
+            yield Finding(
+                subject=name,
+                text=f"may use the Docker API, and so all of the machine, until {end:%F}",
+                remedy=f"moor unshare {name}, or leave it where that is meant",
+            )

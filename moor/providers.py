@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moor.failure import CommandError
 from moor.toolchain import provider_lock
 from moor.toolchain.provider_choice import chosen
-from moor.toolchain.provider_lock import BUILT, GO, SUMS
+from moor.toolchain.provider_lock import GO, SUMS
 from moor.toolchain.toolchain import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from moor.toolchain.provider_lock import Provider
     from moor.toolchain.stack import Stack
@@ -107,7 +107,7 @@ def upgrade(terraform: Path, stack: Stack, variables: Mapping[str, str]) -> Upgr
     found, said = chosen(terraform, stack.document(), variables)
     if found is None:
         raise CommandError(f"{stack.name}: the providers must be found, got:\n{said}")
-    built = provider_lock.built_record(Path(variables[BUILT])) if variables.get(BUILT) else {}
+    built = provider_lock.built(variables)
     lock = {name: provider_lock.as_kept(name, p, built) for name, p in found.items()}
     old = kept_of(stack, variables)
     changes = []
@@ -134,10 +134,9 @@ def _pinned(provider: Provider) -> str:
 
 
 def _origin(name: str, variables: Mapping[str, str]) -> str:
-    if variables.get(BUILT):
-        record = provider_lock.built_record(Path(variables[BUILT]))
-        if name.endswith(f"/{record['source']}"):
-            return f"built here from setup/provider with Go {record['go']}"
+    built = provider_lock.built(variables)
+    if built and name.endswith(f"/{built['source']}"):
+        return f"built here from setup/provider with Go {built['go']}"
     try:
         record = json.loads((ROOT / ".tools" / "terraform.json").read_text(encoding="utf-8"))
         source, files = record["providers"]["source"], record["providers"]["files"]

@@ -18,7 +18,7 @@ from constructs_lib.aws.firewall import groups
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
 from constructs_lib.aws.security_group import SecurityGroup
-from constructs_lib.host.docker_api import CertificateStore, DockerApi, SshAccess
+from constructs_lib.host.docker_api import AwsAccess, DockerApi
 from constructs_lib.terraform.literal import define, joined, override
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from constructs import Construct
 
+    from constructs_lib.host.docker_api import CertificateStore
+    from constructs_lib.host.ssh_access import SshAccess
     from constructs_lib.settings.settings import AwsSettings
     from constructs_lib.terraform.state_backend import LocalState, S3State
 
@@ -80,7 +82,7 @@ class AwsStack(TerraformStack):
             settings: The machine's settings.
             state: Where Terraform's state is kept.
             user_data: The machine's cloud-config.
-            store: Where the server certificate is issued.
+            store: Where certificates are issued.
             ssh: How to reach the machine.
             public_key: The key to make a key pair from, unless the settings name one.
             emulator: An emulated AWS to use instead of AWS.
@@ -122,7 +124,20 @@ class AwsStack(TerraformStack):
         address = ElasticIp(self, "Address", name=name, machine=machine)
         port = settings.docker_api.port
         DockerApi(
-            self, "DockerApi", machine=machine, address=address, port=port, ssh=ssh, store=store
+            self,
+            "DockerApi",
+            machine=machine,
+            address=address,
+            port=port,
+            ssh=ssh,
+            store=store,
+            aws=AwsAccess(
+                region=settings.region,
+                profile=emulator.profile if emulator else settings.profile,
+                role_arn=settings.role_arn,
+                endpoint_url=emulator.url if emulator else None,
+                credentials=emulator.credentials if emulator else None,
+            ),
         )
         self.public_ip = address.public_ip
         _output(self, "public_ip", self.public_ip, "the machine's address")
@@ -132,8 +147,8 @@ class AwsStack(TerraformStack):
         _output(
             self,
             "ssh",
-            ssh.command(self.public_ip),
-            "the command that opens a shell on the machine",
+            ssh.command(machine.id, self.public_ip),
+            "the command that opens a shell on the machine, and on no other",
         )
 
 

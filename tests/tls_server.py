@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from constructs_lib.identity.certificate_authority import CertificateAuthority, Issued
+    from constructs_lib.identity.certificate_authority import Issued
 
 HOST = "127.0.0.1"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
@@ -23,20 +23,20 @@ def server_context(
     directory: Path,
     *,
     issued: Issued,
-    client_ca: CertificateAuthority | None,
+    clients: bytes | None,
     verify: ssl.VerifyMode = ssl.CERT_REQUIRED,
     maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> ssl.SSLContext:
-    """Return a server's context; without `client_ca` it asks no client for a certificate."""
+    """Return a server's context; without `clients` it asks no client for a certificate."""
     directory.mkdir(exist_ok=True)
     (directory / "cert.pem").write_bytes(issued.certificate_pem)
     (directory / "key.pem").write_bytes(issued.private_key_pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = maximum
     context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
-    if client_ca is not None:
+    if clients is not None:
         context.verify_mode = verify
-        context.load_verify_locations(cadata=client_ca.certificate_pem.decode())
+        context.load_verify_locations(cadata=clients.decode())
     return context
 
 

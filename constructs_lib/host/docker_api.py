@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,12 +10,16 @@ from typing import TYPE_CHECKING, Final
 from cdktf import FileProvisioner, RemoteExecProvisioner, SSHProvisionerConnection
 from constructs import Construct
 
-from constructs_lib.terraform.literal import content_of_file, define, joined
+from constructs_lib.identity.pki_files import INSTALLED
+from constructs_lib.terraform.literal import content_of_file, define
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from constructs_lib.aws.elastic_ip import ElasticIp
     from constructs_lib.aws.machine import Machine
+    from constructs_lib.host.ssh_access import SshAccess
 
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 STAGING: Final = "/run/moor"
@@ -24,44 +27,54 @@ STAGING: Final = "/run/moor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SshAccess:
-    """How to reach a machine over SSH.
-
-    Attributes:
-        user: The user on the machine, with `sudo` and no password.
-        port: TCP port of sshd.
-        private_key_file: The private key. Terraform reads the file during apply, so the
-            key itself is in no configuration, plan or state.
-    """
-
-    user: str
-    port: int
-    private_key_file: Path
-
-    def command(self, host: str) -> str:
-        """Return the command that opens a shell on the machine.
-
-        Args:
-            host: The machine's address, which may be a token.
-        """
-        key = shlex.quote(str(self.private_key_file))
-        return joined(f"ssh -p {self.port} -i {key} {self.user}@", host)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateStore:
-    """The folders that the server certificate is issued from and into.
+    """The folders that certificates are issued from and into.
 
     Attributes:
-        pki: The certificate authority's folder; `server.pem` and `server-key.pem` are here.
+        pki: The certificate authority's folder; what is installed on the machine is here.
         certificates: The client's folder: `ca.pem`, `cert.pem`, `key.pem`.
         request: What identifies the server certificate before it is issued: it changes
             when, and only when, another certificate is due.
+        clients: What identifies the clients that the API answers: it changes with them.
     """
 
     pki: Path
     certificates: Path
     request: str
+    clients: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsAccess:
+    """How AWS's API is asked for the machine's console, from which its host keys are learned.
+
+    Attributes:
+        region: The AWS region.
+        profile: A profile of `~/.aws/config`; the standard AWS chain where unset.
+        role_arn: A role to assume.
+        endpoint_url: An emulated AWS API to use instead of AWS.
+        credentials: The file that has the profile's keys, instead of the user's own.
+    """
+
+    region: str
+    profile: str | None = None
+    role_arn: str | None = None
+    endpoint_url: str | None = None
+    credentials: Path | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same as options of `constructs_lib.host.host_key`."""
+        options = {
+            "--region": self.region,
+            "--profile": self.profile,
+            "--role-arn": self.role_arn,
+            "--endpoint-url": self.endpoint_url,
+            "--credentials": str(self.credentials) if self.credentials else None,
+        }
+        return tuple(
+            word for name, value in options.items() if value is not None for word in (name, value)
+        )
 
 
 class DockerApi(Construct):
@@ -69,13 +82,17 @@ class DockerApi(Construct):
 
     It is a resource of its own: a step that fails is repeated by the next deployment,
     and never taints the machine. The steps run again when the machine, its address,
-    the certificate or a script changes, and at no other time:
+    a certificate or a script changes, and at no other time:
 
-    1. wait for the machine, and run `init.sh`, which waits for the user data;
-    2. issue the server certificate for the address, and install it with its key;
-    3. open the socket, and check on the machine that it refuses strangers;
-    4. check from here that our certificate is answered, and that none, a foreign one
-       and plain HTTP are refused.
+    1. learn the machine's host keys from its console; everything after that goes to the
+       machine that has them, or nowhere;
+    2. wait for the machine, and run `init.sh`, which waits for the user data;
+    3. let the machine make its private key, and fetch its request for a certificate;
+    4. issue the server certificate for the address, and install it with the list of
+       clients: nothing that is secret is sent;
+    5. open the socket, and check on the machine that it refuses strangers;
+    6. check from here that our certificate is answered, and that one that was taken back,
+       a foreign one, none, and plain HTTP are refused.
 
     Attributes:
         resource: The last step, for `depends_on`.
@@ -91,6 +108,7 @@ class DockerApi(Construct):
         port: int,
         ssh: SshAccess,
         store: CertificateStore,
+        aws: AwsAccess,
         connect_timeout_seconds: int = 300,
     ) -> None:
         """Define the steps.
@@ -98,11 +116,12 @@ class DockerApi(Construct):
         Args:
             scope: The construct that this one belongs to.
             id_: The construct's id; changing it runs the steps again.
-            machine: The machine; its user data brings the socket and the CA.
+            machine: The machine; its user data brings the socket.
             address: The machine's address, and the certificate's subject alternative name.
             port: TCP port of the API.
             ssh: How to reach the machine.
-            store: Where the certificate is issued.
+            store: Where certificates are issued.
+            aws: How to ask for the machine's console.
             connect_timeout_seconds: How long to wait for SSH, 1 or more.
 
         Raises:
@@ -116,18 +135,24 @@ class DockerApi(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         ip = address.public_ip
-        connection = define(
-            SSHProvisionerConnection,
-            type="ssh",
-            host=ip,
-            port=ssh.port,
-            user=ssh.user,
-            private_key=content_of_file(str(ssh.private_key_file)),
-            # An agent would offer its own keys first, and sshd gives up after six.
-            agent="false",
-            timeout=f"{connect_timeout_seconds}s",
+        remote = _Remote(
+            define(
+                SSHProvisionerConnection,
+                type="ssh",
+                host=ip,
+                port=ssh.port,
+                user=ssh.user,
+                private_key=content_of_file(str(ssh.private_key_file)),
+                # Read when a step begins; the first one has written it by then.
+                host_key=content_of_file(*ssh.host_key_file(machine.id)),
+                # An agent would offer its own keys first, and sshd gives up after six.
+                agent="false",
+                timeout=f"{connect_timeout_seconds}s",
+            )
         )
         scripts = {name: SCRIPTS / name for name in ("init.sh", "open-docker-api.sh")}
+        folders = ("--pki", str(store.pki), "--certificates", str(store.certificates))
+        install = store.pki / "install"
         self.resource = terraform_data(
             self,
             "Resource",
@@ -135,31 +160,65 @@ class DockerApi(Construct):
                 "machine": machine.id,
                 "address": ip,
                 "certificate": store.request,
+                "clients": store.clients,
                 **{name: _digest(file) for name, file in scripts.items()},
             },
-            connection=connection,
             provisioners=[
+                run_module(
+                    "constructs_lib.host.host_key",
+                    *("--machine", machine.id, "--address", ip, "--port", str(ssh.port)),
+                    *("--hosts", str(ssh.hosts), "--timeout", str(connect_timeout_seconds)),
+                    *_expected(ssh.host_keys),
+                    *aws.words,
+                ),
                 # The folder is private before anything arrives in it: files that
                 # Terraform uploads are readable by everyone (mode 0644).
-                _remote(f"sudo install -d -m 0700 -o {ssh.user} -g {ssh.user} {STAGING}"),
-                _upload(scripts["init.sh"], "init.sh"),
-                _remote(f"sudo bash {STAGING}/init.sh"),
+                remote.run(f"sudo install -d -m 0700 -o {ssh.user} -g {ssh.user} {STAGING}"),
+                remote.upload(scripts["init.sh"], "init.sh"),
+                remote.run(f"sudo bash {STAGING}/init.sh"),
+                remote.upload(scripts["open-docker-api.sh"], "open-docker-api.sh"),
+                remote.run(f"sudo bash {STAGING}/open-docker-api.sh request"),
                 run_module(
-                    "constructs_lib.identity.issue",
-                    *("--pki", str(store.pki), "--certificates", str(store.certificates)),
-                    *("--address", ip),
+                    "constructs_lib.host.server_certificate",
+                    *folders,
+                    *("--machine", machine.id, "--address", ip),
+                    *("--user", ssh.user, "--port", str(ssh.port)),
+                    *("--key", str(ssh.private_key_file), "--hosts", str(ssh.hosts)),
                 ),
-                _upload(store.pki / "server.pem", "server.pem"),
-                _upload(store.pki / "server-key.pem", "server-key.pem"),
-                _upload(scripts["open-docker-api.sh"], "open-docker-api.sh"),
-                _remote(f"sudo bash {STAGING}/open-docker-api.sh {port}"),
+                *(remote.upload(install / name, name) for name in INSTALLED),
+                remote.run(f"sudo bash {STAGING}/open-docker-api.sh {port}"),
                 run_module(
                     "constructs_lib.host.docker_api_probe",
                     *("--host", ip, "--port", str(port)),
-                    *("--certificates", str(store.certificates)),
+                    *folders,
                 ),
             ],
             depends_on=[address.resource],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """Steps on the machine.
+
+    Each has the connection for itself: one that all steps shared would be evaluated for the
+    first one as well, before the host key is there.
+    """
+
+    connection: SSHProvisionerConnection
+
+    def run(self, command: str) -> RemoteExecProvisioner:
+        return define(
+            RemoteExecProvisioner, type="remote-exec", inline=[command], connection=self.connection
+        )
+
+    def upload(self, source: Path, name: str) -> FileProvisioner:
+        return define(
+            FileProvisioner,
+            type="file",
+            source=str(source),
+            destination=f"{STAGING}/{name}",
+            connection=self.connection,
         )
 
 
@@ -167,9 +226,5 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _remote(command: str) -> RemoteExecProvisioner:
-    return define(RemoteExecProvisioner, type="remote-exec", inline=[command])
-
-
-def _upload(source: Path, name: str) -> FileProvisioner:
-    return define(FileProvisioner, type="file", source=str(source), destination=f"{STAGING}/{name}")
+def _expected(fingerprints: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for fingerprint in fingerprints for word in ("--expect", fingerprint))

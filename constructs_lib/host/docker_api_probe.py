@@ -1,8 +1,8 @@
 """The proof from outside that a Docker API takes our certificate and nobody else's.
 
-Four checks, each a real connection: our certificate is answered; no certificate, a certificate of
-a foreign authority, and plain HTTP are refused. A port that does not answer at all is no
-refusal: only a server that was reached can refuse.
+Each check is a real connection: our certificate is answered; no certificate, a foreign one with our
+name, and plain HTTP are refused; and so is the client's certificate that this one replaces. A port
+that does not answer at all is no refusal: only a server that was reached can refuse.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from constructs_lib.identity.certificate_authority import CertificateAuthority
+from constructs_lib.identity.certificate_authority import issue_client
 from constructs_lib.identity.pem import load_certificate
+from constructs_lib.identity.pki import Pki
+from constructs_lib.identity.pki_files import PkiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,16 +48,18 @@ class DockerApiProbe:
         host: The IP address or DNS name, which the server's certificate must name.
         port: TCP port, 1 to 65535.
         certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
+        withdrawn: The same of a client that must be refused, if there is one.
         timeout_seconds: How long the first check waits for the API to come up.
     """
 
     host: str
     port: int
     certificates: Path
+    withdrawn: Path | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
     def run(self, report: Callable[[str], None]) -> None:
-        """Run the four checks, in order, and stop at the first that fails.
+        """Run the checks, in order, and stop at the first that fails.
 
         Args:
             report: Takes a line for each check that passed.
@@ -71,6 +75,8 @@ class DockerApiProbe:
         report(f"{self}: foreign certificate: refused")
         self.check_plain_http()
         report(f"{self}: plain HTTP: refused")
+        if self.withdrawn is not None and self.check_withdrawn_certificate(self.withdrawn):
+            report(f"{self}: the certificate before: refused")
 
     def __str__(self) -> str:
         """Return the API's address."""
@@ -114,22 +120,42 @@ class DockerApiProbe:
         self._check_refused("no certificate", self._context())
 
     def check_foreign_certificate(self) -> None:
-        """Check that the API refuses a certificate of another authority with our CA's name.
+        """Check that the API refuses a certificate with our client's name and another key.
 
         Raises:
             ProbeError: It answers, or cannot be asked.
         """
-        ours = load_certificate((self.certificates / "ca.pem").read_bytes())
+        ours = load_certificate((self.certificates / "cert.pem").read_bytes())
         name = ours.subject.rdns[0]
         # The same name, so that only the signature tells it from ours.
-        foreign = CertificateAuthority.create(str(next(iter(name)).value))
-        issued = foreign.issue_client("stranger")
+        issued = issue_client(str(next(iter(name)).value))
         context = self._context()
         with tempfile.TemporaryDirectory(prefix="moor-probe-") as folder:
             write_private(Path(folder) / "cert.pem", issued.certificate_pem)
             write_private(Path(folder) / "key.pem", issued.private_key_pem)
             self._load(context, Path(folder))
         self._check_refused("foreign certificate", context)
+
+    def check_withdrawn_certificate(self, folder: Path) -> bool:
+        """Check that the API refuses a client that it has answered before.
+
+        Args:
+            folder: The folder with that client's `cert.pem` and `key.pem`.
+
+        Returns:
+            Whether it could be tried: a run that was interrupted may have put one of the two
+            files in place of the other already.
+
+        Raises:
+            ProbeError: The API answers, or cannot be asked.
+        """
+        context = self._context()
+        try:
+            self._load(context, folder)
+        except ProbeError:
+            return False
+        self._check_refused("the certificate before", context)
+        return True
 
     def check_plain_http(self) -> None:
         """Check that the API does not speak HTTP without TLS.
@@ -233,11 +259,14 @@ def _first_line(answer: bytes) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `python -m constructs_lib.host.docker_api_probe`.
 
+    When the API has been seen to answer the client that was prepared, and not the one before, the
+    one takes the other's place.
+
     Args:
         arguments: The command line; that of the process where unset.
 
     Returns:
-        0 when all four checks passed, else 1.
+        0 when all checks passed, else 1.
     """
     parser = argparse.ArgumentParser(
         prog="python -m constructs_lib.host.docker_api_probe",
@@ -248,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--certificates", type=Path, required=True, help="the folder with ca.pem, cert.pem, key.pem"
     )
+    parser.add_argument("--pki", type=Path, required=True, help="the folder of the CA")
     parser.add_argument(
         "--timeout",
         type=float,
@@ -255,15 +285,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="seconds to wait for the API to come up",
     )
     options = parser.parse_args(arguments)
+    pki = Pki(pki_dir=options.pki, certificates_dir=options.certificates)
     probe = DockerApiProbe(
         host=options.host,
         port=options.port,
-        certificates=options.certificates,
+        certificates=pki.client_dir,
+        withdrawn=pki.withdrawn_client,
         timeout_seconds=options.timeout,
     )
     try:
         probe.run(lambda line: print(line, flush=True))  # noqa: T201 - a command's output
-    except ProbeError as error:
+        pki.take_over()
+    except (ProbeError, PkiError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

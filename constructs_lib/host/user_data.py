@@ -1,12 +1,13 @@
 """User data of a machine whose Docker API is reached over mutual TLS.
 
-User data brings everything that is not secret: the CA's certificate, the socket unit and the
-drop-in. The server's certificate and key arrive later over SSH, and `scripts/open-docker-api.sh`
-installs them. Until then, and whenever something is missing, the port stays closed, because an
-open one without TLS is root for everybody who reaches it:
+User data brings the socket unit, the drop-in and the engine's configuration, and nothing that would
+ever have to change: another certificate, authority or client must not replace the machine. The
+machine makes its key itself, and `scripts/open-docker-api.sh` installs it with the certificates,
+which arrive later over SSH. Until then, and whenever something is missing, the port stays closed,
+because an open one without TLS is root for everybody who reaches it:
 
-- `docker-tls-tcp.socket` starts only where key, certificate, CA, drop-in and the TLS options all
-  exist. systemd looks at these conditions at each start, so at every boot as well.
+- `docker-tls-tcp.socket` starts only where key, certificate, clients, drop-in and the TLS options
+  all exist. systemd looks at these conditions at each start, so at every boot as well.
 - The TLS options are in a file that the script writes last, not in the drop-in itself: dockerd
   refuses to start at all with `--tlsverify` and no key, and would be missing locally as well.
 - The drop-in does not let dockerd start without `--tlsverify` unless systemd says in so many words
@@ -29,17 +30,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.host.machine_config import DropIn, MachineConfig
-from constructs_lib.identity.certificate_authority import is_authority
-from constructs_lib.identity.pem import load_certificate
 
 if TYPE_CHECKING:
     from constructs_lib.host.machine_config import Updates
 
 CA_FILE: Final = "/etc/docker/ca.pem"
+"""The authority of the server, for checks on the machine itself."""
+CLIENTS_FILE: Final = "/etc/docker/clients.pem"
+"""The certificates of the clients that the API answers."""
 SERVER_CERTIFICATE_FILE: Final = "/etc/docker/server.pem"
 SERVER_KEY_FILE: Final = "/etc/docker/server-key.pem"
 TLS_OPTIONS_FILE: Final = "/etc/docker/tls.env"
 """Sets DOCKER_OPTS; `scripts/open-docker-api.sh` writes it."""
+
+ENGINE_FILE: Final = "/etc/docker/daemon.json"
 
 SOCKET_UNIT: Final = "docker-tls-tcp.socket"
 DROP_IN: Final = "10-tls-verify.conf"
@@ -56,7 +60,7 @@ _SOCKET: Final = f"""\
 [Unit]
 Description=Docker API over mutual TLS
 # Closed unless everything that TLS needs is there.
-ConditionFileNotEmpty={CA_FILE}
+ConditionFileNotEmpty={CLIENTS_FILE}
 ConditionPathExists={SERVER_CERTIFICATE_FILE}
 ConditionPathExists={SERVER_KEY_FILE}
 ConditionPathExists={DROP_IN_FILE}
@@ -96,6 +100,9 @@ ExecStartPost=/bin/bash {PROBE_FILE} {{port}}
 """
 
 _PROBE: Final = Path(__file__).parent / "scripts" / "refuse-strangers.sh"
+# dockerd reads its certificates when it starts, and only then; containers must outlive that. Not
+# together with swarm mode, which refuses it.
+_ENGINE: Final = '{"live-restore": true}\n'
 
 _SSH_PORT: Final = """\
 [Socket]
@@ -105,12 +112,11 @@ ListenStream={port}
 
 
 def docker_host(
-    *, ca_certificate: str, docker_port: int, ssh_port: int, updates: Updates | None = None
+    *, docker_port: int, ssh_port: int, updates: Updates | None = None
 ) -> MachineConfig:
     """Describe the machine.
 
     Args:
-        ca_certificate: PEM of the CA that signs the server and its clients.
         docker_port: TCP port of the Docker API, 1 to 65535.
         ssh_port: TCP port of sshd, 1 to 65535, another one.
         updates: When the machine may reboot to finish an update; Flatcar's default where unset.
@@ -119,8 +125,7 @@ def docker_host(
         The configuration, open for more files and units.
 
     Raises:
-        ValueError: A port is out of range, both are the same, or the certificate is not exactly
-            one CA's.
+        ValueError: A port is out of range, or both are the same.
     """
     for name, port in (("docker_port", docker_port), ("ssh_port", ssh_port)):
         if not 1 <= port <= _HIGHEST_PORT:
@@ -130,8 +135,8 @@ def docker_host(
             f"docker host: docker_port and ssh_port: must differ, got {docker_port} for both"
         )
     config = MachineConfig()
-    config.add_file(CA_FILE, _checked(ca_certificate))
     config.add_file(PROBE_FILE, _PROBE.read_text())
+    config.add_file(ENGINE_FILE, _ENGINE)
     # Not enabled here: the script does that when TLS is proved, and undoes it when it is not;
     # user data is applied at every boot and would enable it again.
     config.add_unit(SOCKET_UNIT, content=_SOCKET.format(port=docker_port))
@@ -156,15 +161,3 @@ def docker_host(
             window_length=updates.window_length,
         )
     return config
-
-
-def _checked(pem: str) -> str:
-    try:
-        authority = is_authority(load_certificate(pem.encode()))
-    except ValueError as error:
-        raise ValueError(f"docker host: ca_certificate: {error}") from error
-    if not authority:
-        raise ValueError(
-            "docker host: ca_certificate: must be a certificate authority's, got an end certificate"
-        )
-    return pem

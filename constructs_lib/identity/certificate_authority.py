@@ -1,4 +1,8 @@
-"""A small certificate authority: one CA, certificates for servers and clients.
+"""A small certificate authority for servers, and certificates for clients that need none.
+
+A client's certificate is signed by its own key and by nobody else. The server has a list of those
+that it answers, as sshd has one of public keys: what is taken off the list is refused, and no
+authority could make another that it would answer.
 
 Everything is EC P-256, which Go's TLS (dockerd, the Docker provider), OpenSSL and Python's `ssl`
 all take. The clock is injected, so that lifetimes can be tested and reproduced.
@@ -193,70 +197,19 @@ class CertificateAuthority:
         if not names:
             raise ValueError("server certificate: names: must be at least one, got none")
         alternatives = [parse_name(name) for name in names]
-        return self._issue(
-            common_name=str(alternatives[0].value),
-            usage=ExtendedKeyUsageOID.SERVER_AUTH,
-            alternatives=alternatives,
-            public_key=public_key,
-            lifetime=lifetime,
-        )
-
-    def issue_client(
-        self, common_name: str, *, public_key: ec.EllipticCurvePublicKey | None = None
-    ) -> Issued:
-        """Issue a certificate that a TLS client can use, and nobody else.
-
-        Args:
-            common_name: The client's name, 1 to 64 printable characters.
-            public_key: The client's public key; a new key pair where unset.
-
-        Raises:
-            ValueError: The name is not of that form, or the CA has expired.
-        """
-        return self._issue(
-            common_name=common_name,
-            usage=ExtendedKeyUsageOID.CLIENT_AUTH,
-            alternatives=[],
-            public_key=public_key,
-            lifetime=None,
-        )
-
-    def _issue(
-        self,
-        *,
-        common_name: str,
-        usage: x509.ObjectIdentifier,
-        alternatives: Sequence[x509.GeneralName],
-        public_key: ec.EllipticCurvePublicKey | None,
-        lifetime: tuple[datetime, datetime] | None,
-    ) -> Issued:
         self._check_valid()
-        start, end = self._check_lifetime(lifetime) if lifetime else self.leaf_lifetime()
         private_key = None
         if public_key is None:
             private_key = generate_private_key()
             public_key = private_key.public_key()
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(_subject(common_name[:_LONGEST_COMMON_NAME]))
-            .issuer_name(self.certificate.subject)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(end)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.private_key.public_key()),
-                critical=False,
-            )
-        )
-        if alternatives:
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName(alternatives), critical=False
-            )
+        builder = _leaf(
+            _subject(str(alternatives[0].value)[:_LONGEST_COMMON_NAME]),
+            issuer=self.certificate.subject,
+            usage=ExtendedKeyUsageOID.SERVER_AUTH,
+            public_key=public_key,
+            signed_by=self.private_key.public_key(),
+            lifetime=self._check_lifetime(lifetime) if lifetime else self.leaf_lifetime(),
+        ).add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         certificate = builder.sign(self.private_key, hashes.SHA256())
         return Issued(certificate=certificate, private_key=private_key)
 
@@ -280,6 +233,66 @@ class CertificateAuthority:
                 f"got {start:%F} to {end:%F}"
             )
         return lifetime
+
+
+def issue_client(
+    common_name: str, *, lifetime: timedelta = LEAF_LIFETIME, clock: Clock = utc_now
+) -> Issued:
+    """Make a certificate that a TLS client can use, and nobody else, with a new private key.
+
+    It is signed by its own key, and cannot sign any other certificate.
+
+    Args:
+        common_name: The client's name, 1 to 64 printable characters.
+        lifetime: How long it is valid, up to 397 days.
+        clock: Returns the time, aware and in UTC.
+
+    Raises:
+        ValueError: The name is not of that form, or the lifetime is out of range.
+    """
+    if not timedelta(0) < lifetime <= LEAF_LIFETIME:
+        raise ValueError(
+            f"client certificate: lifetime: must be up to {LEAF_LIFETIME.days} days, got {lifetime}"
+        )
+    subject, key = _subject(common_name), generate_private_key()
+    now = _now(clock)
+    builder = _leaf(
+        subject,
+        issuer=subject,
+        usage=ExtendedKeyUsageOID.CLIENT_AUTH,
+        public_key=key.public_key(),
+        signed_by=key.public_key(),
+        lifetime=(now - BACKDATE, now + lifetime),
+    )
+    return Issued(certificate=builder.sign(key, hashes.SHA256()), private_key=key)
+
+
+def _leaf(
+    subject: x509.Name,
+    *,
+    issuer: x509.Name,
+    usage: x509.ObjectIdentifier,
+    public_key: ec.EllipticCurvePublicKey,
+    signed_by: ec.EllipticCurvePublicKey,
+    lifetime: tuple[datetime, datetime],
+) -> x509.CertificateBuilder:
+    start, end = lifetime
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signed_by), critical=False
+        )
+    )
 
 
 def generate_private_key() -> ec.EllipticCurvePrivateKey:

@@ -45,6 +45,33 @@ def load_certificate(data: bytes) -> x509.Certificate:
     return certificates[0]
 
 
+def load_request(data: bytes) -> tuple[x509.CertificateSigningRequest, ec.EllipticCurvePublicKey]:
+    """Read a request for a certificate, and check that its sender has the private key.
+
+    Args:
+        data: PEM, of PKCS #10.
+
+    Returns:
+        The request and its public key, which is on P-256.
+
+    Raises:
+        ValueError: It is anything else, or not signed by its own key.
+    """
+    try:
+        request = x509.load_pem_x509_csr(data)
+        key = request.public_key()
+        signed = request.is_signature_valid
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(
+            "certificate request: must be one request in PEM, got something else"
+        ) from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("certificate request: key: must be on P-256, got another kind")  # noqa: TRY004 - a file's content, not an argument's type
+    if not signed:
+        raise ValueError("certificate request: must be signed by its own key, got another's")
+    return request, key
+
+
 def load_private_key(data: bytes) -> ec.EllipticCurvePrivateKey:
     """Read a private key on P-256.
 

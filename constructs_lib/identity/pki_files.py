@@ -1,18 +1,18 @@
 """The files of a PKI: where they are, how they are read, and what to do about a bad one.
 
-An error names the file and the remedy, which depends on the file: a lost certificate authority
-replaces the machine, a damaged copy is made anew.
+An error names the file and the remedy, which depends on the file: a damaged copy is made anew, and
+what is lost is rotated.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.lock import exclusive_lock
 from constructs_lib.files.private_file import check_private
-from constructs_lib.identity.certificate_authority import is_signed_by, same_public_key
+from constructs_lib.identity.certificate_authority import same_public_key
 from constructs_lib.identity.pem import load_certificate, load_private_key
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
+
+INSTALLED: Final = ("ca.pem", "server.pem", "clients.pem")
+"""What goes to the machine: the authority, its certificate, and the clients that it answers."""
 
 
 class PkiError(ValueError):
@@ -40,19 +43,24 @@ class PkiFiles:
     certificates_dir: Path
 
     @property
-    def ca_file(self) -> Path:
-        """The CA's certificate."""
-        return self.pki_dir / "ca.pem"
+    def next_dir(self) -> Path:
+        """What was prepared, and takes the others' place once it is installed; see `Pki`."""
+        return self.pki_dir / "next"
 
     @property
-    def ca_key_file(self) -> Path:
-        """The CA's private key."""
-        return self.pki_dir / "ca-key.pem"
+    def people_dir(self) -> Path:
+        """The certificates of those with whom the access is shared, `NAME.pem`."""
+        return self.pki_dir / "people"
 
     @property
-    def server_key_file(self) -> Path:
-        """The server's private key."""
-        return self.pki_dir / "server-key.pem"
+    def install_dir(self) -> Path:
+        """What is installed on the machine: nothing of it is secret."""
+        return self.pki_dir / "install"
+
+    @property
+    def clients_file(self) -> Path:
+        """The certificates of all clients that the API answers."""
+        return self.pki_dir / "clients.pem"
 
     @property
     def server_request_file(self) -> Path:
@@ -60,24 +68,39 @@ class PkiFiles:
         return self.pki_dir / "server-request.json"
 
     @property
-    def server_certificate_file(self) -> Path:
-        """The server certificate, once it is issued."""
-        return self.pki_dir / "server.pem"
+    def former_server_key_file(self) -> Path:
+        """Where the version before kept the server's private key, which the machine now makes."""
+        return self.pki_dir / "server-key.pem"
 
     @property
-    def client_ca_file(self) -> Path:
-        """The CA's certificate, where a client looks for it."""
-        return self.certificates_dir / "ca.pem"
+    def is_prepared(self) -> bool:
+        """Whether something waits to take the others' place."""
+        return self.next_dir.is_dir()
+
+    @property
+    def ca_file(self) -> Path:
+        """The CA's certificate; the one that comes next, where one was prepared."""
+        return (self.next_dir if self.is_prepared else self.pki_dir) / "ca.pem"
+
+    @property
+    def ca_key_file(self) -> Path:
+        """The CA's private key; likewise."""
+        return (self.next_dir if self.is_prepared else self.pki_dir) / "ca-key.pem"
+
+    @property
+    def client_dir(self) -> Path:
+        """The client's folder with `ca.pem`, `cert.pem` and `key.pem`; likewise."""
+        return self.next_dir if self.is_prepared else self.certificates_dir
 
     @property
     def client_certificate_file(self) -> Path:
-        """The client's certificate."""
-        return self.certificates_dir / "cert.pem"
+        """The client's certificate; likewise."""
+        return self.client_dir / "cert.pem"
 
     @property
     def client_key_file(self) -> Path:
-        """The client's private key."""
-        return self.certificates_dir / "key.pem"
+        """The client's private key; likewise."""
+        return self.client_dir / "key.pem"
 
     def read_certificate(self, file: Path, remedy: str) -> x509.Certificate:
         """Read a file with one certificate.
@@ -116,34 +139,19 @@ class PkiFiles:
         except ValueError as error:
             raise PkiError(f"{file}: {error}; {remedy}") from error
 
-    def read_leaf(
-        self,
-        file: Path,
-        key: ec.EllipticCurvePrivateKey,
-        authority: x509.Certificate,
-        remedy: str,
-    ) -> x509.Certificate:
-        """Read a file with a server's or client's certificate, and check that it fits.
-
-        Args:
-            file: The file.
-            key: The private key that the certificate must belong to.
-            authority: The CA that must have signed it.
-            remedy: What to do about it when it cannot be used; the error says it.
+    def read_client(self) -> x509.Certificate:
+        """Read the client's certificate, and check that it belongs to its key.
 
         Raises:
-            PkiError: It is missing or damaged, or belongs to another key or another CA.
+            PkiError: One of them is missing or damaged, or they do not belong together.
         """
-        certificate = self.read_certificate(file, remedy)
-        if not is_signed_by(certificate, authority):
-            raise PkiError(
-                f"{file}: certificate: must be signed by {self.ca_file}, "
-                f"got one of another authority; {remedy}"
-            )
+        file = self.client_certificate_file
+        certificate = self.read_certificate(file, self.new_client)
+        key = self.read_private_key(self.client_key_file, self.new_client)
         if not same_public_key(certificate, key.public_key()):
             raise PkiError(
                 f"{file}: certificate: must belong to the private key beside it, "
-                f"got another key's; {remedy}"
+                f"got another key's; {self.new_client}"
             )
         return certificate
 
@@ -165,30 +173,19 @@ class PkiFiles:
             ) from error
 
     @property
-    def start_over(self) -> str:
+    def new_authority(self) -> str:
         """The remedy where the CA is lost or damaged."""
-        return f"restore it from a backup, or {self.remove_all}"
+        return "restore it from a backup, or run: moor certs rotate authority"
 
     @property
-    def remove_all(self) -> str:
-        """The remedy where only a new CA helps."""
-        return (
-            f"remove {self.pki_dir} and {self.certificates_dir} for a new authority, "
-            "which replaces the machine"
-        )
+    def new_client(self) -> str:
+        """The remedy where the client's certificate or key is lost or damaged."""
+        return "restore it from a backup, or run: moor certs rotate client"
 
     @property
     def new_server(self) -> str:
-        """The remedy where the server's files do not fit together."""
-        return (
-            f"remove {self.server_key_file}, {self.server_request_file.name} and "
-            f"{self.server_certificate_file.name} for new ones"
-        )
-
-    @property
-    def remove_copy(self) -> str:
-        """The remedy where the client's copy of the CA's certificate is another one."""
-        return f"remove {self.client_ca_file}, it is then copied anew"
+        """The remedy where the request for the server's certificate cannot be used."""
+        return "run: moor certs rotate server"
 
 
 def read(file: Path, remedy: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a server's certificate will be, before the server has an address."""
+"""What a server's certificate will be, before the server has an address or a key."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+"""Version 1 named the server's key, which was made on the operator's computer then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
-    """What the server certificate will be, but for the address.
+    """What the server certificate will be, but for the address and the key.
 
     Attributes:
         authority: SHA-256 of the CA's certificate (DER), in hexadecimal.
-        public_key: SHA-256 of the server's public key, in hexadecimal.
+        nonce: Random, in hexadecimal: tells this request from any other.
         names: The names beside the address.
         not_before: The certificate's start (UTC, whole seconds).
         not_after: The certificate's end (UTC, whole seconds).
     """
 
     authority: str
-    public_key: str
+    nonce: str
     names: tuple[str, ...]
     not_before: datetime
     not_after: datetime
@@ -35,7 +36,7 @@ class ServerRequest:
             {
                 "version": _VERSION,
                 "authority_sha256": self.authority,
-                "public_key_sha256": self.public_key,
+                "nonce": self.nonce,
                 "names": list(self.names),
                 "not_before": self.not_before.isoformat(),
                 "not_after": self.not_after.isoformat(),
@@ -55,7 +56,7 @@ class ServerRequest:
             data: dict[str, Any] = json.loads(text)
             request = cls(
                 authority=data["authority_sha256"],
-                public_key=data["public_key_sha256"],
+                nonce=data["nonce"],
                 names=tuple(data["names"]),
                 not_before=datetime.fromisoformat(data["not_before"]),
                 not_after=datetime.fromisoformat(data["not_after"]),
@@ -68,6 +69,14 @@ class ServerRequest:
                 "content: must be a server request as it was written, got an edited one"
             )
         return request
+
+    @staticmethod
+    def is_of_the_version_before(text: str) -> bool:
+        """Return whether a text is a request with the server's key, as it was once made."""
+        try:
+            return bool(json.loads(text)["version"] < _VERSION)
+        except (ValueError, KeyError, TypeError):
+            return False
 
     @property
     def fingerprint(self) -> str:

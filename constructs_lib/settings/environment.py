@@ -74,7 +74,7 @@ class Environment:
 
     @property
     def pki(self) -> Path:
-        """The certificate authority and the server's certificate."""
+        """The certificate authority, and what is installed on the machine."""
         return self.directory / "pki"
 
     @property
@@ -86,6 +86,16 @@ class Environment:
     def ssh(self) -> Path:
         """The SSH key made for the environment."""
         return self.directory / "ssh"
+
+    @property
+    def hosts(self) -> Path:
+        """The SSH host keys of machines, a folder each."""
+        return self.directory / "hosts"
+
+    @property
+    def shared(self) -> Path:
+        """What is to be handed over to people with whom the access is shared, a folder each."""
+        return self.directory / "shared"
 
     @property
     def providers(self) -> Path:

@@ -32,6 +32,7 @@ from constructs_lib.settings.values import (
     ExistingFile,
     FileName,
     Flag,
+    HostKeys,
     InstanceType,
     KeyPrefix,
     Otherwise,
@@ -100,6 +101,12 @@ class SshSettings(_Guarded):
     """Who may reach SSH."""
 
     port: Port = Field(default=22, description="TCP port of SSH, 1 to 65535")
+    host_key: Annotated[HostKeys, Otherwise("read from the machine's console")] = Field(
+        default=(),
+        description="the fingerprints of the machine's SSH host keys, where its console cannot be "
+        "read: all that `ssh-keygen -l` tells on the machine",
+        examples=[["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"]],
+    )
 
 
 class DockerApiSettings(_Guarded):

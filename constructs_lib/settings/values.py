@@ -5,6 +5,9 @@ Each check says only what the value must be; `load` adds the file, the key and t
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
 import os
 import re
 import stat
@@ -115,6 +118,33 @@ Profile = Annotated[Text, _matching(r"((?!\$\{|%\{)[^\x00-\x1f\x7f])+", "a profi
 
 TimeOfWeek = Annotated[str, _matching(WINDOW_START.pattern, "a time such as Sun 04:00")]
 Duration = Annotated[str, _matching(WINDOW_LENGTH.pattern, "a duration such as 1h30m")]
+
+
+def _fingerprint(value: str) -> str:
+    """Return the fingerprint of a host key that is given as that, or as the key itself."""
+    words = value.split()
+    if len(words) in (2, 3):
+        with contextlib.suppress(ValueError):
+            digest = hashlib.sha256(base64.b64decode(words[1], validate=True)).digest()
+            value = f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+    if not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", value):
+        msg = (
+            "must be a host key's fingerprint such as SHA256: and 43 characters, as ssh-keygen -l "
+            "prints it, or the public key"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _one_or_several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+HostKeys = Annotated[
+    tuple[Annotated[str, AfterValidator(_fingerprint)], ...],
+    BeforeValidator(_one_or_several),
+    AfterValidator(_each_once),
+]
 
 ProjectName = Annotated[
     str,

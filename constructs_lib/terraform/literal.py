@@ -134,6 +134,11 @@ def _escaped(text: str) -> str:
     return _NUMBER.sub(_unmarked, _OPENING.sub(lambda match: _quoted(match[0]), text))
 
 
+def _inside(text: str) -> str:
+    """Return text as it stands between quotation marks."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
 def _quoted(text: str) -> str:
     """Return an interpolation that evaluates to a text which has nothing special in it.
 

@@ -13,12 +13,7 @@ from constructs_lib.terraform.literal import define, override
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cdktf import (
-        FileProvisioner,
-        ITerraformDependable,
-        RemoteExecProvisioner,
-        SSHProvisionerConnection,
-    )
+    from cdktf import FileProvisioner, ITerraformDependable, RemoteExecProvisioner
     from constructs import Construct
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -30,7 +25,6 @@ def terraform_data(
     *,
     triggers: Mapping[str, str],
     provisioners: Sequence[FileProvisioner | LocalExecProvisioner | RemoteExecProvisioner],
-    connection: SSHProvisionerConnection | None = None,
     depends_on: Sequence[ITerraformDependable] | None = None,
 ) -> TerraformResource:
     """Add a `terraform_data` resource.
@@ -43,7 +37,6 @@ def terraform_data(
         id_: Its name there.
         triggers: Values; when one changes, the steps are taken again.
         provisioners: The steps, in order.
-        connection: How the steps on another machine reach it.
         depends_on: What must exist before the first step.
     """
     resource = define(
@@ -52,7 +45,6 @@ def terraform_data(
         id_,
         terraform_resource_type="terraform_data",
         provisioners=list(provisioners),
-        connection=connection,
         depends_on=None if depends_on is None else list(depends_on),
     )
     override(resource, "triggers_replace", triggers)

@@ -9,9 +9,10 @@ import typer
 
 from moor import deployment_lock, providers, typed
 from moor.approval import confirm
-from moor.failure import WrongUseError
+from moor.failure import CommandError, WrongUseError
 from moor.options import Approve  # noqa: TC001  (read at run time)
 from moor.synthesis import Synthesis
+from moor.toolchain import provider_choice
 
 if TYPE_CHECKING:
     from moor.session import Session
@@ -33,9 +34,8 @@ def run(session: Session, action: _Action = "", *, approve: Approve = False) -> 
     with deployment_lock.held(session.environment, session.console.print) as lock:
         with contextlib.closing(Synthesis.start(session, inherited=(lock,))) as synthesis:
             stacks = synthesis.finish()
-        variables = session.variables()
+        variables, terraform = session.variables(), session.toolchain.terraform
         if action:
-            terraform = session.toolchain.terraform
             upgrades = [providers.upgrade(terraform, stack, variables) for stack in stacks]
             changes = [line for upgrade in upgrades for line in upgrade.changes]
             for line in changes:
@@ -45,6 +45,13 @@ def run(session: Session, action: _Action = "", *, approve: Approve = False) -> 
             for upgrade in upgrades:
                 upgrade.accept(variables)
         listed = providers.locked(stacks, variables)
+        refused = [
+            line
+            for stack in stacks
+            for line in provider_choice.changes(
+                terraform, stack.document(), stack.folder, variables
+            )
+        ]
     for item in listed:
         session.console.print(
             f"{item.stack:8}{item.name} {item.version}\n"
@@ -53,6 +60,8 @@ def run(session: Session, action: _Action = "", *, approve: Approve = False) -> 
             markup=False,
             highlight=False,
         )
+    if refused:
+        raise CommandError("\n".join(refused))
     if not listed:
         session.console.print(
             f"no providers are locked yet; next: {typed.command(session.environment, 'up')}"

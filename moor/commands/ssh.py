@@ -7,6 +7,7 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING
 
+from moor import typed
 from moor.failure import CommandError
 from moor.outputs import Outputs
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 def run(session: Session) -> None:
     """Open a shell on the machine."""
     command = shlex.split(Outputs.load(session.environment).ssh)
+    if "StrictHostKeyChecking=yes" not in command:
+        raise CommandError(
+            "ssh: the machine's host keys must be known, got a deployment of the version before, "
+            f"which did not ask for them; run {typed.command(session.environment, 'up')} first"
+        )
     program = shutil.which(command[0])
     if program is None:
         raise CommandError("ssh: must be installed for this command, got nothing of that name")
-    # Addresses are used again by new machines: a host key is remembered per environment.
-    known = session.environment.ssh / "known_hosts"
-    options = ["-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=accept-new"]
-    os.execv(program, [command[0], *options, *command[1:]])
+    os.execv(program, command)

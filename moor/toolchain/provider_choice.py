@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from moor.toolchain import provider_lock
+from moor.toolchain.provider_lock import SUMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ def chosen(
 def changes(
     terraform: Path, document: Mapping[str, Any], folder: Path, variables: Mapping[str, str]
 ) -> list[str]:
-    """Say which providers are not those that are kept, after an `init` that failed.
+    """Say which providers are not those that are kept, and would be refused.
 
     Args:
         terraform: The Terraform or OpenTofu binary.
@@ -83,8 +84,18 @@ def changes(
     if found is None:
         # One of the versions is not to be had any more, or not allowed: see what is.
         found, _ = chosen(terraform, document, variables)
+    built = provider_lock.built(variables)
     lines = []
     for name, old in sorted(kept.items()):
-        if found and name in found and (change := provider_lock.difference(old, found[name])):
+        if not found or name not in found:
+            continue
+        new = provider_lock.as_kept(name, found[name], built)
+        if change := provider_lock.difference(old, new):
             lines.append(provider_lock.refusal(file, name, change))
+        elif new.pin(SUMS) and built["checksum"] not in found[name].checksums:
+            lines.append(
+                f"{name} {new.version}: must be the file that set-up has built, "
+                f"{built['checksum']}, got {min(found[name].checksums)}; remove .tools/providers "
+                "and run `make setup`, which builds it anew"
+            )
     return lines

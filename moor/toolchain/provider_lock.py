@@ -119,10 +119,10 @@ def place(folder: Path, variables: Mapping[str, str]) -> None:
     kept = read(file) if file else {}
     if file is None or not kept:
         return
-    built = _built(variables)
+    here = built(variables)
     for name, provider in kept.items():
-        _check_sources(file, name, provider, built)
-    wanted = {name: _as_here(name, provider, built) for name, provider in kept.items()}
+        _check_sources(file, name, provider, here)
+    wanted = {name: _as_here(name, provider, here) for name, provider in kept.items()}
     there = read(folder / TERRAFORMS)
     if there and all(
         there[name].version == provider.version
@@ -148,14 +148,14 @@ def keep(folder: Path, variables: Mapping[str, str]) -> None:
     file = kept_file(folder, variables)
     if file is None:
         return
-    there, kept, built = read(folder / TERRAFORMS), read(file), _built(variables)
+    there, kept, here = read(folder / TERRAFORMS), read(file), built(variables)
     result = dict(kept)
     for name, provider in there.items():
-        new, old = as_kept(name, provider, built), kept.get(name)
+        new, old = as_kept(name, provider, here), kept.get(name)
         if old is None:
             result[name] = new
             continue
-        _check_sources(file, name, old, built)
+        _check_sources(file, name, old, here)
         if change := difference(old, new):
             raise LockError(refusal(file, name, change))
         pins = [kind for kind in _PINS if old.pin(kind)]
@@ -267,17 +267,16 @@ def _listed(hashes: frozenset[str]) -> str:
     return first if len(hashes) == 1 else f"{first} and {len(hashes) - 1} more"
 
 
-def _built(variables: Mapping[str, str]) -> dict[str, Any]:
-    return built_record(Path(variables[BUILT])) if variables.get(BUILT) else {}
-
-
-def built_record(file: Path) -> dict[str, Any]:
-    """Read what set-up has recorded of the provider that it built.
+def built(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the record of the provider that was built here; empty where none was.
 
     Raises:
         LockError: It is damaged.
         OSError: It cannot be read.
     """
+    if not variables.get(BUILT):
+        return {}
+    file = Path(variables[BUILT])
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         if all(isinstance(record[key], str) for key in ("source", "go", "sums", "checksum")):

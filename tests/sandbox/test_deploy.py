@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from trial_sandbox import Shell, client, footprint, make_sandbox
 
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.host.docker_api_probe import DockerApiProbe, ProbeError
+from constructs_lib.host.host_key import parse_keys
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
@@ -356,8 +358,11 @@ def test_no_private_key_leaves_its_file(deployment: Deployment) -> None:
     for file in (environment.pki, environment.certificates, environment.ssh):
         assert file.stat().st_mode & 0o777 == 0o700
     keys = [*environment.directory.rglob("*key.pem"), environment.ssh / "id_ed25519"]
-    assert len(keys) == 4
-    assert [f.stat().st_mode & 0o777 for f in keys] == [0o600] * 4
+    # The server's is not among them: the machine has made it, and keeps it.
+    assert {f.name for f in keys} == {"ca-key.pem", "key.pem", "id_ed25519"}
+    assert [f.stat().st_mode & 0o777 for f in keys] == [0o600] * 3
+    shown = deployment.shell("sudo stat -c '%a %U' /etc/docker/server-key.pem; ls /run/moor")
+    assert shown.split("\n") == ["600 root", "init.sh", "open-docker-api.sh"]
 
 
 def test_only_the_ports_of_the_groups_are_open(deployment: Deployment) -> None:
@@ -400,25 +405,109 @@ def test_a_due_certificate_runs_the_provisioning_again_and_nothing_else(
     # Time makes it due, which the tests of the PKI show; here its request is gone, and the
     # next one has another lifetime.
     environment = deployment.environment
-    old = (environment.pki / "server.pem").read_bytes()
-    for name in ("server-request.json", "server.pem"):
-        (environment.pki / name).unlink()
+    before = deployment.shell("sudo sha256sum /etc/docker/server.pem /etc/docker/server-key.pem")
+    (environment.pki / "server-request.json").unlink()
     out = deployment.up()
     assert "1 to add, 0 to change, 1 to destroy" in out
-    assert (environment.pki / "server.pem").read_bytes() != old
+    after = deployment.shell("sudo sha256sum /etc/docker/server.pem /etc/docker/server-key.pem")
+    assert not set(before.split()[::2]) & set(after.split()[::2])
     deployment.probe().run(lambda _: None)
+
+
+def answers(deployment: Deployment, folder: Path) -> bool:
+    """Tell whether the API answers the client of a folder."""
+    probe = replace(deployment.probe(), certificates=folder, timeout_seconds=0)
+    try:
+        probe.check_our_certificate()
+    except ProbeError:
+        return False
+    return True
+
+
+def test_certificates_are_rotated_and_shared_while_containers_run(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    machine = deployment.machine().id
+    before = deployment.container("elastic").attrs
+    old = shutil.copytree(deployment.environment.certificates, tmp_path / "old")
+    shared = deployment.run("share", "alice", "--days", "2")
+    assert shared.returncode == 0, shared.stdout + shared.stderr
+    assert f"export DOCKER_HOST={deployment.outputs.docker_host} DOCKER_TLS_VERIFY=1" in (
+        shared.stdout
+    )
+    assert deployment.run("certs", "rotate", "all").returncode == 0
+    # Nothing is installed yet: the old client works, and the new ones do not.
+    assert answers(deployment, old)
+    alice = shutil.copytree(deployment.environment.shared / "alice", tmp_path / "alice")
+    assert not answers(deployment, alice)
+    assert {f.stat().st_mode & 0o777 for f in alice.iterdir()} == {0o600}
+
+    out = deployment.up()
+    assert "1 to add, 0 to change, 1 to destroy" in out
+    assert deployment.machine().id == machine
+    after = deployment.container("elastic").attrs
+    assert (after["Id"], after["State"]["StartedAt"]) == (
+        before["Id"],
+        before["State"]["StartedAt"],
+    )
+    assert get(deployment.outputs.services["elastic"])[0] == 200
+    # With the new authority, so that only the client counts.
+    shutil.copy(deployment.environment.certificates / "ca.pem", old)
+    shutil.copy(deployment.environment.certificates / "ca.pem", alice)
+    assert not answers(deployment, old)
+    assert answers(deployment, alice)
+    assert answers(deployment, deployment.environment.certificates)
+    assert "alice: until " in deployment.run("share").stdout
+
+    # Interrupted when the machine has the new list and this computer does not know it yet.
+    assert deployment.run("unshare", "alice").returncode == 0
+    assert deployment.run("certs", "rotate", "client").returncode == 0
+    killed, status, told = deployment.killed(("up", "-v"), "API is open on port", "terraform")
+    assert killed, told
+    assert status != 0
+    out = deployment.up()
+    assert not answers(deployment, alice)
+    assert answers(deployment, deployment.environment.certificates)
+    assert (
+        deployment.container("elastic").attrs["State"]["StartedAt"]
+        == (before["State"]["StartedAt"])
+    )
+    assert deployment.up().count(UNCHANGED) == 2
+
+
+def test_another_host_key_is_an_error_and_nothing_is_sent(deployment: Deployment) -> None:
+    # As if somebody else answered at the address, with whom Terraform would have talked.
+    deployment.shell(
+        "sudo mkdir /root/keys && sudo sh -c 'cp -p /etc/ssh/ssh_host_* /root/keys/' && "
+        "sudo rm /etc/ssh/ssh_host_* && sudo ssh-keygen -A && sudo rm -rf /run/moor"
+    )
+    hosts = deployment.environment.hosts / deployment.machine().id
+    known = (hosts / "known_hosts").read_text(encoding="utf-8")
+    assert deployment.run("certs", "rotate", "server").returncode == 0
+    # Not seen before by this computer: the console tells.
+    shutil.rmtree(hosts)
+    failed = deployment.run("up")
+    assert failed.returncode == 1
+    words = " ".join(failed.stdout.split())
+    for key in parse_keys(known):
+        assert key.fingerprint in words
+    assert len(set(re.findall(r"SHA256:[A-Za-z0-9+/]{43}", words))) >= 4
+    assert "nothing was sent to it" in words
+    assert deployment.shell("ls /run/moor 2>&1 || true").startswith("ls: cannot access")
+    deployment.shell("sudo sh -c 'rm /etc/ssh/ssh_host_* && cp -p /root/keys/* /etc/ssh/'")
+    deployment.up()
+    assert (hosts / "known_hosts").read_text(encoding="utf-8") == known
 
 
 def test_a_failed_proof_is_repeated_and_never_taints_the_machine(deployment: Deployment) -> None:
     machine = deployment.machine().id
     state = deployment.environment.state / "aws.tfstate"
-    # A machine that trusts another authority would lock us out, or let others in.
-    deployment.shell("sudo cp /etc/docker/server.pem /etc/docker/ca.pem")
-    for name in ("server-request.json", "server.pem"):
-        (deployment.environment.pki / name).unlink()
+    # The options cannot be written, which is the last thing before the API opens.
+    deployment.shell("sudo mkdir /etc/docker/tls.env.new")
+    assert deployment.run("certs", "rotate", "server").returncode == 0
     failed = deployment.run("up")
     assert failed.returncode == 1
-    assert "must be a valid server certificate of /etc/docker/ca.pem" in failed.stdout
+    assert "the Docker API is closed" in failed.stdout
     tainted = [
         r["type"]
         for r in json.loads(state.read_text())["resources"]
@@ -428,8 +517,7 @@ def test_a_failed_proof_is_repeated_and_never_taints_the_machine(deployment: Dep
     assert tainted == ["terraform_data"]
     with pytest.raises(ProbeError):
         deployment.probe().check_our_certificate()
-    # User data is applied at every boot, and brings the CA back.
-    deployment.ec2().reboot_instances(InstanceIds=[machine])
+    deployment.shell("sudo rmdir /etc/docker/tls.env.new")
     deployment.up()
     deployment.probe().run(lambda _: None)
     assert deployment.machine().id == machine

@@ -25,9 +25,8 @@ from trial_sandbox import (
     wait_for,
 )
 
-from constructs_lib.host import user_data as host_user_data
+from constructs_lib.host import user_data
 from constructs_lib.host.cloud_config import render
-from constructs_lib.identity.certificate_authority import CertificateAuthority
 from moor.first_boot import is_without_user_data
 from sandbox.engine.connect import connect
 
@@ -41,7 +40,7 @@ USUAL_SSH = 22
 HTTP = 9200
 DOCKER = 2376
 METADATA = "moor-sandbox-test-metadata"
-SCRIPTS = Path(host_user_data.__file__).parent / "scripts"
+SCRIPTS = Path(user_data.__file__).parent / "scripts"
 HERE = "127.0.0.0/8"
 ELSEWHERE = "203.0.113.0/24"
 
@@ -443,9 +442,7 @@ def test_a_taken_port_fails_the_call_and_is_named(cloud: Cloud, host: Host) -> N
 
 def docker_user_data() -> str:
     """Return the user data of a Docker host."""
-    authority = CertificateAuthority.create("Moor").certificate_pem.decode()
-    docker_host = host_user_data.docker_host
-    return render(docker_host(ca_certificate=authority, docker_port=DOCKER, ssh_port=SSH))
+    return render(user_data.docker_host(docker_port=DOCKER, ssh_port=SSH))
 
 
 def run_before_the_metadata_service(cloud: Cloud) -> Host:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from synthesis import ROOT, Json, new_app, synth
 
-from constructs_lib.host.docker_api import CertificateStore, SshAccess
+from constructs_lib.host.docker_api import CertificateStore
+from constructs_lib.host.ssh_access import SshAccess
 from constructs_lib.identity.pki import Pki
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
@@ -52,16 +53,18 @@ def fixed_identity(environment: Environment, settings: Settings) -> Identity:
         read_only=True,
     )
     return Identity(
-        ca_certificate=pki.ca_certificate,
         store=CertificateStore(
             pki=environment.pki,
             certificates=environment.certificates,
             request=pki.request_fingerprint,
+            clients=pki.clients_fingerprint,
         ),
         ssh=SshAccess(
             user=SSH_USER,
             port=settings.aws.ssh.port,
             private_key_file=environment.ssh / "id_ed25519",
+            hosts=environment.hosts,
+            host_keys=settings.aws.ssh.host_key,
         ),
         public_key=PUBLIC_KEY,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from project_stacks import (
     synthesize,
     synthesized,
 )
-from synthesis import Json, counts, only
+from synthesis import Json, counts, only, provisioners, words_of
 
 from constructs_lib.settings.settings import Settings
 
@@ -173,15 +174,48 @@ def test_ports_of_your_own_reach_the_groups_the_user_data_and_the_steps() -> Non
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_user_data_is_a_cloud_config_with_the_ca_and_no_key(name: str) -> None:
+def test_user_data_is_a_cloud_config_with_no_certificate_and_no_key(name: str) -> None:
     user_data = only(synthesized(name)["aws"], "aws_instance")["user_data"]
     assert user_data.startswith("#cloud-config\n")
-    assert "PRIVATE KEY" not in user_data
+    assert "-----BEGIN" not in user_data
     loaded: Any = yaml.safe_load(user_data)
-    files = {file["path"]: file["content"] for file in loaded["write_files"]}
-    environment = environment_of(name)
-    ca = fixed_identity(environment, settings_of(name)).ca_certificate
-    assert files["/etc/docker/ca.pem"] == ca
+    files = {file["path"] for file in loaded["write_files"]}
+    docker = {"/etc/docker/daemon.json", "/etc/docker/refuse-strangers.sh"}
+    assert docker <= files <= {*docker, "/etc/flatcar/update.conf"}
+
+
+@pytest.mark.parametrize(("request_", "clients"), [("f", "0"), ("0", "f")])
+def test_another_certificate_changes_the_steps_and_nothing_else(
+    request_: str, clients: str
+) -> None:
+    environment, settings = environment_of("production"), settings_of("production")
+    identity = fixed_identity(environment, settings)
+    plain, changed_ = (
+        replace(identity, store=replace(identity.store, request=r * 64, clients=c * 64))
+        for r, c in (("0", "0"), (request_, clients))
+    )
+    before, after = (synthesize(environment, settings, i)["aws"] for i in (plain, changed_))
+    assert before != after
+    for document in (before, after):
+        del only(document, "terraform_data")["triggers_replace"]
+    assert before == after
+
+
+def test_the_console_is_asked_for_where_the_machine_is() -> None:
+    role = "arn:aws:iam::123456789012:role/deploy"
+    networks = {"cidrs": ["203.0.113.0/24"]}
+    prints = "SHA256:" + "a" * 43
+    document = changed(profile="work", role_arn=role, ssh={**networks, "host_key": prints})
+    words = words_of(provisioners(document)[0][1])
+    assert words[words.index("--expect") :] == [
+        *("--expect", prints, "--region", "eu-central-1", "--profile", "work", "--role-arn", role)
+    ]
+    words = words_of(provisioners(synthesized("sandbox")["aws"])[0][1])
+    assert words[words.index("--region") :] == [
+        *("--region", "eu-central-1", "--profile", "moor-sandbox"),
+        *("--endpoint-url", "http://127.0.0.1:4599"),
+        *("--credentials", "/project/.moor/sandbox/sandbox/credentials"),
+    ]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -193,11 +227,13 @@ def test_the_outputs(name: str) -> None:
         if not key.startswith("cross-stack-output")
     }
     key = f"/project/.moor/{name}/ssh/id_ed25519"
-    address = "${aws_eip.Address.public_ip}"
+    address, machine = "${aws_eip.Address.public_ip}", "${aws_instance.Machine.id}"
     assert outputs == {
         "public_ip": address,
         "docker_host": f"tcp://{address}:2376",
-        "ssh": f"ssh -p {ssh_port} -i {key} core@{address}",
+        "ssh": f"ssh -p {ssh_port} -i {key} "
+        f"-o UserKnownHostsFile=/project/.moor/{name}/hosts/{machine}/known_hosts "
+        f"-o HostKeyAlias={machine} -o StrictHostKeyChecking=yes core@{address}",
     }
 
 

@@ -244,7 +244,7 @@ def settings_filled(evil: str, folder: Path, *, own: bool) -> tuple[set[str], Js
         environment=environment,
         settings=made,
         # The settings name a key pair, so that none is made.
-        identity=replace(fixed_identity(environment, example_), public_key=None),
+        identity=replace(fixed_identity(environment, made), public_key=None),
         services=load_services(environment, example_),
     )
     for stack in stacks:
@@ -252,10 +252,15 @@ def settings_filled(evil: str, folder: Path, *, own: bool) -> tuple[set[str], Js
     document, _ = map(synth, stacks)
     kept = ("resource", "data", "provider", "output")
     found: Json = {kind: document[kind] for kind in kept if kind in document}
-    # The machine's key, which is in nobody's folder here, is tried in the test of `literal`.
-    for body in found["resource"]["terraform_data"].values():
-        body.pop("connection")
-    return filled.marked, found
+    # The machine's keys, which are in nobody's folder here, are tried in the test of `literal`.
+    return filled.marked, without(found, "connection")
+
+
+def without(value: Any, name: str) -> Any:  # noqa: ANN401  (whatever JSON holds)
+    """Return a value without what has that name, however deep it is."""
+    if isinstance(value, dict):
+        return {key: without(item, name) for key, item in value.items() if key != name}
+    return [without(item, name) for item in value] if isinstance(value, list) else value
 
 
 def missing(marked: set[str], document: Json, folder: Path) -> list[str]:

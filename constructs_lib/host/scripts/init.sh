@@ -25,7 +25,7 @@ fail() {
 # Prints what is still missing, one line each; nothing when user data has been applied.
 missing() {
   local file
-  for file in /etc/docker/ca.pem "/etc/systemd/system/$socket" "$drop_in"; do
+  for file in "/etc/systemd/system/$socket" "$drop_in"; do
     [[ -s $root$file ]] || printf '%s does not exist\n' "$file"
   done
   [[ $(systemctl show --property LoadState --value "$socket") == loaded ]] ||
@@ -78,7 +78,7 @@ until lacking=$(missing) && [[ -z $lacking ]]; do
   sleep 1
 done
 
-# Where the server's key arrives: in memory, and open to nobody but the SSH user.
+# Where the certificates arrive: in memory, and open to nobody but the SSH user.
 user=${SUDO_USER:-root}
 install -d -m 0700 -o "$user" -g "$(id -gn "$user")" "$root/run/moor"
 install -d -m 0755 "$root/etc/docker"

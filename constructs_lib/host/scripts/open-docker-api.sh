@@ -1,22 +1,26 @@
 #!/bin/bash
-# Installs the server's certificate and key, opens the Docker API over mutual TLS and proves that
-# it refuses strangers. On any failure the API is closed and stays closed.
+# Installs the server's certificate and the list of clients, opens the Docker API over mutual TLS
+# and proves that it refuses strangers. On any failure the API is closed and stays closed.
 # Runs on the machine as root, any number of times.
 #
+#   open-docker-api.sh request [UPLOADS [DOCKER]]
 #   open-docker-api.sh PORT [UPLOADS [DOCKER]]
 #
-# PORT: TCP port of the API. UPLOADS: where server.pem and server-key.pem were uploaded,
-# /run/moor where unset; both are removed from there. DOCKER: the folder that they are installed
-# into, /etc/docker where unset; it has the CA's certificate.
+# The first makes a new private key, which never leaves the machine, and writes server.csr, the
+# request for its certificate; what runs goes on with what it has. The second installs all of it.
+# PORT: TCP port of the API. UPLOADS: where the request is written, and where ca.pem, server.pem
+# and clients.pem were uploaded, /run/moor where unset; all are removed from there. DOCKER: the
+# folder that they are installed into, /etc/docker where unset.
 set -euo pipefail
 umask 077
 
-port=${1:-}
+task=${1:-}
 uploads=${2:-/run/moor}
 docker=${3:-/etc/docker}
 
 socket='docker-tls-tcp.socket'
 ca=$docker/ca.pem
+clients=$docker/clients.pem
 certificate=$docker/server.pem
 key=$docker/server-key.pem
 options=$docker/tls.env
@@ -28,6 +32,17 @@ say() {
 fail() {
   say "$1" >&2
   exit 1
+}
+
+# The key is on the disk, readable by root alone from its first byte on (umask 077).
+make_request() {
+  rm -f "$key.new" "$uploads/server.csr"
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$key.new"
+  # A configuration of its own: what the system's says does not matter, nor whether there is one.
+  openssl req -new -sha256 -key "$key.new" -out "$uploads/server.csr" \
+    -config <(printf '[req]\nprompt=no\ndistinguished_name=name\n[name]\nCN=docker\n')
+  # For the SSH user, in a folder that is that user's alone.
+  chmod 0644 "$uploads/server.csr"
 }
 
 close() {
@@ -51,7 +66,7 @@ at_exit() {
   local status=$?
   trap - EXIT
   set +e
-  rm -f "$uploads/server-key.pem" "$uploads/server.pem"
+  rm -f "$uploads/server.csr" "$uploads/ca.pem" "$uploads/server.pem" "$uploads/clients.pem" "$key.new"
   if ((status != 0)); then
     close
   fi
@@ -60,18 +75,21 @@ at_exit() {
 
 check_uploads() {
   local file
-  for file in "$ca" "$uploads/server.pem" "$uploads/server-key.pem"; do
+  for file in "$key.new" "$uploads/ca.pem" "$uploads/server.pem" "$uploads/clients.pem"; do
     [[ -s $file ]] || fail "$file: must exist, got no such file or an empty one"
   done
   local of_certificate of_key answer
   of_certificate=$(openssl x509 -in "$uploads/server.pem" -noout -pubkey) ||
     fail "$uploads/server.pem: must be a certificate, got something else"
-  of_key=$(openssl pkey -in "$uploads/server-key.pem" -passin pass: -pubout 2>/dev/null) ||
-    fail "$uploads/server-key.pem: must be a private key, got something else"
+  of_key=$(openssl pkey -in "$key.new" -passin pass: -pubout 2>/dev/null) ||
+    fail "$key.new: must be a private key, got something else"
   [[ $of_certificate == "$of_key" ]] ||
-    fail "$uploads/server-key.pem: must belong to server.pem, got another key"
-  answer=$(openssl verify -x509_strict -purpose sslserver -CAfile "$ca" "$uploads/server.pem" 2>&1) ||
-    fail "$uploads/server.pem: must be a valid server certificate of $ca, got: ${answer//$'\n'/ }"
+    fail "$uploads/server.pem: must belong to $key.new, got another key's"
+  answer=$(openssl verify -x509_strict -purpose sslserver -CAfile "$uploads/ca.pem" \
+    "$uploads/server.pem" 2>&1) ||
+    fail "$uploads/server.pem: must be a valid server certificate of ca.pem, got: ${answer//$'\n'/ }"
+  openssl x509 -in "$uploads/clients.pem" -noout 2>/dev/null ||
+    fail "$uploads/clients.pem: must be certificates, got something else"
 }
 
 # Beside the target and then renamed: a reader sees the old file or the new one.
@@ -81,10 +99,16 @@ install_file() {
 }
 
 install_files() {
+  # Without its options the API stays closed and Docker starts all the same: whatever ends this
+  # in the middle leaves no key without its certificate in use.
+  rm -f "$options"
+  install_file "$uploads/ca.pem" "$ca" 0644
+  install_file "$uploads/clients.pem" "$clients" 0644
   install_file "$uploads/server.pem" "$certificate" 0644
-  install_file "$uploads/server-key.pem" "$key" 0600
+  chmod 0600 "$key.new"
+  mv -f "$key.new" "$key"
   printf 'DOCKER_OPTS=--tlsverify --tlscacert=%s --tlscert=%s --tlskey=%s\n' \
-    "$ca" "$certificate" "$key" >"$options.new"
+    "$clients" "$certificate" "$key" >"$options.new"
   mv -f "$options.new" "$options"
 }
 
@@ -145,6 +169,12 @@ verify() {
 }
 
 [[ $(id -u) == 0 ]] || fail "must run as root, got $(id -un); sudo bash open-docker-api.sh"
+if [[ $task == request ]]; then
+  make_request
+  say "the machine asks for a certificate of a new key"
+  exit 0
+fi
+port=$task
 if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
   fail "PORT: must be in 1..65535, got '$port'"
 fi

@@ -107,7 +107,7 @@ class Machine:
         self._context = server_context(
             folder / "server",
             issued=self._authority.issue_server([HOST]),
-            client_ca=self._authority,
+            clients=pki.clients_file.read_bytes(),
         )
 
     def wait(self, answers: Mapping[str, tuple[int, bytes]], *names: str) -> int:

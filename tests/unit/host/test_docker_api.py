@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from synthesis import (
@@ -22,16 +23,26 @@ from synthesis import (
 
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.host import docker_api
-from constructs_lib.host.docker_api import CertificateStore, DockerApi, SshAccess
+from constructs_lib.host.docker_api import AwsAccess, CertificateStore, DockerApi
+from constructs_lib.host.ssh_access import SshAccess
 
 if TYPE_CHECKING:
     from cdktf import TerraformStack
 
 REQUEST = "0" * 64
+CLIENTS = "c" * 64
 STORE = CertificateStore(
-    pki=Path("/env/pki"), certificates=Path("/env/certificates"), request=REQUEST
+    pki=Path("/env/pki"),
+    certificates=Path("/env/certificates"),
+    request=REQUEST,
+    clients=CLIENTS,
 )
 ADDRESS = "${aws_eip.Address.public_ip}"
+MACHINE = "${aws_instance.Machine.id}"
+INSIDE = MACHINE[2:-1]
+"""The same within an expression."""
+HOSTS = Path("/env/hosts")
+AWS = AwsAccess(region="eu-central-1")
 SCRIPTS = ROOT / "constructs_lib" / "host" / "scripts"
 
 
@@ -41,6 +52,9 @@ def define(
     store: CertificateStore = STORE,
     ssh_port: int = 22,
     port: int = 2376,
+    aws: AwsAccess = AWS,
+    host_keys: tuple[str, ...] = (),
+    hosts: Path = HOSTS,
     connect_timeout_seconds: int = 300,
 ) -> None:
     machine = plain_machine(stack)
@@ -50,14 +64,29 @@ def define(
         machine=machine,
         address=ElasticIp(stack, "Address", name="moor-test", machine=machine),
         port=port,
-        ssh=SshAccess(user="core", port=ssh_port, private_key_file=Path("/env/ssh/id_ed25519")),
+        ssh=SshAccess(
+            user="core",
+            port=ssh_port,
+            private_key_file=Path("/env/ssh/id_ed25519"),
+            hosts=hosts,
+            host_keys=host_keys,
+        ),
         store=store,
+        aws=aws,
         connect_timeout_seconds=connect_timeout_seconds,
     )
 
 
-def api(*, store: CertificateStore = STORE, ssh_port: int = 22, port: int = 2376) -> Json:
-    return synth_of(lambda stack: define(stack, store=store, ssh_port=ssh_port, port=port))
+def api(**changes: Any) -> Json:  # noqa: ANN401  (keywords of the function above)
+    return synth_of(lambda stack: define(stack, **changes))
+
+
+def steps(document: Json) -> list[tuple[str, Json]]:
+    """Return the provisioners without their connections."""
+    return [
+        (kind, {k: v for k, v in settings.items() if k != "connection"})
+        for kind, settings in provisioners(document)
+    ]
 
 
 def test_it_is_a_resource_of_its_own_after_the_address() -> None:
@@ -71,23 +100,22 @@ def test_it_is_a_resource_of_its_own_after_the_address() -> None:
 def test_the_steps_are_exactly_these_in_this_order() -> None:
     staged = "/run/moor"
     here = str(ROOT)
-    assert provisioners(api()) == [
-        ("remote-exec", {"inline": [f"sudo install -d -m 0700 -o core -g core {staged}"]}),
-        ("file", {"source": str(SCRIPTS / "init.sh"), "destination": f"{staged}/init.sh"}),
-        ("remote-exec", {"inline": [f"sudo bash {staged}/init.sh"]}),
+    assert steps(api()) == [
         (
             "local-exec",
             {
                 "interpreter": [
-                    *(sys.executable, "-m", "constructs_lib.identity.issue", "--pki", "/env/pki"),
-                    *("--certificates", "/env/certificates", "--address"),
+                    *(sys.executable, "-m", "constructs_lib.host.host_key"),
+                    *("--machine", MACHINE, "--address", ADDRESS, "--port", "22"),
+                    *("--hosts", "/env/hosts", "--timeout", "300", "--region"),
                 ],
-                "command": ADDRESS,
+                "command": "eu-central-1",
                 "working_dir": here,
             },
         ),
-        ("file", {"source": "/env/pki/server.pem", "destination": f"{staged}/server.pem"}),
-        ("file", {"source": "/env/pki/server-key.pem", "destination": f"{staged}/server-key.pem"}),
+        ("remote-exec", {"inline": [f"sudo install -d -m 0700 -o core -g core {staged}"]}),
+        ("file", {"source": str(SCRIPTS / "init.sh"), "destination": f"{staged}/init.sh"}),
+        ("remote-exec", {"inline": [f"sudo bash {staged}/init.sh"]}),
         (
             "file",
             {
@@ -95,13 +123,32 @@ def test_the_steps_are_exactly_these_in_this_order() -> None:
                 "destination": f"{staged}/open-docker-api.sh",
             },
         ),
+        ("remote-exec", {"inline": [f"sudo bash {staged}/open-docker-api.sh request"]}),
+        (
+            "local-exec",
+            {
+                "interpreter": [
+                    *(sys.executable, "-m", "constructs_lib.host.server_certificate"),
+                    *("--pki", "/env/pki", "--certificates", "/env/certificates"),
+                    *("--machine", MACHINE, "--address", ADDRESS, "--user", "core"),
+                    *("--port", "22", "--key", "/env/ssh/id_ed25519", "--hosts"),
+                ],
+                "command": "/env/hosts",
+                "working_dir": here,
+            },
+        ),
+        *(
+            ("file", {"source": f"/env/pki/install/{name}", "destination": f"{staged}/{name}"})
+            for name in ("ca.pem", "server.pem", "clients.pem")
+        ),
         ("remote-exec", {"inline": [f"sudo bash {staged}/open-docker-api.sh 2376"]}),
         (
             "local-exec",
             {
                 "interpreter": [
-                    *(sys.executable, "-m", "constructs_lib.host.docker_api_probe", "--host"),
-                    *(ADDRESS, "--port", "2376", "--certificates"),
+                    *(sys.executable, "-m", "constructs_lib.host.docker_api_probe"),
+                    *("--host", ADDRESS, "--port", "2376", "--pki", "/env/pki"),
+                    "--certificates",
                 ],
                 "command": "/env/certificates",
                 "working_dir": here,
@@ -114,16 +161,54 @@ def test_a_failed_step_fails_the_deployment() -> None:
     assert [s for _, s in provisioners(api()) if "on_failure" in s] == []
 
 
-def test_the_connection_reads_the_key_during_apply_only() -> None:
-    assert only(api(ssh_port=2222), "terraform_data")["connection"] == {
+def test_no_step_reaches_the_machine_but_by_its_host_key() -> None:
+    document = api(ssh_port=2222)
+    # Shared by the steps it would be read before the first one has learned the key.
+    assert "connection" not in only(document, "terraform_data")
+    (first, _), *others = provisioners(document)
+    assert first == "local-exec"
+    connections = [s["connection"] for kind, s in others if kind != "local-exec"]
+    expected = {
         "type": "ssh",
         "host": ADDRESS,
         "port": 2222,
         "user": "core",
         "private_key": '${file("/env/ssh/id_ed25519")}',
+        "host_key": f'${{file(join("", ["/env/hosts/", {INSIDE}, "/host_key"]))}}',
         "agent": "false",
         "timeout": "300s",
     }
+    assert connections == [expected] * 9
+
+
+def test_the_keys_of_a_folder_of_any_name_are_read() -> None:
+    document = synth_of(lambda stack: define(stack, hosts=Path('/q"u ${x}/hosts')))
+    connection = provisioners(document)[1][1]["connection"]
+    # To Terraform that is text but for the machine's id.
+    path = rf'"/q\u0022u \u0024\u007bx\u007d/hosts/", {INSIDE}, "/host_key"'
+    assert connection["host_key"] == f'${{file(join("", [{path}]))}}'
+
+
+def test_nothing_secret_is_sent() -> None:
+    sent = [s["source"] for kind, s in provisioners(api()) if kind == "file"]
+    assert len(sent) == 5
+    assert not [source for source in sent if "key" in source]
+
+
+def test_the_console_is_asked_for_as_the_settings_say() -> None:
+    aws = AwsAccess(
+        region="eu-west-1",
+        profile="work",
+        role_arn="arn:aws:iam::123456789012:role/deploy",
+        endpoint_url="http://127.0.0.1:4599",
+        credentials=Path("/env/sandbox/credentials"),
+    )
+    first = provisioners(api(aws=aws, host_keys=("SHA256:a", "SHA256:b")))[0][1]
+    assert words_of(first)[-14:] == [
+        *("--expect", "SHA256:a", "--expect", "SHA256:b", "--region", "eu-west-1"),
+        *("--profile", "work", "--role-arn", "arn:aws:iam::123456789012:role/deploy"),
+        *("--endpoint-url", "http://127.0.0.1:4599", "--credentials", "/env/sandbox/credentials"),
+    ]
 
 
 def test_the_port_reaches_the_script_and_the_probe() -> None:
@@ -138,6 +223,7 @@ def test_it_runs_again_for_exactly_these() -> None:
         "machine": "${aws_instance.Machine.id}",
         "address": ADDRESS,
         "certificate": REQUEST,
+        "clients": CLIENTS,
         "init.sh": hashlib.sha256((SCRIPTS / "init.sh").read_bytes()).hexdigest(),
         "open-docker-api.sh": hashlib.sha256(
             (SCRIPTS / "open-docker-api.sh").read_bytes()
@@ -159,31 +245,25 @@ def test_a_changed_script_makes_it_run_again(
     assert {key for key in before if before[key] != after[key]} == {name}
 
 
-def test_another_certificate_makes_it_run_again() -> None:
-    renewed = CertificateStore(pki=STORE.pki, certificates=STORE.certificates, request="1" * 64)
+@pytest.mark.parametrize(
+    ("renewed", "trigger"),
+    [
+        (replace(STORE, request="1" * 64), "certificate"),
+        (replace(STORE, clients="1" * 64), "clients"),
+    ],
+)
+def test_other_certificates_make_it_run_again(renewed: CertificateStore, trigger: str) -> None:
     before = only(api(), "terraform_data")["triggers_replace"]
     after = only(api(store=renewed), "terraform_data")["triggers_replace"]
-    assert {key for key in before if before[key] != after[key]} == {"certificate"}
+    assert {key for key in before if before[key] != after[key]} == {trigger}
 
 
 def test_folders_with_spaces_reach_the_commands_whole() -> None:
-    store = CertificateStore(
-        pki=Path("/my env/pki"), certificates=Path("/my env/it's"), request=REQUEST
-    )
+    store = replace(STORE, pki=Path("/my env/pki"), certificates=Path("/my env/it's"))
     words = [words_of(s)[1:] for kind, s in provisioners(api(store=store)) if kind == "local-exec"]
-    own = ("--certificates", "/my env/it's")
-    assert words == [
-        [
-            "-m",
-            "constructs_lib.identity.issue",
-            "--pki",
-            "/my env/pki",
-            *own,
-            "--address",
-            ADDRESS,
-        ],
-        ["-m", "constructs_lib.host.docker_api_probe", "--host", ADDRESS, "--port", "2376", *own],
-    ]
+    folders = ["--pki", "/my env/pki", "--certificates", "/my env/it's"]
+    assert words[1][:6] == ["-m", "constructs_lib.host.server_certificate", *folders]
+    assert words[2][-4:] == folders
 
 
 def test_no_name_of_the_steps_is_missing_from_the_project() -> None:
@@ -191,11 +271,6 @@ def test_no_name_of_the_steps_is_missing_from_the_project() -> None:
         if kind == "local-exec":
             module = words_of(settings)[2]
             assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
-
-
-def test_the_command_for_a_shell_can_be_copied_from_the_screen() -> None:
-    access = SshAccess(user="core", port=2222, private_key_file=Path("/my env/id_ed25519"))
-    assert access.command("192.0.2.7") == "ssh -p 2222 -i '/my env/id_ed25519' core@192.0.2.7"
 
 
 @pytest.mark.parametrize("seconds", [0, -5])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,12 @@ from tls_server import ANSWER, HOST, Server, over_plain, over_tls, server_contex
 
 from constructs_lib.host import docker_api_probe
 from constructs_lib.host.docker_api_probe import DockerApiProbe, ProbeError, main
-from constructs_lib.identity.certificate_authority import CertificateAuthority, utc_now
+from constructs_lib.identity.certificate_authority import (
+    CertificateAuthority,
+    Issued,
+    issue_client,
+    utc_now,
+)
 from constructs_lib.identity.pki import Pki
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ class Fixture:
             certificate=self.pki.ca_file.read_bytes(),
             private_key=self.pki.ca_key_file.read_bytes(),
         )
+        self.clients = self.pki.clients_file.read_bytes()
         self._numbers = itertools.count()
 
     def context(
@@ -44,7 +52,7 @@ class Fixture:
         *,
         authority: CertificateAuthority | None = None,
         name: str = HOST,
-        client_ca: CertificateAuthority | None,
+        clients: bytes | None,
         verify: ssl.VerifyMode = ssl.CERT_REQUIRED,
         maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
     ) -> ssl.SSLContext:
@@ -52,7 +60,7 @@ class Fixture:
         return server_context(
             self.folder / f"server-{next(self._numbers)}",
             issued=(authority or self.authority).issue_server([name]),
-            client_ca=client_ca,
+            clients=clients,
             verify=verify,
             maximum=maximum,
         )
@@ -83,7 +91,7 @@ def message(check: Callable[[], None]) -> str:
 )
 def test_a_good_server_passes(made: Fixture, maximum: ssl.TLSVersion) -> None:
     lines: list[str] = []
-    context = made.context(client_ca=made.authority, maximum=maximum)
+    context = made.context(clients=made.clients, maximum=maximum)
     with serving(over_tls(context)) as server:
         made.probe(server).run(lines.append)
     assert lines == [
@@ -97,10 +105,11 @@ def test_a_good_server_passes(made: Fixture, maximum: ssl.TLSVersion) -> None:
 
 
 def test_the_command_reports_and_exits_with_0(made: Fixture) -> None:
-    with serving(over_tls(made.context(client_ca=made.authority))) as server:
+    with serving(over_tls(made.context(clients=made.clients))) as server:
         done = subprocess.run(
             [sys.executable, "-m", "constructs_lib.host.docker_api_probe", "--host", HOST,
-             "--port", str(server.port), "--certificates", made.pki.certificates_dir],
+             "--port", str(server.port), "--certificates", made.pki.certificates_dir,
+             "--pki", made.pki.pki_dir],
             check=False, capture_output=True, text=True, cwd=Path(__file__).parents[3],
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -108,7 +117,7 @@ def test_the_command_reports_and_exits_with_0(made: Fixture) -> None:
 
 
 def test_it_waits_for_a_server_that_is_late(made: Fixture) -> None:
-    context = made.context(client_ca=made.authority)
+    context = made.context(clients=made.clients)
     with socket.create_server((HOST, 0)) as reserved:
         port = reserved.getsockname()[1]
     ready = threading.Event()
@@ -151,8 +160,8 @@ def test_it_fails_when_nothing_listens(made: Fixture) -> None:
 
 
 def test_it_fails_when_our_certificate_is_refused(made: Fixture) -> None:
-    other = CertificateAuthority.create("moor certificate authority")
-    with serving(over_tls(made.context(client_ca=other))) as server:
+    other = issue_client("moor client").certificate_pem
+    with serving(over_tls(made.context(clients=other))) as server:
         assert message(made.probe(server).check_our_certificate).startswith(
             f"{HOST}:{server.port}: our certificate: must be answered within 0 s, got "
         )
@@ -164,7 +173,7 @@ def test_it_fails_when_our_certificate_is_refused(made: Fixture) -> None:
     ids=["status", "body"],
 )
 def test_it_fails_when_the_answer_is_not_an_engines(made: Fixture, answer: bytes) -> None:
-    context = made.context(client_ca=made.authority)
+    context = made.context(clients=made.clients)
     with serving(over_tls(context, answer)) as server:
         assert "got HTTP status " in message(made.probe(server).check_our_certificate)
 
@@ -175,15 +184,15 @@ CHECKS = ("check_our_certificate", "check_no_certificate", "check_foreign_certif
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_fails_when_the_server_is_another_authoritys(made: Fixture, check: str) -> None:
     namesake = CertificateAuthority.create("moor certificate authority")
-    context = made.context(authority=namesake, client_ca=made.authority)
+    context = made.context(authority=namesake, clients=made.clients)
     with serving(over_tls(context)) as server:
         text = message(getattr(made.probe(server), check))
-    assert f"must be one of {made.pki.client_ca_file} for {HOST}, got: " in text
+    assert f"must be one of {made.pki.certificates_dir}/ca.pem for {HOST}, got: " in text
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_fails_when_the_server_is_another_host(made: Fixture, check: str) -> None:
-    context = made.context(name="127.0.0.2", client_ca=made.authority)
+    context = made.context(name="127.0.0.2", clients=made.clients)
     with serving(over_tls(context)) as server:
         text = message(getattr(made.probe(server), check))
     assert "IP address mismatch" in text
@@ -194,20 +203,14 @@ def test_it_fails_when_the_servers_certificate_has_expired(
     made: Fixture, check: str, tmp_path: Path
 ) -> None:
     then = utc_now() - timedelta(days=400)
-    pki = Pki(
-        pki_dir=tmp_path / "pki", certificates_dir=tmp_path / "certificates", clock=lambda: then
-    )
-    pki.ensure()
-    pki.issue_server_certificate(HOST)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki.server_certificate_file, pki.server_key_file)
-    with serving(over_tls(context)) as server:
-        probe = DockerApiProbe(
-            host=HOST, port=server.port, certificates=pki.certificates_dir, timeout_seconds=0
-        )
+    born = CertificateAuthority.create("moor certificate authority", clock=lambda: then)
+    folder = tmp_path / "certificates"
+    shutil.copytree(made.pki.certificates_dir, folder)
+    (folder / "ca.pem").write_bytes(born.certificate_pem)
+    with serving(over_tls(made.context(authority=born, clients=made.clients))) as server:
+        probe = replace(made.probe(server), certificates=folder)
         text = message(getattr(probe, check))
     assert text.endswith("got: certificate has expired")
-    assert made.pki.certificates_dir != pki.certificates_dir
 
 
 @pytest.mark.parametrize(
@@ -218,7 +221,7 @@ def test_it_fails_when_a_client_without_a_certificate_is_answered(
     made: Fixture, maximum: ssl.TLSVersion, *, asks: bool
 ) -> None:
     context = made.context(
-        client_ca=made.authority if asks else None, verify=ssl.CERT_OPTIONAL, maximum=maximum
+        clients=made.clients if asks else None, verify=ssl.CERT_OPTIONAL, maximum=maximum
     )
     lines: list[str] = []
     with serving(over_tls(context)) as server:
@@ -228,7 +231,7 @@ def test_it_fails_when_a_client_without_a_certificate_is_answered(
 
 
 def test_an_error_is_an_answer_too(made: Fixture) -> None:
-    context = made.context(client_ca=None)
+    context = made.context(clients=None)
     with serving(over_tls(context, b"HTTP/1.1 403 Forbidden\r\n\r\n")) as server:
         assert message(made.probe(server).check_no_certificate) == (
             f"{HOST}:{server.port}: no certificate: must be refused, got 'HTTP/1.1 403 Forbidden'"
@@ -238,18 +241,15 @@ def test_an_error_is_an_answer_too(made: Fixture) -> None:
 def test_it_fails_when_a_foreign_certificate_is_answered(
     made: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    foreign = CertificateAuthority.create("moor certificate authority")
+    foreign = issue_client("moor client")
 
-    class Known:
-        @staticmethod
-        def create(name: str) -> CertificateAuthority:
-            assert name == "moor certificate authority"
-            return foreign
+    def known(name: str) -> Issued:
+        assert name == "moor client"
+        return foreign
 
-    # The server takes this authority as well: what one that checks names alone would do.
-    monkeypatch.setattr(docker_api_probe, "CertificateAuthority", Known)
-    context = made.context(client_ca=made.authority)
-    context.load_verify_locations(cadata=foreign.certificate_pem.decode())
+    # The server takes this client as well: what one that checks names alone would do.
+    monkeypatch.setattr(docker_api_probe, "issue_client", known)
+    context = made.context(clients=made.clients + foreign.certificate_pem)
     lines: list[str] = []
     with serving(over_tls(context)) as server:
         text = message(lambda: made.probe(server).run(lines.append))
@@ -277,7 +277,7 @@ def test_it_fails_when_plain_http_is_answered(made: Fixture, answer: bytes) -> N
 
 
 def test_it_fails_when_one_port_speaks_both(made: Fixture) -> None:
-    tls = over_tls(made.context(client_ca=made.authority))
+    tls = over_tls(made.context(clients=made.clients))
 
     def handle(connection: socket.socket, server: Server) -> None:
         encrypted = connection.recv(1, socket.MSG_PEEK) == b"\x16"
@@ -314,7 +314,7 @@ def test_silence_after_the_handshake_is_no_refusal(
     made: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(docker_api_probe, "_CONNECTION_SECONDS", 0.5)
-    context = made.context(client_ca=None)
+    context = made.context(clients=None)
     done = threading.Event()
 
     def handle(connection: socket.socket, _server: Server) -> None:
@@ -325,6 +325,73 @@ def test_silence_after_the_handshake_is_no_refusal(
         text = message(made.probe(server).check_no_certificate)
         done.set()
     assert text.endswith("no certificate: must be refused, got no answer within 0.5 s")
+
+
+# A client that was replaced
+
+
+def prepared(made: Fixture, folder: Path) -> Pki:
+    """Return a PKI whose client was rotated, and not installed yet."""
+    shutil.copytree(made.folder / "pki", folder / "pki")
+    shutil.copytree(made.folder / "certificates", folder / "certificates")
+    pki = Pki(pki_dir=folder / "pki", certificates_dir=folder / "certificates")
+    pki.rotate(client=True)
+    return pki
+
+
+def command(pki: Pki, server: Server) -> int:
+    return main(
+        ["--host", HOST, "--port", str(server.port), "--timeout", "0",
+         "--certificates", str(pki.certificates_dir), "--pki", str(pki.pki_dir)]
+    )  # fmt: skip
+
+
+def test_the_one_that_was_prepared_takes_the_place_of_the_one_before(
+    made: Fixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pki = prepared(made, tmp_path)
+    after = (pki.next_dir / "cert.pem").read_bytes()
+    with serving(over_tls(made.context(clients=pki.clients_file.read_bytes()))) as server:
+        assert command(pki, server) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1] == f"{HOST}:{server.port}: the certificate before: refused"
+        assert len(lines) == 5
+        assert not pki.is_prepared
+        assert (pki.certificates_dir / "cert.pem").read_bytes() == after
+        assert command(pki, server) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_it_fails_when_the_one_before_is_still_answered(
+    made: Fixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pki = prepared(made, tmp_path)
+    both = pki.clients_file.read_bytes() + made.clients
+    with serving(over_tls(made.context(clients=both))) as server:
+        assert command(pki, server) == 1
+    assert capsys.readouterr().err == (
+        f"{HOST}:{server.port}: the certificate before: must be refused, got 'HTTP/1.1 200 OK'\n"
+    )
+    # Nothing is taken for installed that is not.
+    assert pki.is_prepared
+
+
+def test_nothing_changes_here_while_the_machine_does_not_know_the_new_one(
+    made: Fixture, tmp_path: Path
+) -> None:
+    pki = prepared(made, tmp_path)
+    with serving(over_tls(made.context(clients=made.clients))) as server:
+        assert command(pki, server) == 1
+        assert pki.is_prepared
+        made.probe(server).check_our_certificate()
+
+
+def test_one_of_which_half_was_taken_over_cannot_be_tried(made: Fixture, tmp_path: Path) -> None:
+    pki = prepared(made, tmp_path)
+    shutil.copy(pki.next_dir / "key.pem", pki.certificates_dir)
+    with serving(over_tls(made.context(clients=pki.clients_file.read_bytes()))) as server:
+        assert command(pki, server) == 0
+    assert not pki.is_prepared
 
 
 # Its own files and words
@@ -348,7 +415,7 @@ def test_the_command_fails_with_1_and_says_why(
     with serving(over_plain()) as server:
         status = main(
             ["--host", HOST, "--port", str(server.port), "--timeout", "0",
-             "--certificates", str(made.pki.certificates_dir)]
+             "--certificates", str(made.pki.certificates_dir), "--pki", str(made.pki.pki_dir)]
         )  # fmt: skip
     out, err = capsys.readouterr()
     assert status == 1

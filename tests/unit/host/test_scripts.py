@@ -7,6 +7,7 @@ servers on the loopback interface, good ones and bad ones.
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import ssl
 import stat
@@ -19,11 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from tls_server import Server, over_plain, over_tls, serving
 
 from constructs_lib.host import user_data
 from constructs_lib.identity.certificate_authority import utc_now
 from constructs_lib.identity.pki import Pki
+from constructs_lib.identity.pki_files import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,19 +152,27 @@ class Api:
             "open-docker-api.sh", str(server.port), self.machine.uploads, self.machine.docker
         )
 
+    def request(self) -> bytes:
+        """Let the machine make a key, and give its request for a certificate."""
+        done = self.machine.run(
+            "open-docker-api.sh", "request", self.machine.uploads, self.machine.docker
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return (self.machine.uploads / "server.csr").read_bytes()
+
     def upload(self, pki: Pki) -> None:
-        """Put a server certificate and its key where Terraform uploads them."""
-        shutil.copy(pki.server_certificate_file, self.machine.uploads / "server.pem")
-        shutil.copy(pki.server_key_file, self.machine.uploads / "server-key.pem")
-        # What Terraform's file provisioner makes of it.
-        (self.machine.uploads / "server-key.pem").chmod(0o644)
+        """Have the machine's request answered, and put all where Terraform uploads it."""
+        pki.issue_server_certificate("203.0.113.7", self.request())
+        for name in INSTALLED:
+            shutil.copy(pki.install_dir / name, self.machine.uploads / name)
 
     def context(self, *, asks: bool = True) -> ssl.SSLContext:
-        """Return the context of an engine with our certificate."""
+        """Return the context of an engine with what is to be installed."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.pki.server_certificate_file, self.pki.server_key_file)
+        key = self.machine.docker / "server-key.pem.new"
+        context.load_cert_chain(self.machine.uploads / "server.pem", key)
         if asks:
-            context.load_verify_locations(self.pki.ca_file)
+            context.load_verify_locations(self.pki.clients_file)
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
@@ -169,16 +181,13 @@ def new_pki(folder: Path, *, age: timedelta = timedelta(0)) -> Pki:
     then = utc_now() - age
     pki = Pki(pki_dir=folder / "pki", certificates_dir=folder / "certs", clock=lambda: then)
     pki.ensure()
-    pki.issue_server_certificate("203.0.113.7")
     return pki
 
 
 @pytest.fixture
 def api(machine: Machine, tmp_path: Path) -> Api:
-    pki = new_pki(tmp_path / "ours")
-    shutil.copy(pki.ca_file, machine.docker / "ca.pem")
-    made = Api(machine=machine, pki=pki)
-    made.upload(pki)
+    made = Api(machine=machine, pki=new_pki(tmp_path / "ours"))
+    made.upload(made.pki)
     return made
 
 
@@ -192,7 +201,7 @@ CLOSING = [
 
 
 def assert_closed(api: Api, done: subprocess.CompletedProcess[str], reason: str) -> None:
-    """The API is closed for now and for later, and the uploaded key is gone."""
+    """The API is closed for now and for later, and nothing is left to be installed by chance."""
     assert done.returncode == 1
     assert reason in done.stderr
     assert "open-docker-api.sh: the Docker API is closed\n" in done.stderr
@@ -201,6 +210,7 @@ def assert_closed(api: Api, done: subprocess.CompletedProcess[str], reason: str)
     assert not (api.machine.tools / "active").exists()
     assert not (api.machine.docker / "tls.env").exists()
     assert list(api.machine.uploads.iterdir()) == []
+    assert not (api.machine.docker / "server-key.pem.new").exists()
     assert "PRIVATE KEY" not in done.stdout + done.stderr
 
 
@@ -226,24 +236,67 @@ def test_it_opens_in_the_order_that_systemd_needs(api: Api) -> None:
     assert server.requests == []
 
 
+def test_the_machine_makes_its_key_and_keeps_it(api: Api) -> None:
+    key = api.machine.docker / "server-key.pem.new"
+    first = key.read_bytes()
+    request = x509.load_pem_x509_csr(api.request())
+    second = key.read_bytes()
+    assert first != second
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    public = serialization.load_pem_private_key(second, None).public_key()
+    assert request.public_key() == public
+    assert request.is_signature_valid
+    # What runs goes on with what it has.
+    assert api.machine.calls == []
+    assert not (api.machine.docker / "server-key.pem").exists()
+    assert b"PRIVATE" not in b"".join(f.read_bytes() for f in api.machine.uploads.iterdir())
+
+
+def test_a_key_is_private_from_its_first_byte_on(api: Api) -> None:
+    real = shutil.which("openssl")
+    api.machine.tool(
+        "openssl",
+        f'#!/bin/bash\numask >>"${{0%/*}}/umasks"\nexec {real} "$@"\n',
+    )
+    api.request()
+    assert set((api.machine.tools / "umasks").read_text().split()) == {"0077"}
+
+
 def test_it_installs_the_files_and_removes_the_upload(api: Api) -> None:
-    with serving(over_tls(api.context())) as server:
+    context = api.context()
+    new = (api.machine.docker / "server-key.pem.new").read_bytes()
+    with serving(over_tls(context)) as server:
         assert api.run(server).returncode == 0
     docker = api.machine.docker
-    assert {
-        f.name: stat.S_IMODE(f.stat().st_mode) for f in docker.iterdir() if f.name != "ca.pem"
-    } == {
+    assert {f.name: stat.S_IMODE(f.stat().st_mode) for f in docker.iterdir()} == {
+        "ca.pem": 0o644,
+        "clients.pem": 0o644,
         "server.pem": 0o644,
         "server-key.pem": 0o600,
         "tls.env": 0o600,
     }
-    assert (docker / "server.pem").read_bytes() == api.pki.server_certificate_file.read_bytes()
-    assert (docker / "server-key.pem").read_bytes() == api.pki.server_key_file.read_bytes()
+    for name in INSTALLED:
+        assert (docker / name).read_bytes() == (api.pki.install_dir / name).read_bytes()
+    assert (docker / "server-key.pem").read_bytes() == new
     assert (docker / "tls.env").read_text() == (
-        f"DOCKER_OPTS=--tlsverify --tlscacert={docker}/ca.pem "
+        f"DOCKER_OPTS=--tlsverify --tlscacert={docker}/clients.pem "
         f"--tlscert={docker}/server.pem --tlskey={docker}/server-key.pem\n"
     )
     assert list(api.machine.uploads.iterdir()) == []
+
+
+def test_a_power_cut_between_two_files_leaves_no_options(api: Api) -> None:
+    """Without them the API stays closed, and Docker starts for who is on the machine."""
+    with serving(over_tls(api.context())) as server:
+        assert api.run(server).returncode == 0
+    api.upload(api.pki)
+    there = api.machine.docker / "tls.env"
+    assert there.exists()
+    # A cut at the first move: the script ends without its own last words.
+    api.machine.tool("mv", "#!/bin/bash\nkill -KILL $PPID\n")
+    done = api.machine.run("open-docker-api.sh", "2376", api.machine.uploads, api.machine.docker)
+    assert done.returncode == -signal.SIGKILL
+    assert not there.exists()
 
 
 def test_its_paths_are_those_of_the_units() -> None:
@@ -251,6 +304,7 @@ def test_its_paths_are_those_of_the_units() -> None:
     assert "docker=${3:-/etc/docker}" in text
     for variable, path in (
         ("ca", user_data.CA_FILE),
+        ("clients", user_data.CLIENTS_FILE),
         ("certificate", user_data.SERVER_CERTIFICATE_FILE),
         ("key", user_data.SERVER_KEY_FILE),
         ("options", user_data.TLS_OPTIONS_FILE),
@@ -261,10 +315,10 @@ def test_its_paths_are_those_of_the_units() -> None:
 
 
 def test_twice_is_as_good_as_once(api: Api) -> None:
-    with serving(over_tls(api.context())) as server:
-        assert api.run(server).returncode == 0
+    for _ in range(2):
         api.upload(api.pki)
-        assert api.run(server).returncode == 0
+        with serving(over_tls(api.context())) as server:
+            assert api.run(server).returncode == 0
 
 
 def test_it_tries_again_when_a_request_started_docker_in_between(api: Api) -> None:
@@ -332,9 +386,10 @@ def served_briefly(api: Api, handle: Callable[[socket.socket, Server], None]) ->
     return api, server
 
 
-def test_it_closes_when_another_certificate_is_served(api: Api, tmp_path: Path) -> None:
-    other = new_pki(tmp_path / "other")
-    served_briefly(api, over_tls(Api(machine=api.machine, pki=other).context()))
+def test_it_closes_when_another_certificate_is_served(api: Api) -> None:
+    before = api.context()
+    api.upload(api.pki)
+    served_briefly(api, over_tls(before))
 
 
 def test_it_closes_when_the_port_speaks_no_tls(api: Api) -> None:
@@ -383,58 +438,60 @@ def test_it_says_so_when_the_port_cannot_be_closed(api: Api) -> None:
 
 
 def refused_before_anything(api: Api, reason: str) -> None:
-    with serving(over_tls(api.context())) as server:
+    with serving(over_plain()) as server:
         done = api.run(server)
     assert_closed(api, done, reason)
     assert api.machine.calls == CLOSING
     assert not (api.machine.docker / "server.pem").exists()
 
 
-def test_it_closes_when_the_key_is_not_the_certificates(api: Api, tmp_path: Path) -> None:
-    shutil.copy(new_pki(tmp_path / "b").server_key_file, api.machine.uploads / "server-key.pem")
-    refused_before_anything(api, "server-key.pem: must belong to server.pem, got another key")
+def test_it_closes_when_the_key_is_not_the_certificates(api: Api) -> None:
+    before = (api.machine.uploads / "server.pem").read_bytes()
+    api.upload(api.pki)
+    (api.machine.uploads / "server.pem").write_bytes(before)
+    refused_before_anything(api, "server.pem: must belong to ")
 
 
 def test_it_closes_when_the_certificate_is_another_authoritys(api: Api, tmp_path: Path) -> None:
+    ours = (api.machine.uploads / "ca.pem").read_bytes()
     api.upload(new_pki(tmp_path / "b"))
+    (api.machine.uploads / "ca.pem").write_bytes(ours)
     refused_before_anything(api, "server.pem: must be a valid server certificate of ")
 
 
 def test_it_closes_when_the_certificate_has_expired(machine: Machine, tmp_path: Path) -> None:
-    old = new_pki(tmp_path / "old", age=timedelta(days=400))
-    shutil.copy(old.ca_file, machine.docker / "ca.pem")
-    api = Api(machine=machine, pki=old)
-    api.upload(old)
+    api = Api(machine=machine, pki=new_pki(tmp_path / "old", age=timedelta(days=400)))
+    api.upload(api.pki)
     refused_before_anything(api, "certificate has expired")
 
 
 def test_it_closes_when_the_certificate_is_a_clients(api: Api) -> None:
-    shutil.copy(api.pki.client_certificate_file, api.machine.uploads / "server.pem")
-    shutil.copy(api.pki.client_key_file, api.machine.uploads / "server-key.pem")
+    client = api.pki.certificates_dir
+    shutil.copy(client / "cert.pem", api.machine.uploads / "server.pem")
+    shutil.copy(client / "cert.pem", api.machine.uploads / "ca.pem")
+    shutil.copy(client / "key.pem", api.machine.docker / "server-key.pem.new")
     refused_before_anything(api, "server.pem: must be a valid server certificate of ")
 
 
-@pytest.mark.parametrize("name", ["server.pem", "server-key.pem"])
+@pytest.mark.parametrize("name", [*INSTALLED, "server-key.pem.new"])
 @pytest.mark.parametrize("content", [None, b"", b"nonsense"], ids=["none", "empty", "nonsense"])
-def test_it_closes_when_an_upload_is_damaged(api: Api, name: str, content: bytes | None) -> None:
-    file = api.machine.uploads / name
+def test_it_closes_when_a_file_is_damaged(api: Api, name: str, content: bytes | None) -> None:
+    folder = api.machine.uploads if name in INSTALLED else api.machine.docker
+    file = folder / name
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    refused_before_anything(api, f"{file}: must ")
+    # An authority that cannot be read is told by what it does not vouch for.
+    named = api.machine.uploads / "server.pem" if content and name == "ca.pem" else file
+    refused_before_anything(api, f"{named}: must ")
 
 
-def test_it_closes_when_the_authority_is_missing(api: Api) -> None:
-    (api.machine.docker / "ca.pem").unlink()
-    refused_before_anything(api, "ca.pem: must exist, got no such file or an empty one")
-
-
-def test_a_failed_renewal_closes_what_was_open(api: Api, tmp_path: Path) -> None:
+def test_a_failed_renewal_closes_what_was_open(api: Api) -> None:
     with serving(over_tls(api.context())) as server:
         assert api.run(server).returncode == 0
         assert (api.machine.docker / "tls.env").exists()
-        api.upload(new_pki(tmp_path / "b"))
-        assert_closed(api, api.run(server), "must be a valid server certificate")
+        # Nothing was uploaded this time.
+        assert_closed(api, api.run(server), "must exist, got no such file")
 
 
 @pytest.mark.parametrize("port", ["", "0", "70000", "65536", "-1", "2376x", "$(reboot)", "1e3"])
@@ -458,7 +515,7 @@ def test_it_fails_when_it_does_not_run_as_root(machine: Machine, script: str) ->
 
 
 def apply_user_data(machine: Machine) -> None:
-    for path in (user_data.CA_FILE, f"/etc/systemd/system/{SOCKET}", user_data.DROP_IN_FILE):
+    for path in (f"/etc/systemd/system/{SOCKET}", user_data.DROP_IN_FILE):
         file = machine.root / path.removeprefix("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("content\n")
@@ -515,7 +572,6 @@ def test_init_fails_when_user_data_is_not_applied(machine: Machine) -> None:
     done = machine.run("init.sh", "0", machine.root)
     assert done.returncode == 1
     assert done.stderr == (
-        "/etc/docker/ca.pem does not exist\n"
         f"/etc/systemd/system/{SOCKET} does not exist\n"
         f"{user_data.DROP_IN_FILE} does not exist\n"
         f"systemd does not know {SOCKET}\n"

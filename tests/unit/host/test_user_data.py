@@ -6,7 +6,6 @@ import configparser
 import shutil
 import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +17,16 @@ from hypothesis import strategies as st
 from constructs_lib.host import user_data
 from constructs_lib.host.cloud_config import render
 from constructs_lib.host.user_data import docker_host
-from constructs_lib.identity.certificate_authority import CertificateAuthority
 from constructs_lib.settings.settings import UpdateSettings
 
 if TYPE_CHECKING:
     from constructs_lib.host.machine_config import MachineConfig
 
 SCRIPTS = Path(user_data.__file__).parent / "scripts"
-AUTHORITY = CertificateAuthority.create("Moor", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
-CA = AUTHORITY.certificate_pem.decode()
 
 
 def host(**changes: Any) -> MachineConfig:  # noqa: ANN401 - keywords of the function under test
-    arguments = {"ca_certificate": CA, "docker_port": 2376, "ssh_port": 22, **changes}
+    arguments = {"docker_port": 2376, "ssh_port": 22, **changes}
     return docker_host(**arguments)
 
 
@@ -46,15 +42,17 @@ def unit(data: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def test_the_ca_and_the_probe_are_the_only_files() -> None:
-    ca, probe = loaded()["write_files"]
-    assert ca == {
-        "path": "/etc/docker/ca.pem",
+def test_the_probe_and_the_engines_configuration_are_the_only_files() -> None:
+    """No authority and no certificate: another one must not replace the machine."""
+    probe, engine = loaded()["write_files"]
+    assert probe["path"] == "/etc/docker/refuse-strangers.sh"
+    assert engine == {
+        "path": "/etc/docker/daemon.json",
         "permissions": "0644",
         "owner": "root",
-        "content": CA,
+        "content": '{"live-restore": true}\n',
     }
-    assert probe["path"] == "/etc/docker/refuse-strangers.sh"
+    assert "CERTIFICATE" not in render(host())
 
 
 def test_the_socket_fails_closed() -> None:
@@ -67,7 +65,7 @@ def test_the_socket_fails_closed() -> None:
 [Unit]
 Description=Docker API over mutual TLS
 # Closed unless everything that TLS needs is there.
-ConditionFileNotEmpty=/etc/docker/ca.pem
+ConditionFileNotEmpty=/etc/docker/clients.pem
 ConditionPathExists=/etc/docker/server.pem
 ConditionPathExists=/etc/docker/server-key.pem
 ConditionPathExists=/etc/systemd/system/docker.service.d/10-tls-verify.conf
@@ -301,27 +299,3 @@ def test_fails_when_both_ports_are_the_same() -> None:
     assert str(error.value) == (
         "docker host: docker_port and ssh_port: must differ, got 2222 for both"
     )
-
-
-def test_fails_when_the_certificate_is_none() -> None:
-    with pytest.raises(ValueError, match="ca_certificate") as error:
-        host(ca_certificate="nonsense")
-    assert str(error.value) == (
-        "docker host: ca_certificate: certificate: must be one certificate in PEM, "
-        "got something else"
-    )
-
-
-def test_fails_when_the_certificate_is_not_an_authoritys() -> None:
-    leaf = AUTHORITY.issue_client("moor").certificate_pem.decode()
-    with pytest.raises(ValueError, match="authority") as error:
-        host(ca_certificate=leaf)
-    assert str(error.value) == (
-        "docker host: ca_certificate: must be a certificate authority's, got an end certificate"
-    )
-
-
-def test_fails_when_a_private_key_came_along() -> None:
-    both = CA + AUTHORITY.private_key_pem.decode()
-    with pytest.raises(ValueError, match="must hold no private key"):
-        host(ca_certificate=both)

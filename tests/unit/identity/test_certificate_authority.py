@@ -18,6 +18,7 @@ from constructs_lib.identity.certificate_authority import (
     CertificateAuthority,
     Issued,
     is_signed_by,
+    issue_client,
     same_public_key,
     utc_now,
 )
@@ -112,15 +113,32 @@ def test_a_servers_certificate(authority: CertificateAuthority) -> None:
     assert is_signed_by(certificate, authority.certificate)
 
 
-def test_a_clients_certificate(authority: CertificateAuthority) -> None:
-    certificate = authority.issue_client("moor-sandbox").certificate
+def test_a_clients_certificate_is_signed_by_itself_and_signs_nothing() -> None:
+    issued = issue_client("moor-sandbox", clock=clock)
+    certificate = issued.certificate
     found = extensions(certificate)
     assert x509.SubjectAlternativeName not in found
+    assert found[x509.BasicConstraints] == (True, x509.BasicConstraints(ca=False, path_length=None))
     assert found[x509.ExtendedKeyUsage][1] == x509.ExtendedKeyUsage(
         [ExtendedKeyUsageOID.CLIENT_AUTH]
     )
     assert usages(certificate) == {"digital_signature"}
-    assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == timedelta(days=397)
+    assert is_signed_by(certificate, certificate)
+    assert issued.private_key is not None
+    assert same_public_key(certificate, issued.private_key.public_key())
+    assert certificate.not_valid_before_utc == NOW - timedelta(hours=1)
+    assert certificate.not_valid_after_utc == NOW + timedelta(days=397)
+    short = issue_client("alice", lifetime=timedelta(days=2), clock=clock).certificate
+    assert short.not_valid_after_utc == NOW + timedelta(days=2)
+
+
+@pytest.mark.parametrize("days", [0, -1, 398])
+def test_a_client_fails_when_the_lifetime_is_out_of_range(days: int) -> None:
+    with pytest.raises(ValueError, match="lifetime") as error:
+        issue_client("moor", lifetime=timedelta(days=days))
+    assert str(error.value) == (
+        f"client certificate: lifetime: must be up to 397 days, got {timedelta(days=days)}"
+    )
 
 
 def test_a_given_public_key_and_lifetime_are_used(authority: CertificateAuthority) -> None:
@@ -141,19 +159,19 @@ def test_no_certificate_outlives_the_authority(authority: CertificateAuthority) 
     old = CertificateAuthority(
         certificate=authority.certificate, private_key=authority.private_key, clock=lambda: late
     )
-    certificate = old.issue_client("moor").certificate
+    certificate = old.issue_server(["10.0.0.1"]).certificate
     assert certificate.not_valid_after_utc == authority.certificate.not_valid_after_utc
 
 
 def test_microseconds_and_the_first_hour_do_not_matter() -> None:
     start = NOW + timedelta(microseconds=123)
     authority = CertificateAuthority.create("Moor", clock=lambda: start)
-    certificate = authority.issue_client("moor").certificate
+    certificate = authority.issue_server(["10.0.0.1"]).certificate
     assert certificate.not_valid_before_utc == authority.certificate.not_valid_before_utc
 
 
 def test_secrets_do_not_show(authority: CertificateAuthority) -> None:
-    issued = authority.issue_client("moor")
+    issued = authority.issue_server(["10.0.0.1"])
     for shown in (repr(authority), str(authority), repr(issued)):
         assert "private_key" not in shown
         assert "EllipticCurvePrivateKey" not in shown
@@ -164,7 +182,7 @@ def test_load_gives_the_authority_back(authority: CertificateAuthority) -> None:
         certificate=authority.certificate_pem, private_key=authority.private_key_pem, clock=clock
     )
     assert loaded.certificate == authority.certificate
-    assert is_signed_by(loaded.issue_client("moor").certificate, authority.certificate)
+    assert is_signed_by(loaded.issue_server(["10.0.0.1"]).certificate, authority.certificate)
 
 
 # What is refused
@@ -195,7 +213,7 @@ def test_issue_fails_when_the_authority_has_expired(authority: CertificateAuthor
         clock=lambda: authority.certificate.not_valid_after_utc,
     )
     with pytest.raises(ValueError, match="expired") as error:
-        old.issue_client("moor")
+        old.issue_server(["10.0.0.1"])
     assert str(error.value) == (
         "certificate authority: must be valid now, got expired on 2036-01-29"
     )
@@ -241,10 +259,8 @@ def test_load_fails_when_the_key_is_another_ones(authority: CertificateAuthority
     assert str(error.value) == "private key: must belong to the certificate, got another key"
 
 
-def test_load_fails_when_the_certificate_is_not_an_authoritys(
-    authority: CertificateAuthority,
-) -> None:
-    leaf = authority.issue_client("moor")
+def test_load_fails_when_the_certificate_is_not_an_authoritys() -> None:
+    leaf = issue_client("moor")
     with pytest.raises(ValueError, match="end certificate"):
         CertificateAuthority.load(
             certificate=leaf.certificate_pem, private_key=leaf.private_key_pem
@@ -253,7 +269,7 @@ def test_load_fails_when_the_certificate_is_not_an_authoritys(
 
 def test_signed_by_compares_the_key_and_not_the_name_alone(authority: CertificateAuthority) -> None:
     namesake = CertificateAuthority.create("Moor test", clock=clock)
-    leaf = namesake.issue_client("moor").certificate
+    leaf = namesake.issue_server(["10.0.0.1"]).certificate
     assert is_signed_by(leaf, namesake.certificate)
     assert not is_signed_by(leaf, authority.certificate)
 
@@ -284,14 +300,23 @@ def talk(
         return tls.recv(4096)
 
 
+@pytest.fixture(scope="module")
+def client() -> Issued:
+    """The one client that servers take."""
+    return issue_client("moor")
+
+
 @pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 def port(
-    request: pytest.FixtureRequest, current: CertificateAuthority, tmp_path: Path
+    request: pytest.FixtureRequest,
+    current: CertificateAuthority,
+    client: Issued,
+    tmp_path: Path,
 ) -> Iterator[int]:
     context = server_context(
         tmp_path / "server",
         issued=current.issue_server([HOST]),
-        client_ca=current,
+        clients=client.certificate_pem,
         maximum=request.param,
     )
     with serving(over_tls(context)) as server:
@@ -299,31 +324,25 @@ def port(
 
 
 def test_both_sides_accept_each_other(
-    port: int, current: CertificateAuthority, tmp_path: Path
+    port: int, current: CertificateAuthority, client: Issued, tmp_path: Path
 ) -> None:
-    answer = talk(port, trust=current, client=current.issue_client("moor"), directory=tmp_path)
+    answer = talk(port, trust=current, client=client, directory=tmp_path)
     assert answer.endswith(b"OK")
 
 
 def test_the_client_refuses_another_authoritys_server(
-    port: int, current: CertificateAuthority, tmp_path: Path
+    port: int, client: Issued, tmp_path: Path
 ) -> None:
     namesake = CertificateAuthority.create("Moor test")
     with pytest.raises(ssl.SSLCertVerificationError, match="verify failed"):
-        talk(port, trust=namesake, client=current.issue_client("moor"), directory=tmp_path)
+        talk(port, trust=namesake, client=client, directory=tmp_path)
 
 
 def test_the_client_refuses_another_host(
-    port: int, current: CertificateAuthority, tmp_path: Path
+    port: int, current: CertificateAuthority, client: Issued, tmp_path: Path
 ) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
-        talk(
-            port,
-            trust=current,
-            client=current.issue_client("moor"),
-            directory=tmp_path,
-            host="127.0.0.2",
-        )
+        talk(port, trust=current, client=client, directory=tmp_path, host="127.0.0.2")
 
 
 def test_the_server_refuses_a_client_without_a_certificate(
@@ -333,15 +352,26 @@ def test_the_server_refuses_a_client_without_a_certificate(
         talk(port, trust=current, client=None, directory=tmp_path)
 
 
-def test_the_server_refuses_a_client_of_another_authority_with_the_same_name(
+def test_the_server_refuses_another_client_with_the_same_name(
     port: int, current: CertificateAuthority, tmp_path: Path
 ) -> None:
-    namesake = CertificateAuthority.create("Moor test")
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        talk(port, trust=current, client=namesake.issue_client("moor"), directory=tmp_path)
+        talk(port, trust=current, client=issue_client("moor"), directory=tmp_path)
 
 
-def test_the_server_refuses_a_servers_certificate_from_a_client(
+def test_the_server_refuses_what_a_client_has_signed(
+    port: int, current: CertificateAuthority, client: Issued, tmp_path: Path
+) -> None:
+    """A client is on the list by itself: it cannot let others in."""
+    assert client.private_key is not None
+    as_authority = CertificateAuthority(
+        certificate=client.certificate, private_key=client.private_key
+    )
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        talk(port, trust=current, client=as_authority.issue_server([HOST]), directory=tmp_path)
+
+
+def test_the_server_refuses_what_its_own_authority_has_signed(
     port: int, current: CertificateAuthority, tmp_path: Path
 ) -> None:
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -356,7 +386,9 @@ def test_a_certificate_is_refused_outside_its_lifetime(tmp_path: Path, days: int
         certificate=born.certificate, private_key=born.private_key, clock=lambda: then
     )
     context = server_context(
-        tmp_path / "server", issued=authority.issue_server([HOST]), client_ca=authority
+        tmp_path / "server",
+        issued=authority.issue_server([HOST]),
+        clients=issue_client("moor").certificate_pem,
     )
     with (
         serving(over_tls(context)) as server,
@@ -368,9 +400,9 @@ def test_a_certificate_is_refused_outside_its_lifetime(tmp_path: Path, days: int
 def test_the_server_refuses_an_expired_client(
     current: CertificateAuthority, tmp_path: Path
 ) -> None:
-    born = CertificateAuthority.create("Moor", clock=lambda: utc_now() - timedelta(days=500))
+    old = issue_client("moor", clock=lambda: utc_now() - timedelta(days=400))
     context = server_context(
-        tmp_path / "server", issued=current.issue_server([HOST]), client_ca=born
+        tmp_path / "server", issued=current.issue_server([HOST]), clients=old.certificate_pem
     )
     with serving(over_tls(context)) as server, pytest.raises((ssl.SSLError, ConnectionError)):
-        talk(server.port, trust=current, client=born.issue_client("moor"), directory=tmp_path)
+        talk(server.port, trust=current, client=old, directory=tmp_path)

@@ -16,7 +16,12 @@ def test_it_is_usable_without_any_private_key() -> None:
         read_only=True,
     )
     pki.ensure()
-    assert sorted(file.name for file in FOLDER.iterdir()) == ["ca.pem", "server-request.json"]
+    assert sorted(file.name for file in FOLDER.iterdir()) == [
+        *("ca.pem", "clients.pem", "server-request.json")
+    ]
     assert pki.request_fingerprint == (
-        "208f7bc045bfc60d61b755619c080763fdd83bf8406302f61ec34b8db4d0bd35"
+        "f25a7523128801ee5a4563d968763c0741018a19c73cb34b1ea9b6c5e1dc1fa1"
+    )
+    assert pki.clients_fingerprint == (
+        "02e66d0d4015c8a3fddb1f78ecb702e962a5d69acfdc8f3a29339d26dd3df2fd"
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from constructs_lib.identity.certificate_authority import CertificateAuthority
+from constructs_lib.files.private_file import write_private
+from constructs_lib.identity.certificate_authority import CertificateAuthority, issue_client
 from constructs_lib.identity.pki_files import PkiError, PkiFiles, missing, read
 
 if TYPE_CHECKING:
@@ -31,54 +32,41 @@ def message(call: Callable[[], object]) -> str:
 def test_every_file_has_its_place() -> None:
     files = PkiFiles(pki_dir=Path("p"), certificates_dir=Path("c"))
     assert (files.ca_file, files.ca_key_file) == (Path("p/ca.pem"), Path("p/ca-key.pem"))
-    assert files.server_key_file == Path("p/server-key.pem")
     assert files.server_request_file == Path("p/server-request.json")
-    assert files.server_certificate_file == Path("p/server.pem")
-    assert files.client_ca_file == Path("c/ca.pem")
+    assert files.clients_file == Path("p/clients.pem")
+    assert files.people_dir == Path("p/people")
+    assert files.install_dir == Path("p/install")
     assert files.client_certificate_file == Path("c/cert.pem")
     assert files.client_key_file == Path("c/key.pem")
 
 
-def test_the_remedies_name_the_files() -> None:
+def test_what_comes_next_counts_and_what_is_in_use_stays(files: PkiFiles) -> None:
+    files.next_dir.mkdir()
+    assert files.is_prepared
+    for file in (
+        *(files.ca_file, files.ca_key_file),
+        *(files.client_certificate_file, files.client_key_file),
+    ):
+        assert file.parent == files.next_dir
+    assert files.clients_file.parent == files.pki_dir
+
+
+def test_the_remedies_are_commands() -> None:
     files = PkiFiles(pki_dir=Path("p"), certificates_dir=Path("c"))
-    everything = "remove p and c for a new authority, which replaces the machine"
-    assert files.remove_all == everything
-    assert files.start_over == f"restore it from a backup, or {everything}"
-    assert files.remove_copy == "remove c/ca.pem, it is then copied anew"
-    assert files.new_server == (
-        "remove p/server-key.pem, server-request.json and server.pem for new ones"
-    )
+    assert files.new_authority == ("restore it from a backup, or run: moor certs rotate authority")
+    assert files.new_client == "restore it from a backup, or run: moor certs rotate client"
+    assert files.new_server == "run: moor certs rotate server"
 
 
-def test_a_certificate_is_read_and_fits(files: PkiFiles) -> None:
-    authority = CertificateAuthority.create("Moor test")
-    issued = authority.issue_client("moor")
-    assert issued.private_key is not None
-    file = files.client_certificate_file
-    file.write_bytes(issued.certificate_pem)
-    found = files.read_leaf(file, issued.private_key, authority.certificate, "do this")
-    assert found == files.read_certificate(file, "do this") == issued.certificate
-
-
-@pytest.mark.parametrize(
-    ("foreign", "problem"),
-    [
-        ("authority", "must be signed by {ca}, got one of another authority"),
-        ("key", "must belong to the private key beside it, got another key's"),
-    ],
-)
-def test_it_fails_when_a_certificate_does_not_fit(
-    files: PkiFiles, foreign: str, problem: str
-) -> None:
-    authority, other = (CertificateAuthority.create("Moor test") for _ in range(2))
-    issued, another = (authority.issue_client("moor") for _ in range(2))
-    file = files.client_certificate_file
-    file.write_bytes(issued.certificate_pem)
-    signed_by = other if foreign == "authority" else authority
-    key = (another if foreign == "key" else issued).private_key
-    assert key is not None
-    assert message(lambda: files.read_leaf(file, key, signed_by.certificate, "do this")) == (
-        f"{file}: certificate: {problem.format(ca=files.ca_file)}; do this"
+def test_a_client_is_read_and_fits(files: PkiFiles) -> None:
+    issued, other = issue_client("moor"), issue_client("moor")
+    files.client_certificate_file.write_bytes(issued.certificate_pem)
+    write_private(files.client_key_file, issued.private_key_pem)
+    assert files.read_client() == issued.certificate
+    write_private(files.client_key_file, other.private_key_pem)
+    assert message(files.read_client) == (
+        f"{files.client_certificate_file}: certificate: must belong to the private key beside it, "
+        f"got another key's; {files.new_client}"
     )
 
 

@@ -13,7 +13,7 @@ from constructs_lib.identity.server_request import ServerRequest
 
 REQUEST = ServerRequest(
     authority="a" * 64,
-    public_key="b" * 64,
+    nonce="b" * 32,
     names=("localhost", "127.0.0.1"),
     not_before=datetime(2026, 1, 31, 12, tzinfo=UTC),
     not_after=datetime(2027, 3, 4, 12, tzinfo=UTC),
@@ -22,9 +22,9 @@ REQUEST = ServerRequest(
 
 def test_its_text_is_read_back() -> None:
     assert json.loads(REQUEST.to_json()) == {
-        "version": 1,
+        "version": 2,
         "authority_sha256": "a" * 64,
-        "public_key_sha256": "b" * 64,
+        "nonce": "b" * 32,
         "names": ["localhost", "127.0.0.1"],
         "not_before": "2026-01-31T12:00:00+00:00",
         "not_after": "2027-03-04T12:00:00+00:00",
@@ -50,3 +50,10 @@ def test_an_edited_request_is_refused() -> None:
     data = {**json.loads(REQUEST.to_json()), "extra": True}
     with pytest.raises(ValueError, match="as it was written, got an edited one"):
         ServerRequest.from_json(json.dumps(data))
+
+
+def test_one_of_the_version_before_is_told_from_a_damaged_one() -> None:
+    former = {**json.loads(REQUEST.to_json()), "version": 1, "public_key_sha256": "b" * 64}
+    assert ServerRequest.is_of_the_version_before(json.dumps(former))
+    for text in (REQUEST.to_json(), "{}", "[]", "damaged", '{"version": "x"}'):
+        assert not ServerRequest.is_of_the_version_before(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from settings_files import OFFICE, document
 
 from constructs_lib.compose.model import ComposeProject, Port, Service
 from constructs_lib.docker.container_options import ContainerOptions, HostMount
+from constructs_lib.identity.people import share
 from constructs_lib.identity.pki import Pki
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import Settings
@@ -21,6 +21,8 @@ from moor import exposure
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from constructs_lib.identity.certificate_authority import Clock
 
 SETTINGS = Settings.model_validate(document(http={"ports": [80]}))
 WEB = Service(name="web", ports=(Port(target=80, published=(80, 80), protocol="tcp"),))
@@ -121,6 +123,11 @@ def test_a_readable_configuration_is_found_unless_a_folder_above_is_private(
     assert found(environment) == []
 
 
+def always(time: datetime) -> Clock:
+    """Return a clock that stands still."""
+    return lambda: time
+
+
 def test_an_ended_certificate_is_found(environment: Environment) -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     pki = Pki(
@@ -128,11 +135,23 @@ def test_an_ended_certificate_is_found(environment: Environment) -> None:
     )
     pki.ensure()
     for later, number in ((timedelta(days=1), 0), (timedelta(days=2000), 1)):
-        at = begin + later
         result = exposure.examine(
-            environment, SETTINGS, project(WEB, SEARCH), clock=functools.partial(fixed, at)
+            environment, SETTINGS, project(WEB, SEARCH), clock=always(begin + later)
         )
         assert len(result.findings) == number
+
+
+def test_a_shared_access_is_found_until_it_ends(environment: Environment) -> None:
+    pki = Pki(pki_dir=environment.pki, certificates_dir=environment.certificates)
+    pki.ensure()
+    end = share(pki, "alice", days=2, folder=environment.shared / "alice")
+    for now, number in ((end - timedelta(hours=1), 1), (end, 0)):
+        result = exposure.examine(environment, SETTINGS, project(WEB, SEARCH), clock=always(now))
+        assert len(result.findings) == number
+        for finding in result.findings:
+            assert finding.subject == "alice"
+            assert f"until {end:%F}" in finding.text
+            assert "moor unshare alice" in finding.remedy
 
 
 def test_updates_without_a_reboot_are_found(environment: Environment) -> None:

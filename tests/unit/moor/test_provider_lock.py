@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,12 @@ def test_other_sources_are(begun: Place) -> None:
 def test_a_file_that_set_up_did_not_build_is_refused(begun: Place, checkout: str) -> None:
     begun.put("built", "1.0.0", "replaced")
     begun.checkout(checkout)
-    assert "checksums" in begun.refused()
+    now = package_hash(begun.package("built", "1.0.0"))
+    recorded = json.loads(begun.record.read_text(encoding="utf-8"))["checksum"]
+    assert begun.refused().splitlines()[-1] == (
+        f"{BUILT} 1.0.0: must be the file that set-up has built, {recorded}, got {now}; remove "
+        ".tools/providers and run `make setup`, which builds it anew"
+    )
 
 
 def test_from_a_registry_elsewhere_it_has_checksums_too(begun: Place) -> None:

@@ -156,7 +156,10 @@ def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
         ),
         (
             {"ssh": {"cidrs": [OFFICE], "prot": 22}},
-            "aws.ssh.prot: unknown key; the keys here are: cidrs, open_to_the_whole_internet, port",
+            (
+                "aws.ssh.prot: unknown key; the keys here are: "
+                "cidrs, host_key, open_to_the_whole_internet, port"
+            ),
         ),
         (
             {"network": {"vpc": 1, "vpc_id": "vpc-01234567", "subnet_id": "subnet-01234567"}},

@@ -158,6 +158,7 @@ def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
     assert shown.aws.image.id == "ami-0123456789abcdef0"
     assert shown.aws.key_pair is not None
     assert shown.aws.network is not None
+    assert len(shown.aws.ssh.host_key) == 1
     assert shown.sandbox == load({**document(), "sandbox": {}}).sandbox
     # All else that is commented out is the default.
     changes = {
@@ -165,6 +166,7 @@ def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
         "role_arn": None,
         "key_pair": None,
         "network": None,
+        "ssh": shown.aws.ssh.model_copy(update={"host_key": ()}),
         "image": shown.aws.image.model_copy(update={"id": None}),
     }
     aws = shown.aws.model_copy(update=changes)

@@ -411,6 +411,42 @@ def test_saying_so_for_one_does_not_open_the_other(problems: Problems) -> None:
     ]
 
 
+# Host keys
+
+PRINT = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
+"""The digest of nothing."""
+
+
+def with_host_key(value: object) -> dict[str, Any]:
+    return document(ssh={"cidrs": [OFFICE], "host_key": value})
+
+
+def test_host_keys_may_be_given_as_fingerprints_or_as_keys(load: Load) -> None:
+    assert load(document()).aws.ssh.host_key == ()
+    assert load(with_host_key(PRINT)).aws.ssh.host_key == (PRINT,)
+    other = f"SHA256:{'a' * 43}"
+    assert load(with_host_key([PRINT, other])).aws.ssh.host_key == (PRINT, other)
+    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFyafGys+v5SsKL1RFWHiGiwazMqIuLM27srL96mjSe0"
+    found = load(with_host_key([line])).aws.ssh.host_key
+    assert found == load(with_host_key(f"{line} root@box")).aws.ssh.host_key
+    assert found[0].startswith("SHA256:")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "SHA256:short", f"MD5:{'a' * 43}", f"{PRINT}=", "ssh-ed25519 no=base64", "a b c d"],
+)
+def test_it_fails_when_a_host_key_is_none(problems: Problems, value: str) -> None:
+    (problem,) = problems(with_host_key(value))
+    assert problem.startswith("aws.ssh.host_key")
+    assert "must be a host key's fingerprint such as SHA256: and 43 characters" in problem
+
+
+def test_it_fails_when_a_host_key_is_named_twice(problems: Problems) -> None:
+    (problem,) = problems(with_host_key([PRINT, PRINT]))
+    assert problem.startswith("aws.ssh.host_key: must name each one once")
+
+
 # The key file
 
 
