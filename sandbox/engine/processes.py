@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+_THREADS_FIELD: Final = 17  # proc(5), field 20, counted as below
 _START_TIME_FIELD: Final = 19  # after the command's closing parenthesis; proc(5), field 22
 
 
@@ -39,7 +40,8 @@ class ProcessIdentity:
         except OSError:
             return None
         fields = text.rpartition(")")[2].split()
-        if fields[0] == "Z":
+        # A killed one whose threads are still at their end has its sockets still.
+        if fields[0] == "Z" and int(fields[_THREADS_FIELD]) <= 1:
             return None
         return cls(pid=pid, started=int(fields[_START_TIME_FIELD]), boot=boot_id())
 

@@ -14,6 +14,7 @@ import os
 import socket
 import sys
 import threading
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from sandbox.addresses import gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 SOCKET: Final = "registry.sock"
 """The registry's socket, in the folder that its container shares with us."""
@@ -32,18 +33,30 @@ _MAPPED: Final = "".join(
 )
 """What stands before an IPv4 address in the table of IPv6."""
 
+_OVER: Final = frozenset({"06", "07", "08", "09"})
+"""TIME_WAIT, CLOSE, CLOSE_WAIT and LAST_ACK: our end is closed."""
+
 _BLOCK: Final = 65536
 
 Endpoint = tuple[str, int]
 """An IPv4 address and a TCP port."""
 
 
-def user_behind(peer: Endpoint, here: Endpoint, tables: Sequence[Path] = _TABLES) -> int | None:
+def user_behind(
+    peer: Endpoint,
+    here: Endpoint,
+    *,
+    masked: IPv4Address | None = None,
+    tables: Sequence[Path] = _TABLES,
+) -> int | None:
     """Return the id of the user of this computer who has the other end of a connection.
 
     Args:
         peer: The other end.
         here: This end.
+        masked: An address of this computer from which connections may come under another one of
+            its addresses: an engine's firewall masks what is sent from its network and does not
+            leave through its bridge, and that is what the gateway sends to itself.
         tables: The kernel's lists of connections.
 
     Returns:
@@ -52,21 +65,66 @@ def user_behind(peer: Endpoint, here: Endpoint, tables: Sequence[Path] = _TABLES
 
     Source: the kernel's Documentation/networking/proc_net_tcp.rst.
     """
-    ends = f"{_spelled(peer)} {_spelled(here)}"
-    mapped = f"{_MAPPED}{_spelled(peer)} {_MAPPED}{_spelled(here)}"
+    found = list(_connections_to(here, tables))
+    for connection in found:
+        if connection.address == _spelled_address(peer[0]) and connection.port == peer[1]:
+            return connection.user
+    if masked is None or not _is_local(peer[0]):
+        return None
+    # The port alone could be another user's, which the firewall has changed: all that the address
+    # has under way has to be one user's then.
+    hidden = [c for c in found if c.address == _spelled_address(str(masked)) and not c.over]
+    users = {c.user for c in hidden}
+    same_port = any(c.port == peer[1] for c in hidden)
+    return users.pop() if same_port and len(users) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Connection:
+    """A line of the kernel's list, of an end that connects to us.
+
+    Attributes:
+        address: As the list spells it.
+        port: TCP port.
+        user: The user's id; None where no program has it.
+        over: Whether our end is closed already.
+    """
+
+    address: str
+    port: int
+    user: int | None
+    over: bool
+
+
+def _connections_to(here: Endpoint, tables: Sequence[Path]) -> Iterator[_Connection]:
+    ours = f"{_spelled_address(here[0])}:{here[1]:04X}"
     for table in tables:
         with contextlib.suppress(OSError):
             for line in table.read_text(encoding="ascii").splitlines()[1:]:
-                _, local, remote, _, _, _, _, user, _, inode, *_ = line.split()
-                if f"{local} {remote}" in {ends, mapped}:
-                    return None if inode == "0" else int(user)
-    return None
+                _, local, remote, state, _, _, _, user, _, inode, *_ = line.split()
+                if remote.removeprefix(_MAPPED) == ours:
+                    address, _, port = local.removeprefix(_MAPPED).partition(":")
+                    yield _Connection(
+                        address=address,
+                        port=int(port, 16),
+                        user=None if inode == "0" else int(user),
+                        over=state in _OVER,
+                    )
 
 
-def _spelled(end: Endpoint) -> str:
-    """Return an end of a connection as the kernel's table spells it."""
-    address, port = end
-    return f"{int.from_bytes(IPv4Address(address).packed, sys.byteorder):08X}:{port:04X}"
+def _is_local(address: str) -> bool:
+    """Tell whether an address is one of this computer's own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _spelled_address(address: str) -> str:
+    """Return an address as the kernel's list spells it."""
+    return f"{int.from_bytes(IPv4Address(address).packed, sys.byteorder):08X}"
 
 
 class RegistryDoor:
@@ -109,7 +167,7 @@ class RegistryDoor:
         address = IPv4Address(peer[0])
         if address in self._subnet and address != gateway(self._subnet):
             return True
-        user = user_behind(peer, here)
+        user = user_behind(peer, here, masked=gateway(self._subnet))
         if user in self._users:
             return True
         whom = str(address) if user is None else f"user {user}"

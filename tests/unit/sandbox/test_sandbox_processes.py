@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +47,32 @@ def test_a_process_is_known_by_what_it_runs_and_not_by_what_it_calls_itself() ->
         process.kill()
     assert not identity.is_ours()
     assert (program_of(process.pid), user_of(process.pid)) == ("", None)
+
+
+THREADED = """
+import threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+# The first thread ends alone, as each may while a process is killed.
+import ctypes
+print("ready", flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_one_lives_as_long_as_any_of_its_threads() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", THREADED], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        deadline = time.monotonic() + 5
+        while " Z " not in Path(f"/proc/{process.pid}/stat").read_text():
+            assert time.monotonic() < deadline
+        identity = ProcessIdentity.of(process.pid)
+        assert identity is not None
+        process.kill()
+        process.wait()
+        assert not identity.is_alive()
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"pid": "x", "started": 1, "boot": "b"}])

@@ -157,6 +157,45 @@ def test_a_connection_that_is_nobodys_any_more_is_not_roots(
     assert user_behind(("127.0.0.1", 40001), ends[1], tables=[table]) is None
 
 
+def line(local: str, port: int, user: int, *, state: str = "01", inode: int = 4711) -> str:
+    """Return a connection from one address of this computer to 127.0.0.9:5019."""
+    spelled = f"{int.from_bytes(IPv4Address(local).packed, sys.byteorder):08X}:{port:04X}"
+    here = f"{int.from_bytes(IPv4Address('127.0.0.9').packed, sys.byteorder):08X}:139B"
+    return f"0: {spelled} {here} {state} 0:0 00:0 0 {user} 0 {inode} 1\n"
+
+
+OWNER, STRANGER = 1000, 65534
+GATEWAY = "127.0.0.8"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # The firewall masks the gateway's address by another one of this computer's.
+        ([line(GATEWAY, 40000, OWNER)], OWNER),
+        ([line(GATEWAY, 40000, STRANGER)], STRANGER),
+        ([line(GATEWAY, 40001, OWNER)], None),
+        ([line("127.0.0.7", 40000, OWNER)], None),
+        # It may have changed a stranger's port to the owner's.
+        ([line(GATEWAY, 40000, OWNER), line(GATEWAY, 40001, STRANGER)], None),
+        ([line(GATEWAY, 40000, OWNER), line(GATEWAY, 40001, 0, inode=0)], None),
+        # Not that of one which has been refused: nobody can lock the owner out by holding it.
+        ([line(GATEWAY, 40000, OWNER), line(GATEWAY, 40001, STRANGER, state="08")], OWNER),
+        # Whoever has exactly that address and port is the one.
+        ([line(GATEWAY, 40000, OWNER), line("127.0.0.1", 40000, STRANGER)], STRANGER),
+    ],
+)
+def test_a_masked_connection_is_its_users_where_there_is_no_doubt(
+    tmp_path: Path, lines: list[str], expected: int | None
+) -> None:
+    table = tmp_path / "tcp"
+    table.write_text("sl local_address ...\n" + "".join(lines))
+    here, masked = ("127.0.0.9", 5019), IPv4Address(GATEWAY)
+    assert user_behind(("127.0.0.1", 40000), here, masked=masked, tables=[table]) == expected
+    # Another computer's address is nobody's here.
+    assert user_behind(("192.0.2.77", 40000), here, masked=masked, tables=[table]) is None
+
+
 def test_a_taken_port_leaves_none_open() -> None:
     (taken,) = listeners([HERE], 0)
     taken.listen()
