@@ -339,4 +339,5 @@ class Sandbox:
             engine_url=parameters.engine,
             instances=tuple(InstanceStatus.read(item) for item in answer["instances"]),
             changes=tuple(answer.get("changes", ())),
+            permissions=tuple(answer.get("permissions", ())),
         )

@@ -56,6 +56,8 @@ class SandboxStatus:
         engine_url: URL of the Docker engine beneath; empty when not running.
         instances: The instances.
         changes: What `start` had to put right, one line each.
+        permissions: What IAM calls that which the API was asked for so far, such as
+            `ec2:RunInstances`.
     """
 
     running: bool
@@ -65,3 +67,4 @@ class SandboxStatus:
     engine_url: str = ""
     instances: tuple[InstanceStatus, ...] = ()
     changes: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()

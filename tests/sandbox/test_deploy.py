@@ -23,16 +23,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from trial_sandbox import Shell, client, footprint, make_sandbox
 
+from constructs_lib.aws.permissions import policy, without_conditions
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.host.docker_api_probe import DockerApiProbe, ProbeError
 from constructs_lib.host.host_key import parse_keys
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
+from sandbox.credentials import Credentials
 from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docker.models.containers import Container
 
@@ -632,6 +634,63 @@ def test_what_does_not_run_is_told_with_a_status(deployment: Deployment) -> None
     ]
     deployment.run("up", "web")
     assert deployment.run("status").returncode == 0
+
+
+@contextlib.contextmanager
+def limited_user(made: Deployment, document: dict[str, Any]) -> Iterator[Callable[..., None]]:
+    """Let deployments ask AWS as a user who has one policy, and nothing else.
+
+    Yields:
+        What gives the user another policy instead.
+    """
+    file = made.environment.sandbox_credentials
+    own = Credentials.read(file)
+    assert own is not None
+    iam = client(made.sandbox(), "iam")
+    iam.create_user(UserName="limited")
+
+    def allow(document: dict[str, Any]) -> None:
+        text = json.dumps(document)
+        iam.put_user_policy(UserName="limited", PolicyName="only", PolicyDocument=text)
+
+    allow(document)
+    key = iam.create_access_key(UserName="limited")["AccessKey"]
+    Credentials(access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]).write(file)
+    try:
+        yield allow
+    finally:
+        own.write(file)
+
+
+def test_the_policy_is_all_that_deploying_changing_and_destroying_need(
+    deployment: Deployment,
+) -> None:
+    environment = deployment.environment
+    settings = load_settings(environment.settings_file)
+    document = without_conditions(policy(settings, environment=environment.name))
+    usual = environment.settings_file.read_text(encoding="utf-8")
+    larger = "aws:\n  instance_type: t3.large\n  root_volume: {size_gib: 40}\n"
+    before = deployment.machine().id
+    with limited_user(deployment, document) as allow:
+        changed = usual.replace("aws:\n", larger).replace("127.0.0.0/8", "127.0.0.0/9")
+        environment.settings_file.write_text(changed, encoding="utf-8")
+        deployment.up()
+        assert deployment.machine().id == before
+        done = deployment.cdktf("destroy", "*", "--auto-approve")
+        assert done.returncode == 0, done.stdout + done.stderr
+        environment.settings_file.write_text(usual, encoding="utf-8")
+        deployment.up()
+        assert deployment.machine().id != before
+        asked = set(deployment.sandbox().status().permissions)
+        for statement in document["Statement"]:
+            # Each is needed: without it something that was asked for is refused.
+            assert asked & set(statement["Action"]), statement["Sid"]
+        rest = [one for one in document["Statement"] if one["Sid"] != "Look"]
+        allow({**document, "Statement": rest})
+        refused = deployment.run("plan")
+        assert refused.returncode == 1
+        assert "UnauthorizedOperation" in refused.stdout + refused.stderr
+    assert get(deployment.outputs.services["web"])[0] == 200
 
 
 def test_a_killed_emulator_starts_from_nothing_and_says_so(deployment: Deployment) -> None:
