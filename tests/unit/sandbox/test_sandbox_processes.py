@@ -38,6 +38,10 @@ def test_a_foreign_process_is_never_stopped() -> None:
 def test_a_process_is_known_by_what_it_runs_and_not_by_what_it_calls_itself() -> None:
     command = ["dockerd", "60"]
     with subprocess.Popen(command, executable=shutil.which("sleep")) as process:
+        deadline = time.monotonic() + 5
+        # The kernel tells a program's arguments a moment after it has become that program.
+        while not command_line(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
         assert command_line(process.pid) == command
         assert program_of(process.pid) in {"sleep", "coreutils", "busybox"}
         assert user_of(process.pid) == os.geteuid()

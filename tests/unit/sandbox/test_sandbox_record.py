@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.engine import record as records
-from sandbox.engine.processes import ProcessIdentity
+from sandbox.engine.processes import ProcessIdentity, command_line
 from sandbox.engine.record import EngineRecord, record_file
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def engine(tmp_path: Path) -> Iterator[ProcessIdentity]:
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         identity = ProcessIdentity.of(process.pid)
         assert identity is not None
+        # The kernel tells a program's arguments a moment after it has become that program.
+        deadline = time.monotonic() + 5
+        while not command_line(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
         yield identity
         process.kill()
 
