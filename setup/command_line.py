@@ -24,6 +24,7 @@ from setup.providers import Providers
 from setup.python_packages import Bindings, Checkov, Packages, Pipenv
 from setup.schedule import perform_all
 from setup.shims import Shims
+from setup.sshd import SshServer
 from setup.step import Context, Step
 from setup.terraform import Terraform
 from setup.warm import Warm
@@ -47,12 +48,15 @@ STEPS: Final[tuple[type[Step], ...]] = (
     DockerProvider,
     Bindings,
     Checkov,
+    SshServer,
 )
+
+_FOR_DEVELOPERS: Final = (Bindings, Checkov, SshServer)
 
 _SYNTHESIS: Final = ("terraform", "shims", "node", "warm", "compose")
 
 PURPOSES: Final[dict[str, tuple[str, ...]]] = {
-    "up": tuple(step.name for step in STEPS if step not in (Bindings, Checkov)),
+    "up": tuple(step.name for step in STEPS if step not in _FOR_DEVELOPERS),
     "test": tuple(step.name for step in STEPS),
     "synth": _SYNTHESIS,
     "bench": ("bindings", *_SYNTHESIS),
@@ -61,7 +65,7 @@ PURPOSES: Final[dict[str, tuple[str, ...]]] = {
 }
 """What each purpose needs, apart from what these steps need themselves."""
 
-REDECIDED: Final = ("terraform", "providers", "engine", "graphviz")
+REDECIDED: Final = ("terraform", "providers", "engine", "graphviz", "sshd")
 """The steps with a decision that depends on the world, which `--refresh` takes anew."""
 
 _INTERRUPTED: Final = 128 + signal.SIGINT

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from setup.project import Project
 
 
+DEVELOPERS = {"bindings", "checkov", "sshd"}
+
+
 def test_each_step_comes_after_those_that_it_needs() -> None:
     done: set[str] = set()
     for step in STEPS:
@@ -27,14 +30,14 @@ def test_each_step_comes_after_those_that_it_needs() -> None:
 
 def test_what_the_purposes_need() -> None:
     assert {purpose: closure(names) for purpose, names in PURPOSES.items()} == {
-        "up": {step.name for step in STEPS} - {"bindings", "checkov"},
+        "up": {step.name for step in STEPS} - DEVELOPERS,
         "test": {step.name for step in STEPS},
         "synth": {"terraform", "pipenv", "packages", "shims", "node", "warm", "compose"},
         "bench": {
             *("terraform", "pipenv", "packages", "shims", "node", "warm", "compose", "bindings"),
         },
         "check": {"pipenv", "packages", "checkov"},
-        "graph": {step.name for step in STEPS} - {"engine", "bindings", "checkov"},
+        "graph": {step.name for step in STEPS} - {"engine"} - DEVELOPERS,
     }
 
 
