@@ -16,15 +16,14 @@ from setup.compose_plugin import ComposePlugin
 from setup.docker_provider import DockerProvider
 from setup.engine import EnginePrerequisites, wants_sandbox
 from setup.errors import SetupError
-from setup.graphviz import Graphviz
 from setup.lock import exclusive
 from setup.node import Node
+from setup.optional_programs import Graphviz, SshServer
 from setup.project import Project
 from setup.providers import Providers
 from setup.python_packages import Bindings, Checkov, Packages, Pipenv
 from setup.schedule import perform_all
 from setup.shims import Shims
-from setup.sshd import SshServer
 from setup.step import Context, Step
 from setup.terraform import Terraform
 from setup.warm import Warm

@@ -8,7 +8,7 @@ import pytest
 
 from setup import debian
 from setup.errors import SetupError
-from setup.graphviz import Graphviz
+from setup.optional_programs import Graphviz
 
 if TYPE_CHECKING:
     from pathlib import Path

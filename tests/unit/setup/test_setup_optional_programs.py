@@ -1,4 +1,4 @@
-"""The sshd of the tests: installed only where that opens no port of the computer."""
+"""Programs of the system that are optional, and an sshd that must open no port."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from setup import debian
-from setup.sshd import SshServer
+from setup.optional_programs import SshServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def test_it_is_installed_where_nothing_starts_it(
         (tmp_path / "systemd").mkdir()
     said = SshServer(context).run()
     assert installed == packages
-    notice = "notice: no sshd; the tests that need one are skipped (package openssh-server)"
+    notice = "notice: no sshd command; the tests that need one are skipped (package openssh-server)"
     assert said == ("sshd is there" if packages else notice)
 
 
