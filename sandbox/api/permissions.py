@@ -7,19 +7,16 @@ and resources are not looked at, which moto does not know either.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from sandbox.api.books import policies_of
-from sandbox.api.signature import denial
+from sandbox.api.signature import claim_of, denial
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from sandbox.api.signature import Refusal
-
-_CREDENTIAL: Final = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
 
 _OF_OBJECTS: Final = {
     "DELETE": "DeleteObject",
@@ -54,8 +51,8 @@ class Permissions:
         """
         needed = permissions_of(environ, body)
         self._asked.update(needed)
-        found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-        policies = policies_of(found[1]) if found else None
+        claim = claim_of(environ)
+        policies = policies_of(claim.access_key) if claim else None
         if policies is None:
             return None
         missing = [name for name in needed if not _is_allowed(name, policies)]
@@ -76,10 +73,10 @@ def permissions_of(environ: WSGIEnvironment, body: bytes) -> tuple[str, ...]:
         Service Authorization Reference, "Actions, resources, and condition keys" of EC2 and S3;
         EC2 User Guide, "Grant permission to tag resources during creation".
     """
-    found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-    if found is None:
+    claim = claim_of(environ)
+    if claim is None:
         return ()
-    service = found[2]
+    service = claim.service
     if service == "s3":
         bucket, _, key = environ.get("PATH_INFO", "").lstrip("/").partition("/")
         known = _OF_OBJECTS if key else _OF_BUCKETS

@@ -81,8 +81,17 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
-    """What a request says of its signature."""
+class Claim:
+    """What a request says of its signature, true or not.
+
+    Attributes:
+        access_key: The key's id.
+        day: The day that it was signed on, such as `20261124`.
+        region: The region that is asked.
+        service: The service that is asked, such as `ec2`.
+        signed_headers: The headers that were signed, in lower case.
+        signature: The signature, in hexadecimal.
+    """
 
     access_key: str
     day: str
@@ -171,7 +180,7 @@ class Gatekeeper:
     def refuse_unknown(self, environ: WSGIEnvironment) -> Refusal | None:
         """Refuse what is not signed with a known key, before its body is read."""
         header = environ.get("HTTP_AUTHORIZATION", "")
-        claim = _claim(header)
+        claim = claim_of(environ)
         if claim is None:
             return _refusal("malformed" if header.startswith("AWS4") else "missing", environ, None)
         if self._secret_of(claim.access_key) is None:
@@ -185,7 +194,7 @@ class Gatekeeper:
             environ: The request.
             body: All that was sent after its headers.
         """
-        claim = _claim(environ.get("HTTP_AUTHORIZATION", ""))
+        claim = claim_of(environ)
         if claim is None:
             return self.refuse_unknown(environ)
         secret = self._secret_of(claim.access_key)
@@ -195,7 +204,7 @@ class Gatekeeper:
         return None if fault is None else _refusal(fault, environ, claim)
 
     def _fault(
-        self, environ: WSGIEnvironment, body: bytes, claim: _Claim, secret: Secret
+        self, environ: WSGIEnvironment, body: bytes, claim: Claim, secret: Secret
     ) -> str | None:
         timestamp = environ.get("HTTP_X_AMZ_DATE", "")
         try:
@@ -214,7 +223,7 @@ class Gatekeeper:
         return None if same and same_token else "wrong"
 
 
-def _fault_of_body(environ: WSGIEnvironment, body: bytes, claim: _Claim) -> str | None:
+def _fault_of_body(environ: WSGIEnvironment, body: bytes, claim: Claim) -> str | None:
     """Return what is wrong with what the request says of its body."""
     told = environ.get("HTTP_X_AMZ_CONTENT_SHA256")
     if told is None or (told in _BODY_UNTOLD and claim.service == _S3):
@@ -225,12 +234,13 @@ def _fault_of_body(environ: WSGIEnvironment, body: bytes, claim: _Claim) -> str 
     return None if same else "other body"
 
 
-def _claim(header: str) -> _Claim | None:
-    found = _AUTHORIZATION.fullmatch(header.strip())
+def claim_of(environ: WSGIEnvironment) -> Claim | None:
+    """Return what a request says of its signature; None where it has no such header."""
+    found = _AUTHORIZATION.fullmatch(environ.get("HTTP_AUTHORIZATION", "").strip())
     if found is None:
         return None
     access_key, day, region, service, names, signature = found.groups()
-    return _Claim(
+    return Claim(
         access_key=access_key,
         day=day,
         region=region,
@@ -240,7 +250,7 @@ def _claim(header: str) -> _Claim | None:
     )
 
 
-def _signature(environ: WSGIEnvironment, body: bytes, claim: _Claim, secret_key: str) -> str:
+def _signature(environ: WSGIEnvironment, body: bytes, claim: Claim, secret_key: str) -> str:
     """Return the signature that the key makes of a request."""
     credentials = BotocoreCredentials(claim.access_key, secret_key)
     # S3 alone signs a path as it is sent: `//` and `..` are part of a key's name there.
@@ -278,12 +288,12 @@ def denial(environ: WSGIEnvironment, permission: str) -> Refusal:
         environ: The request.
         permission: A service and an action, such as `ec2:RunInstances`.
     """
-    claim = _claim(environ.get("HTTP_AUTHORIZATION", ""))
+    claim = claim_of(environ)
     return _refusal("denied", environ, claim, permission)
 
 
 def _refusal(
-    fault: str, environ: WSGIEnvironment, claim: _Claim | None, subject: str = ""
+    fault: str, environ: WSGIEnvironment, claim: Claim | None, subject: str = ""
 ) -> Refusal:
     """Say what is wrong as the service that was asked says it."""
     service = claim.service if claim is not None else _guess(environ)
