@@ -178,6 +178,7 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         ("Delivery", "variable"): None,
         ("Delivery", "content"): None,
         ("Delivery", "origin"): "",
+        ("FolderMount", "origin"): "",
         ("Delivery", "is_secret"): False,
         ("ComposeProject", "file"): "compose.yaml",
     }
