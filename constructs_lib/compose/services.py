@@ -159,7 +159,10 @@ class ComposeServices(Construct):
             return
         healthy = (service.name, "service_healthy") in self._waited_for
         if service.has_healthcheck or healthy:
-            waiting = self._wait(scope, "Healthy", service, "healthy", _patience(service))
+            # Only another service can ask for a check that nobody may have written.
+            lenient = service.needs_healthcheck_of_image and not healthy
+            until = "healthy_if_checked" if lenient else "healthy"
+            waiting = self._wait(scope, "Healthy", service, until, _patience(service))
             self._ready[service.name] = [waiting]
         if completes:
             waiting = self._wait(scope, "Completed", service, "completed", _END_SECONDS)
