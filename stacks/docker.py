@@ -38,6 +38,7 @@ class DockerStack(TerraformStack):
         address: Expression,
         port: int,
         certificates: Path,
+        machine: Expression,
         vault: Vault,
         value_of: Callable[[str], str],
         plain_registries: Sequence[str] = (),
@@ -52,6 +53,7 @@ class DockerStack(TerraformStack):
             address: The machine's address: a token of another stack.
             port: TCP port of the machine's Docker API.
             certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
+            machine: The machine's id: a token of another stack.
             vault: Where secrets and configs from variables are kept for the deployment.
             value_of: Returns the value of a variable that is a secret's or config's content.
             plain_registries: Registries (`HOST:PORT`) that speak HTTP, and know no users.
@@ -75,7 +77,9 @@ class DockerStack(TerraformStack):
             self,
             "Compose",
             project=services,
-            endpoint=DockerEndpoint(host=address, port=port, certificates=certificates),
+            endpoint=DockerEndpoint(
+                host=address, port=port, certificates=certificates, machine=machine
+            ),
             vault=vault,
             value_of=value_of,
         )
