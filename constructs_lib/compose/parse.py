@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,12 +17,12 @@ from constructs_lib.compose.model import (
     ComposeProject,
     Dependency,
     NetworkDefinition,
-    Port,
     Service,
     VolumeDefinition,
 )
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
 from constructs_lib.compose.parse_options import read_options
+from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
 from constructs_lib.compose.support import unsupported
 from constructs_lib.docker.build_options import BuildOptions
 
@@ -89,7 +88,7 @@ class _Reader:
             environment={
                 k: None if v is None else str(v) for k, v in (raw.get("environment") or {}).items()
             },
-            ports=tuple(self._ports(raw, where)),
+            ports=read_ports(raw, where, self.problems),
             mounts=tuple(mounts.named),
             deliveries=tuple(deliveries),
             networks=networks,
@@ -213,39 +212,6 @@ class _Reader:
             retries = ""
         return name, int(retries or 0)
 
-    def _ports(self, raw: Mapping[str, Any], where: str) -> Iterator[Port]:
-        for index, port in enumerate(raw.get("ports") or ()):
-            published = str(port.get("published") or "")
-            span: tuple[int, int] | None = None
-            if published and published != "0":
-                first, _, last = published.partition("-")
-                if not first.isdigit() or not (last or first).isdigit():
-                    self.problems.add(
-                        f"{where}.ports[{index}].published", f"must be a port, got {published!r}"
-                    )
-                    continue
-                span = (int(first), int(last or first))
-                if not 1 <= span[0] <= span[1] <= 65535:  # noqa: PLR2004
-                    self.problems.add(
-                        f"{where}.ports[{index}].published",
-                        f"must be in 1..65535, got {published}",
-                    )
-                    continue
-            host_ip = str(port.get("host_ip") or "0.0.0.0")  # noqa: S104
-            try:
-                ip_address(host_ip)
-            except ValueError:
-                self.problems.add(
-                    f"{where}.ports[{index}].host_ip", f"must be an address, got {host_ip!r}"
-                )
-                continue
-            yield Port(
-                target=int(port["target"]),
-                published=span,
-                protocol=str(port.get("protocol") or "tcp"),
-                host_ip=host_ip,
-            )
-
     def _link(self, raw: Mapping[str, Any], where: str) -> None:
         """Note what a service calls the services that it is linked to."""
         for index, entry in enumerate(raw.get("links") or ()):
@@ -340,6 +306,7 @@ def parse(
         services=services,
         networks={k: _network(k, v or {}) for k, v in _items(document, "networks")},
         volumes={k: _volume(k, v or {}) for k, v in _items(document, "volumes")},
+        warnings=tuple(f"{file}: {line}" for line in ports_without_effect(services.values())),
     )
     if problems.found:
         raise ComposeError(problems.found)
