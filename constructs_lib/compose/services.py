@@ -6,7 +6,7 @@ import dataclasses
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from cdktf import App, TerraformStack
 from constructs import Construct
@@ -190,7 +190,10 @@ class ComposeServices(Construct):
             return
         healthy = (service.name, "service_healthy") in self._waited_for
         if service.has_healthcheck or healthy:
-            waiting = self._wait(scope, "Healthy", service, "healthy", _patience(service))
+            # Only another service can ask for a check that nobody may have written.
+            lenient = service.needs_healthcheck_of_image and not healthy
+            until = "healthy_if_checked" if lenient else "healthy"
+            waiting = self._wait(scope, "Healthy", service, until, _patience(service))
             self._ready[service.name] = [waiting]
         if completes:
             waiting = self._wait(scope, "Completed", service, "completed", _END_SECONDS)
@@ -369,11 +372,12 @@ class ComposeServices(Construct):
                 PublishedPort(
                     container=port.target,
                     host=port.host_port(replica),
-                    protocol=cast("Any", port.protocol),
+                    protocol=port.protocol,
                     address=None if port.host_ip == "0.0.0.0" else port.host_ip,  # noqa: S104
                 )
                 # In the order in which the provider reads them back.
                 for port in sorted(service.ports, key=lambda p: (p.target, p.protocol))
+                if service.publishes
             ],
             volumes=[
                 VolumeMount(
