@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from constructs_lib.compose.folders import COPY_LABEL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -200,7 +202,7 @@ def _change(raw: Mapping[str, Any]) -> Change | None:
         noun=_noun(kind),
         name=_name(kind, str(raw["name"]), told),
         attributes=tuple(_attributes(change)) if action in ("update", "replace") else (),
-        lost=_lost(kind, action),
+        lost=_lost(kind, action, change.get("before") or {}),
     )
 
 
@@ -230,8 +232,10 @@ def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
     return re.sub(r"_[0-9A-F]{8}$", "", address).removeprefix("Compose_").replace("_", " ")
 
 
-def _lost(kind: str, action: Action) -> str:
+def _lost(kind: str, action: Action, before: Mapping[str, Any]) -> str:
     if action not in ("destroy", "replace"):
+        return ""
+    if any(label.get("label") == COPY_LABEL for label in before.get("labels") or ()):
         return ""
     if kind == "docker_volume":
         return "all data in it is lost"
@@ -252,7 +256,12 @@ def _attributes(change: Mapping[str, Any]) -> Iterator[AttributeChange]:
         replaces = name in forcing
         if _has(unknown, name):
             # A token of something that is replaced is the reason; the rest is just not known.
-            if replaces:
+            known = list(_known_differences(name, before, after, unknown[name]))
+            if replaces and known:
+                yield from (
+                    AttributeChange(name=n, before=b, after=a, replaces=True) for n, b, a in known
+                )
+            elif replaces:
                 yield AttributeChange(
                     name=name, before=shown(before.get(name)), after=UNKNOWN, replaces=True
                 )
@@ -266,6 +275,17 @@ def _attributes(change: Mapping[str, Any]) -> Iterator[AttributeChange]:
             continue
         for inner, was, becomes in differences(name, old, new):
             yield AttributeChange(name=inner, before=was, after=becomes, replaces=replaces)
+
+
+def _known_differences(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any], marks: object
+) -> Iterator[tuple[str, str, str]]:
+    """Find what differs in a mapping of which a part is not known yet."""
+    old, new = before.get(name), after.get(name)
+    if isinstance(old, dict) and isinstance(new, dict) and isinstance(marks, dict):
+        old, new = ({k: v for k, v in side.items() if not _has(marks, k)} for side in (old, new))
+        if old != new:
+            yield from differences(name, old, new)
 
 
 def _has(marks: object, name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from constructs import Construct
 
-from constructs_lib.compose.folders import MachineFolders, machine_path, told
+from constructs_lib.compose.folders import COPY_LABEL, MachineFolders, machine_path, told
 from constructs_lib.docker.volume import Volume
 from constructs_lib.files import tree
 from constructs_lib.files.tree import approval, entries_of
@@ -109,7 +109,7 @@ class DataFolders(Construct):
             mine,
             "Volume",
             name=f"{self._project.name}_{service.name}_files_{named}",
-            labels={"moor.files-of": service.name},
+            labels={COPY_LABEL: f"files of {service.name}"},
         )
         triggers = {str(n): f"{digest[:16]} {what}" for n, (what, digest) in enumerate(rights)}
         step = terraform_data(
@@ -154,7 +154,7 @@ class DataFolders(Construct):
             mine,
             "Volume",
             name=f"{self._project.name}_copy_{named}",
-            labels={"moor.copy-of": told(place)},
+            labels={COPY_LABEL: told(place)},
         )
         step = terraform_data(
             mine,

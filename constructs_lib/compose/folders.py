@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MACHINE_ROOT: Final = "/var/lib/moor"
 """The machine's folder under which each project has one."""
 
+COPY_LABEL: Final = "moor.copy-of"
+"""The label of a volume that only has what is here: nothing is lost with it."""
+
 _INSIDE: Final = "folders"
 _OUTSIDE: Final = "outside"
 

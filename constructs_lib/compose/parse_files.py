@@ -96,11 +96,11 @@ def read_mounts(
                 )
             )
         elif mount["type"] == "bind" and target in local:
-            _check_labels(mount, here, problems, beside=("propagation",))
+            _check_labels(mount, here, problems, is_local=True)
             _local(mount, folder, here, found, problems)
         elif mount["type"] == "bind":
             how = mount.get("bind") or {}
-            _check_labels(mount, here, problems, beside=("propagation", "create_host_path"))
+            _check_labels(mount, here, problems, is_local=False)
             found.host.append(
                 HostMount(
                     source=mount["source"],
@@ -117,27 +117,26 @@ def read_mounts(
 
 
 def _check_labels(
-    mount: Mapping[str, Any], where: str, problems: Problems, *, beside: tuple[str, ...]
+    mount: Mapping[str, Any], where: str, problems: Problems, *, is_local: bool
 ) -> None:
     """Refuse a label of SELinux that the engine would drop.
 
     It takes the labels, and these other options, by two ways that exclude each other.
     """
     how = mount.get("bind") or {}
-    label = how.get("selinux")
-    if not label:
-        return
-    for key in beside:
-        if key == "create_host_path" and how.get(key):
-            continue
-        if key == "propagation" and not how.get(key):
-            continue
-        value = str(bool(how.get(key))).lower() if key == "create_host_path" else how.get(key)
-        problems.add(
-            f"{where}.bind.selinux",
-            f"must not stand beside {key}: {value}, with which the engine sets no label, got "
-            f"{label}; leave one of them out",
-        )
+    label, propagation = how.get("selinux"), how.get("propagation")
+    conflicts = {
+        f"propagation: {propagation}": bool(propagation),
+        # A folder of ours is there in any case.
+        "create_host_path: false": not is_local and not how.get("create_host_path"),
+    }
+    for other, is_there in conflicts.items():
+        if label and is_there:
+            problems.add(
+                f"{where}.bind.selinux",
+                f"must not stand beside {other}, with which the engine sets no label, got "
+                f"{label}; leave one of them out",
+            )
 
 
 def _local(

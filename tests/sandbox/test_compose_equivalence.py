@@ -469,7 +469,7 @@ def test_a_read_only_container_gets_files_configs_and_secrets(
     assert _in(machine, strict, f"stat -c '%a %u:%g' {' '.join(paths)}; ls /run/secrets") == (
         "604 0:0\n440 0:0\n400 33:34\nkey\n"
     )
-    (volume,) = machine.client.volumes.list(filters={"label": "moor.files-of=strict"})
+    (volume,) = machine.client.volumes.list(filters={"label": "moor.copy-of=files of strict"})
     place = volume.attrs["Mountpoint"]
     listed = subprocess.run(
         [*_ssh(machine), f"sudo stat -c %a {place}; ls {place}"],

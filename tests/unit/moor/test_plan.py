@@ -288,6 +288,28 @@ def test_what_is_not_known_is_told_only_where_it_replaces() -> None:
     )
 
 
+def test_of_a_mapping_what_is_known_is_told() -> None:
+    assert attributes(
+        {"triggers": {"volume": "v", "./a": "1", "./b": "1"}},
+        {"triggers": {"./a": "2", "./b": "1"}},
+        after_unknown={"triggers": {"volume": True}},
+        replace_paths=[["triggers"]],
+    ) == (AttributeChange(name="triggers../a", before="1", after="2", replaces=True),)
+    (change,) = attributes(
+        {"triggers": {"volume": "v", "./b": "1"}},
+        {"triggers": {"./b": "1"}},
+        after_unknown={"triggers": {"volume": True}},
+        replace_paths=[["triggers"]],
+    )
+    assert (change.name, change.after) == ("triggers", UNKNOWN)
+
+
+def test_with_a_copy_of_what_is_here_nothing_is_lost() -> None:
+    labels = [{"label": "moor.copy-of", "value": "./conf"}]
+    plan = only(raw("docker_volume", ["delete"], before={"name": "v", "labels": labels}))
+    assert plan.changes[0].lost == ""
+
+
 @pytest.mark.parametrize("empty", [None, 0, False, "", [], {}])
 def test_what_a_provider_fills_in_is_no_change(empty: object) -> None:
     assert attributes({"a": None, "b": empty}, {"a": empty}) == ()
