@@ -245,7 +245,7 @@ def test_a_container_is_replaced_with_others() -> None:
             image=image,
             spec=ContainerSpec(name="second", options=ContainerOptions(platform="linux/arm64")),
             depends_on=[first.resource],
-            replaced_with=[first],
+            replaced_with=[first.resource],
         )
 
     second = synth_of(define)["resource"]["docker_container"]["Second"]
