@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,8 @@ from constructs_lib.docker.container_options import ContainerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from constructs_lib.aws.port_range import Protocol
 
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 Pull = Literal["digest", "missing"]
@@ -43,12 +46,13 @@ class Port:
         target: The container's port.
         published: The machine's ports, first and last; None lets the engine choose one.
         protocol: `tcp`, `udp` or `sctp`.
-        host_ip: The machine's address that it is published on; all of IPv4 by default.
+        host_ip: The machine's address that it is published on, as the engine writes it; all of
+            IPv4 by default.
     """
 
     target: int
     published: tuple[int, int] | None
-    protocol: str
+    protocol: Protocol
     host_ip: str = "0.0.0.0"  # noqa: S104  (what Compose and the engine do)
 
     def host_port(self, replica: int) -> int | None:
@@ -58,7 +62,16 @@ class Port:
     @property
     def is_reachable(self) -> bool:
         """Whether other computers could connect, if a security group opens it."""
-        return not (self.host_ip.startswith("127.") or self.host_ip == "::1")
+        return not ip_address(self.host_ip).is_loopback
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it is published on all addresses of the machine of one family."""
+        return ip_address(self.host_ip).is_unspecified
+
+    def shares_family(self, other: Port) -> bool:
+        """Whether both are published on IPv4, or both on IPv6."""
+        return ip_address(self.host_ip).version == ip_address(other.host_ip).version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +215,16 @@ class Service:
         return [f"{project}-{self.name}-{number + 1}" for number in range(self.replicas)]
 
     @property
+    def publishes(self) -> bool:
+        """Whether its ports are published: on the machine's network, or none, there is no need."""
+        return self.options.network_mode not in ("host", "none")
+
+    @property
+    def chosen_ports(self) -> tuple[Port, ...]:
+        """Those of its ports for which the engine chooses the machine's."""
+        return tuple(p for p in self.ports if p.published is None) if self.publishes else ()
+
+    @property
     def has_healthcheck(self) -> bool:
         """Whether the file says how it is checked; the image may do so all the same."""
         check = self.options.healthcheck
@@ -293,7 +316,7 @@ class ComposeProject:
         services: The services, by name.
         networks: The networks, by key.
         volumes: The volumes, by key.
-        warnings: What whoever wrote the file should know, one line each.
+        warnings: What is accepted and may not be meant, one line each, in the form of an error.
     """
 
     name: str
@@ -313,6 +336,7 @@ class ComposeProject:
                     port.protocol == "tcp"
                     and port.published is not None
                     and port.is_reachable
+                    and service.publishes
                     and service.replicas
                 ):
                     found.setdefault(service.name, port.published[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,12 +18,12 @@ from constructs_lib.compose.model import (
     ComposeProject,
     Dependency,
     NetworkDefinition,
-    Port,
     Service,
     VolumeDefinition,
 )
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
 from constructs_lib.compose.parse_options import read_options
+from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
 from constructs_lib.compose.parse_values import (
     check_values,
     read_replicas,
@@ -87,7 +86,7 @@ class _Reader:
             environment={
                 k: None if v is None else str(v) for k, v in (raw.get("environment") or {}).items()
             },
-            ports=tuple(self._ports(raw, where)),
+            ports=read_ports(raw, where, self.problems),
             mounts=tuple(mounts.named),
             deliveries=tuple(deliveries),
             networks=networks,
@@ -199,39 +198,6 @@ class _Reader:
             )
             tries = 0
         return name, tries
-
-    def _ports(self, raw: Mapping[str, Any], where: str) -> Iterator[Port]:
-        for index, port in enumerate(raw.get("ports") or ()):
-            published = str(port.get("published") or "")
-            span: tuple[int, int] | None = None
-            if published and published != "0":
-                first, _, last = published.partition("-")
-                if not first.isdigit() or not (last or first).isdigit():
-                    self.problems.add(
-                        f"{where}.ports[{index}].published", f"must be a port, got {published!r}"
-                    )
-                    continue
-                span = (int(first), int(last or first))
-                if not 1 <= span[0] <= span[1] <= 65535:  # noqa: PLR2004
-                    self.problems.add(
-                        f"{where}.ports[{index}].published",
-                        f"must be in 1..65535, got {published}",
-                    )
-                    continue
-            host_ip = str(port.get("host_ip") or "0.0.0.0")  # noqa: S104
-            try:
-                ip_address(host_ip)
-            except ValueError:
-                self.problems.add(
-                    f"{where}.ports[{index}].host_ip", f"must be an address, got {host_ip!r}"
-                )
-                continue
-            yield Port(
-                target=int(port["target"]),
-                published=span,
-                protocol=str(port.get("protocol") or "tcp"),
-                host_ip=host_ip,
-            )
 
     def _link(self, raw: Mapping[str, Any], where: str) -> None:
         """Note what a service calls the services that it is linked to."""
@@ -346,9 +312,12 @@ def parse(
         name=str(document["name"]),
         file=file,
         services=services,
-        warnings=tuple(warnings.found),
         networks={k: _network(k, v or {}) for k, v in _items(document, "networks")},
         volumes={k: _volume(k, v or {}) for k, v in _items(document, "volumes")},
+        warnings=(
+            *warnings.found,
+            *(f"{file}: {line}" for line in ports_without_effect(services.values())),
+        ),
     )
     if problems.found:
         raise ComposeError(problems.found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from cdktf import App, TerraformStack
 from constructs import Construct
@@ -280,11 +280,12 @@ class ComposeServices(Construct):
                 PublishedPort(
                     container=port.target,
                     host=port.host_port(replica),
-                    protocol=cast("Any", port.protocol),
+                    protocol=port.protocol,
                     address=None if port.host_ip == "0.0.0.0" else port.host_ip,  # noqa: S104
                 )
                 # In the order in which the provider reads them back.
                 for port in sorted(service.ports, key=lambda p: (p.target, p.protocol))
+                if service.publishes
             ],
             volumes=[
                 VolumeMount(

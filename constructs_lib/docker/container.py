@@ -346,6 +346,11 @@ def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) 
         # As separate paths: an override of the whole list would lose the bindings' part.
         arguments[f"upload.{index}.owner"] = file.uid or "0"
         arguments[f"upload.{index}.group"] = file.gid or "0"
+    if _unordered(spec.ports):
+        # The label with the digest of the configuration replaces it where its ports change.
+        lifecycle = arguments.get("lifecycle", {})
+        ignored = [*lifecycle.get("ignore_changes", ()), "ports"]
+        arguments["lifecycle"] = {**lifecycle, "ignore_changes": ignored}
     if replaced_with:
         arguments["lifecycle"] = {
             **arguments.get("lifecycle", {}),
@@ -356,6 +361,21 @@ def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) 
             ],
         }
     return {name: value for name, value in arguments.items() if value != []}
+
+
+def _unordered(ports: Sequence[PublishedPort]) -> bool:
+    """Tell whether the provider may read ports back in another order than they were written.
+
+    It sorts by the container's port only, behind which the engine has an order of its own. What
+    differs would be a plan that replaces the container each time.
+
+    Source: its `flattenContainerPorts` and `suppressIfPortsDidNotChangeForMigrationV0ToV1`;
+    docker/go-connections, `nat.SortPortMap`.
+    """
+    # Protocols of one port it tells apart, unless the engine chooses what they are published on.
+    chosen = {port.container for port in ports if port.host is None}
+    inside = [(p.container, "" if p.container in chosen else p.protocol) for p in ports]
+    return len(set(inside)) != len(inside)
 
 
 def _volume(mount: VolumeMount) -> dict[str, Any]:
