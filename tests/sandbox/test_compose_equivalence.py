@@ -21,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from compose_machine import PATIENCE_SECONDS, ROOT, ComposeMachine, differences
+from refused_by_engines import REFUSED, TAKEN, document
 from trial_sandbox import footprint, make_sandbox
 
+from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.reader import load_project
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
@@ -115,8 +118,17 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
     plain = copy.deepcopy(snapshot)
     for name, container in plain["containers"].items():
         config, host = container["Config"], container["HostConfig"]
-        for key in ("Image", "Volumes", "AttachStdout", "AttachStderr", "ExposedPorts"):
+        left_out = (
+            "Image",
+            "Volumes",
+            "AttachStdout",
+            "AttachStderr",
+            "ExposedPorts",
+            "MacAddress",
+        )
+        for key in left_out:
             config.pop(key, None)
+        host.pop("MemorySwappiness", None)
         # These are built anew, and have another time in them.
         if name.endswith(("-proxy-1", "-tool-1", "-packer-1")):
             container.pop("Image")
@@ -517,3 +529,31 @@ def test_a_copy_that_was_killed_in_the_middle_is_finished_by_the_next(
     script = "cd /data; cat own c zz; stat -c %s big; ls /"
     assert _in(machine, app, script).startswith("own\nthere\nlast\n200000000\n")
     assert not machine.client.images.list(filters={"dangling": True})
+
+
+def test_what_the_engine_refuses_is_told_before_and_nothing_else_is(
+    machine: ComposeMachine, project: str
+) -> None:
+    variables = {"REGISTRY": machine.registry}
+    found: dict[str, list[str]] = {"not told": [], "taken": [], "told": [], "refused": []}
+    for service, told_kind, refused_kind in (
+        *((service, "not told", "taken") for service in REFUSED),
+        *((service, "told", "refused") for service in TAKEN),
+    ):
+        file = _own_copy(machine, document(service))
+        try:
+            load_project([file], name=project, variables=variables)
+            told = False
+        except ComposeError:
+            told = True
+        try:
+            machine.compose(file, project, "up", "--detach", "--quiet-pull")
+            refused = False
+        except AssertionError:
+            refused = True
+        machine.remove(project)
+        if told != (told_kind == "not told"):
+            found[told_kind].append(service)
+        if refused != (refused_kind == "taken"):
+            found[refused_kind].append(service)
+    assert found == {"not told": [], "taken": [], "told": [], "refused": []}
