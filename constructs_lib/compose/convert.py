@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.docker.container_options import Device, Healthcheck, Throttle, Ulimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 _MIB: Final = 1024 * 1024
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
@@ -46,33 +46,6 @@ def text_list(values: Iterable[object]) -> tuple[str, ...]:
 def text_map(values: Mapping[str, object]) -> dict[str, str]:
     """Return a mapping of texts, whose numbers Compose leaves numbers."""
     return {key: str(value) for key, value in values.items()}
-
-
-def entrypoint(words: Sequence[object]) -> tuple[str, ...]:
-    """Return the words of a program.
-
-    Raises:
-        UnusableError: There is none.
-    """
-    if not words:
-        msg = (
-            "must have a word, got []; the provider cannot clear the image's: name the program, "
-            "or build an image without it"
-        )
-        raise UnusableError(msg)
-    return text_list(words)
-
-
-def command(words: Sequence[object]) -> tuple[str, ...]:
-    """Return the words of a command.
-
-    Raises:
-        UnusableError: There is none, or one is empty.
-    """
-    if "" in words:
-        msg = f"must have no empty argument, got {words!r}; the provider refuses one: use a script"
-        raise UnusableError(msg)
-    return entrypoint(words)
 
 
 def seconds(duration: str) -> float | None:

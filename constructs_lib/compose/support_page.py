@@ -118,7 +118,9 @@ named as Compose names it (`project-service-1`), so that a plan shows what will 
   `make down`; never by a change to a service.
 - **Waiting**: the deployment waits for services with a healthcheck, in the order of
   `depends_on`, and fails with the health log if one becomes unhealthy.
-- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`.
+- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`,
+  as `443`, `53/udp`, `8000-8010` or `8000-8010/udp`. One that is left to the engine (`- "80"`) is
+  open to nobody: `moor status` tells which it is, and SSH leads there.
 
 ## What is supported
 
