@@ -205,6 +205,7 @@ def add_stacks(
         address=machine.public_ip,
         port=aws.docker_api.port,
         certificates=environment.certificates,
+        machine=machine.machine_id,
         vault=Vault(environment.secrets),
         value_of=lambda variable: content_of(variable, environment, settings),
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],

@@ -55,6 +55,7 @@ class AwsStack(TerraformStack):
 
     Attributes:
         public_ip: The machine's address (a token; other stacks may use it).
+        machine_id: The machine's id, another one for each machine (likewise).
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class AwsStack(TerraformStack):
             ),
         )
         self.public_ip = address.public_ip
+        self.machine_id = machine.id
         _output(self, "public_ip", self.public_ip, "the machine's address")
         _output(
             self, "docker_host", joined("tcp://", self.public_ip, f":{port}"), "for DOCKER_HOST"

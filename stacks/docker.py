@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from cdktf import TerraformOutput, TerraformStack
 from cdktf_cdktf_provider_docker.provider import DockerProvider, DockerProviderRegistryAuth
 
+from constructs_lib.compose.output_names import output_names
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
 from constructs_lib.terraform.literal import Expression, define, joined, override
 
@@ -37,6 +38,7 @@ class DockerStack(TerraformStack):
         address: Expression,
         port: int,
         certificates: Path,
+        machine: Expression,
         vault: Vault,
         value_of: Callable[[str], str],
         plain_registries: Sequence[str] = (),
@@ -51,6 +53,7 @@ class DockerStack(TerraformStack):
             address: The machine's address: a token of another stack.
             port: TCP port of the machine's Docker API.
             certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
+            machine: The machine's id: a token of another stack.
             vault: Where secrets and configs from variables are kept for the deployment.
             value_of: Returns the value of a variable that is a secret's or config's content.
             plain_registries: Registries (`HOST:PORT`) that speak HTTP, and know no users.
@@ -74,15 +77,19 @@ class DockerStack(TerraformStack):
             self,
             "Compose",
             project=services,
-            endpoint=DockerEndpoint(host=address, port=port, certificates=certificates),
+            endpoint=DockerEndpoint(
+                host=address, port=port, certificates=certificates, machine=machine
+            ),
             vault=vault,
             value_of=value_of,
         )
-        for name, published in services.published_tcp_ports.items():
+        published_ports = services.published_tcp_ports
+        names = output_names(published_ports)
+        for name, published in published_ports.items():
             define(
                 TerraformOutput,
                 self,
-                f"{name}_url",
+                names[name],
                 value=joined("http://", address, f":{published}/"),
                 description=f"where the service {name} answers",
             )

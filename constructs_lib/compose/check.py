@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from constructs_lib.aws.port_range import together
+from constructs_lib.compose.addresses import address_problems
+from constructs_lib.compose.combinations import combination_problems
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.order import find_cycle
 
@@ -33,6 +35,8 @@ def check(project: ComposeProject, *, openings: Sequence[Opening] | None = None)
         *_cycles(project),
         *_sharing(project),
         *_references(project),
+        *address_problems(project),
+        *combination_problems(project),
         *(_firewall(project, openings) if openings is not None else ()),
     ]
     if problems:

@@ -226,9 +226,15 @@ class Service:
 
     @property
     def has_healthcheck(self) -> bool:
-        """Whether the file gives it a healthcheck; the image may have one all the same."""
+        """Whether the file says how it is checked; the image may do so all the same."""
         check = self.options.healthcheck
         return check is not None and not check.is_disabled
+
+    @property
+    def needs_healthcheck_of_image(self) -> bool:
+        """Whether the file says when it is checked, and leaves to the image with what."""
+        check = self.options.healthcheck
+        return check is not None and not check.test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.compose.convert import shared_with, text_map
+from constructs_lib.compose.convert import UnusableError, shared_with, text_map, whole
+from constructs_lib.compose.digest import paths_relative_to
 from constructs_lib.compose.errors import ComposeError, Problems
 from constructs_lib.compose.model import (
     AddressPool,
@@ -23,17 +24,20 @@ from constructs_lib.compose.model import (
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
 from constructs_lib.compose.parse_options import read_options
 from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
-from constructs_lib.compose.support import unsupported
+from constructs_lib.compose.parse_values import (
+    check_values,
+    read_replicas,
+    refuse_null_characters,
+)
+from constructs_lib.compose.support import unheeded, unsupported
 from constructs_lib.docker.build_options import BuildOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-_REFERENCE: Final = re.compile(
-    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
+_INTERFACE_NAME: Final = "com.docker.network.endpoint.ifname"
+"""The driver's option that an interface's name becomes, as in Compose."""
 _NOT_IN_HASH: Final = ("build", "pull_policy", "scale", "depends_on", "profiles", "expose")
 """What can change without another container, as in Compose."""
 
@@ -68,21 +72,15 @@ class _Reader:
             *read_deliveries(raw, where, self.document, self.problems),
         ]
         check_deliveries(options, deliveries, where, self.problems)
-        deploy = raw.get("deploy") or {}
-        if (deploy.get("mode") or "replicated") != "replicated":
-            self.problems.add(
-                f"{where}.deploy.mode", f"must be replicated, got {deploy['mode']}; use replicas"
-            )
-        replicas = deploy.get("replicas")
-        if replicas is None:
-            replicas = raw.get("scale")
+        check_values(raw, where, self.problems)
+        image = raw.get("image")
         return Service(
             name=name,
-            image=self._image(raw, where),
+            image=None if image is None else str(image),
             build=self._build(raw.get("build"), f"{where}.build"),
             pull=self._pull(raw, where),
             options=options,
-            replicas=1 if replicas is None else int(replicas),
+            replicas=read_replicas(raw, where, self.problems),
             container_name=raw.get("container_name"),
             hostname=raw.get("hostname"),
             environment={
@@ -114,23 +112,10 @@ class _Reader:
         """Digest what makes the container, with the networks and volumes that it names."""
         own = {k: v for k, v in raw.items() if k not in _NOT_IN_HASH and v is not None}
         deploy = {k: v for k, v in (raw.get("deploy") or {}).items() if k != "replicas"}
-        text = json.dumps({**own, "deploy": deploy}, sort_keys=True)
         # Where the project lies must not matter: the same file has one digest everywhere.
         folder = str(self.document.get("folder", ""))
-        if folder:
-            text = text.replace(folder, ".")
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _image(self, raw: Mapping[str, Any], where: str) -> str | None:
-        image = raw.get("image")
-        if image is None:
-            return None
-        if not _REFERENCE.fullmatch(image):
-            self.problems.add(
-                f"{where}.image",
-                f"must be a reference such as docker.io/library/nginx:1.27, got {image!r}",
-            )
-        return str(image)
+        own = paths_relative_to(folder, {**own, "deploy": deploy})
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
     def _build(self, raw: Mapping[str, Any] | None, where: str) -> Build | None:
         if raw is None:
@@ -201,16 +186,18 @@ class _Reader:
                 f"must be no, always, on-failure or unless-stopped, got {name!r}",
             )
             name = "no"
-        if retries and not retries.isdigit():
+        tries = 0
+        try:
+            tries = whole(retries or 0, most=2**31 - 1)
+        except UnusableError:
             self.problems.add(f"{where}.restart", f"must end in a number of tries, got {retries!r}")
-            retries = ""
-        if retries and int(retries) and name != "on-failure":
+        if tries and name != "on-failure":
             self.problems.add(
                 f"{where}.restart",
                 f"must be on-failure where tries are limited, got {name}:{retries}",
             )
-            retries = ""
-        return name, int(retries or 0)
+            tries = 0
+        return name, tries
 
     def _link(self, raw: Mapping[str, Any], where: str) -> None:
         """Note what a service calls the services that it is linked to."""
@@ -234,7 +221,13 @@ class _Reader:
 
     def _networks(self, name: str, raw: Mapping[str, Any], where: str) -> tuple[Attachment, ...]:
         mode = raw.get("network_mode")
+        mac_address = raw.get("mac_address")
         if mode:
+            if mac_address:
+                self.problems.add(
+                    f"{where}.mac_address",
+                    f"must stand beside networks, got {mac_address} with network_mode {mode}",
+                )
             kind = str(mode).partition(":")[0]
             if kind not in ("host", "none", "bridge", "service", "container"):
                 self.problems.add(
@@ -246,6 +239,18 @@ class _Reader:
         found = []
         for key, given in sorted((raw.get("networks") or {}).items()):
             value = given or {}
+            driver_opts = text_map(value.get("driver_opts") or {})
+            if value.get("interface_name"):
+                driver_opts[_INTERFACE_NAME] = str(value["interface_name"])
+            own_mac_address = value.get("mac_address")
+            # The service's own is that of its first network, as in Compose.
+            first_mac_address = None if found else mac_address
+            if own_mac_address and first_mac_address not in (None, own_mac_address):
+                self.problems.add(
+                    f"{where}.mac_address",
+                    f"must be that of its network {key}, {own_mac_address}, got "
+                    f"{first_mac_address}; leave it out",
+                )
             found.append(
                 Attachment(
                     network=key,
@@ -256,9 +261,9 @@ class _Reader:
                     ipv4_address=value.get("ipv4_address"),
                     ipv6_address=value.get("ipv6_address"),
                     link_local_ips=tuple(value.get("link_local_ips") or ()),
-                    mac_address=value.get("mac_address"),
-                    driver_opts=text_map(value.get("driver_opts") or {}),
-                    gateway_priority=int(value.get("gw_priority") or 0),
+                    mac_address=own_mac_address or first_mac_address,
+                    driver_opts=driver_opts,
+                    gateway_priority=_number(value.get("gw_priority")),
                 )
             )
         return tuple(found)
@@ -294,11 +299,14 @@ def parse(
     """
     document = {**document, "folder": str(folder) if folder else ""}
     document.setdefault("services", {})
-    problems = Problems(file)
+    problems, warnings = Problems(file), Problems(file)
+    refuse_null_characters(document, problems)
     reader = _Reader(document, local, problems)
     checked = {k: v for k, v in document.items() if k != "folder"}
     for where, remedy, value in unsupported(checked):
         problems.add(where, f"is not supported, got {_abbreviated(value)}; {remedy}")
+    for where, reason, value in unheeded(checked):
+        warnings.add(where, f"has no effect, got {_abbreviated(value)}: {reason}")
     services = {k: reader.service(k, v) for k, v in sorted((document["services"] or {}).items())}
     project = ComposeProject(
         name=str(document["name"]),
@@ -306,7 +314,10 @@ def parse(
         services=services,
         networks={k: _network(k, v or {}) for k, v in _items(document, "networks")},
         volumes={k: _volume(k, v or {}) for k, v in _items(document, "volumes")},
-        warnings=tuple(f"{file}: {line}" for line in ports_without_effect(services.values())),
+        warnings=(
+            *warnings.found,
+            *(f"{file}: {line}" for line in ports_without_effect(services.values())),
+        ),
     )
     if problems.found:
         raise ComposeError(problems.found)
@@ -351,6 +362,14 @@ def _volume(key: str, raw: Mapping[str, Any]) -> VolumeDefinition:
         driver_opts=text_map(raw.get("driver_opts") or {}),
         labels=text_map(raw.get("labels") or {}),
     )
+
+
+def _number(value: object) -> int:
+    """Return a number that has been looked at; 0 for what is none."""
+    try:
+        return whole(value or 0)
+    except UnusableError:
+        return 0
 
 
 def _abbreviated(value: object) -> str:

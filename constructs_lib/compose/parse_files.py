@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.model import Delivery, NamedMount
+from constructs_lib.compose.parse_values import read_whole
 from constructs_lib.docker.container_options import HostMount, TmpfsMount
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _MIB: Final = 1024 * 1024
 FILE_LIMIT: Final = 500
 """Files of a folder that are copied into a container one by one."""
+_HIGHEST_ID: Final = 2**32 - 2
+"""The kernel's last one means nobody."""
 SIZE_LIMIT: Final = 50 * _MIB
 """Bytes that are copied into a container."""
 
@@ -78,8 +82,12 @@ def read_mounts(
             found.tmpfs.append(
                 TmpfsMount(
                     path=target,
-                    size_bytes=int(how.get("size") or 0),
-                    mode=int(how.get("mode") or 0),
+                    size_bytes=read_whole(
+                        how.get("size") or 0, f"{here}.tmpfs.size", problems, most=2**63 - 1
+                    ),
+                    mode=read_whole(
+                        how.get("mode") or 0, f"{here}.tmpfs.mode", problems, most=0o7777
+                    ),
                     read_only=read_only,
                 )
             )
@@ -171,8 +179,14 @@ def _deliveries(
             continue
         target = str(use.get("target") or use["source"])
         for key in ("uid", "gid"):
-            if use.get(key) and not str(use[key]).isdigit():
-                problems.add(f"{here}.{key}", f"must be a number, got {use[key]!r}")
+            if use.get(key):
+                read_whole(use[key], f"{here}.{key}", problems, most=_HIGHEST_ID)
+        mode = str(use.get("mode") or "0444").rjust(4, "0")
+        if not re.fullmatch("0*[0-7]{3}", mode):
+            problems.add(
+                f"{here}.mode",
+                f"must be permissions such as 0440, got {mode}; the provider takes no others",
+            )
         source = definition.get("file")
         if source is not None and not Path(source).is_file():
             problems.add(
@@ -186,7 +200,7 @@ def _deliveries(
             variable=definition.get("environment"),
             content=definition.get("content") if kind == "configs" else None,
             is_secret=kind == "secrets" or bool(definition.get("environment")),
-            mode=str(use.get("mode") or "0444").rjust(4, "0")[-4:],
+            mode=mode[-4:],
             uid=str(use.get("uid") or ""),
             gid=str(use.get("gid") or ""),
             origin=here,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from constructs_lib.compose.convert import UnusableError, text_list, text_map
+from constructs_lib.compose.convert import (
+    UnusableError,
+    cdi_devices,
+    text_list,
+    text_map,
+    whole,
+)
 from constructs_lib.compose.support import SERVICE
 from constructs_lib.docker.container_options import ContainerOptions, DeviceRequest
 
@@ -38,14 +44,24 @@ def read_options(
             problems.add(
                 f"{where}.{key}", f"must not stand beside cpus, got {found[key]}; use cpus"
             )
+    cdi = cdi_devices(raw.get("devices") or ())
     resources = (raw.get("deploy") or {}).get("resources") or {}
     reserved = (resources.get("reservations") or {}).get("devices") or ()
     return ContainerOptions(
         **found,
         max_retries=max_retries,
         device_requests=(
-            *(_device_request(request, "gpu") for request in raw.get("gpus") or ()),
-            *(_device_request(request) for request in reserved),
+            *((DeviceRequest(driver="cdi", ids=cdi),) if cdi else ()),
+            *(
+                _device_request(request, f"{where}.gpus[{index}]", problems, "gpu")
+                for index, request in enumerate(raw.get("gpus") or ())
+            ),
+            *(
+                _device_request(
+                    request, f"{where}.deploy.resources.reservations.devices[{index}]", problems
+                )
+                for index, request in enumerate(reserved)
+            ),
         ),
         host_mounts=tuple(mounts.host),
         tmpfs_mounts=tuple(mounts.tmpfs),
@@ -109,11 +125,20 @@ def _options(
             yield from _options(value, key.inside, f"{where}.{name}", problems)
 
 
-def _device_request(raw: Mapping[str, Any], *always: str) -> DeviceRequest:
+def _device_request(
+    raw: Mapping[str, Any], where: str, problems: Problems, *always: str
+) -> DeviceRequest:
+    count, ids = 0, text_list(raw.get("device_ids") or ())
+    try:
+        count = whole(raw.get("count") or 0, least=-1, most=2**31 - 1)
+    except UnusableError as error:
+        problems.add(f"{where}.count", f"{error.problems[0]}; all is all of them")
+    if count and ids:
+        problems.add(f"{where}.count", f"must not stand beside device_ids, got {count}; use one")
     return DeviceRequest(
         driver=str(raw.get("driver") or ""),
-        count=int(raw.get("count") or 0),
-        ids=text_list(raw.get("device_ids") or ()),
+        count=count,
+        ids=ids,
         capabilities=(*text_list(raw.get("capabilities") or ()), *always),
         options=text_map(raw.get("options") or {}),
     )

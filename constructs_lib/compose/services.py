@@ -23,7 +23,7 @@ from constructs_lib.docker.container import (
 from constructs_lib.docker.image import BuiltImage, Image, PulledImage
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
-from constructs_lib.terraform.literal import joined
+from constructs_lib.terraform.literal import Expression, joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -52,17 +52,22 @@ _END_SECONDS: Final = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerEndpoint:
-    """Where the machine's Docker API is, for what waits during a deployment.
+    """Where the machine's Docker API is, for the steps of a deployment.
 
     Attributes:
         host: The machine's address, which may be a token.
         port: TCP port of the API.
         certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
+        machine: What tells this machine from the one before it, which had the same address (a
+            token). It is a trigger of every step whose result lies on the machine's disk: a
+            machine that was replaced has neither images nor files. None where the machine is not
+            ours.
     """
 
     host: str
     port: int
     certificates: Path
+    machine: Expression | None = None
 
 
 class ComposeServices(Construct):
@@ -159,7 +164,10 @@ class ComposeServices(Construct):
             return
         healthy = (service.name, "service_healthy") in self._waited_for
         if service.has_healthcheck or healthy:
-            waiting = self._wait(scope, "Healthy", service, "healthy", _patience(service))
+            # Only another service can ask for a check that nobody may have written.
+            lenient = service.needs_healthcheck_of_image and not healthy
+            until = "healthy_if_checked" if lenient else "healthy"
+            waiting = self._wait(scope, "Healthy", service, until, _patience(service))
             self._ready[service.name] = [waiting]
         if completes:
             waiting = self._wait(scope, "Completed", service, "completed", _END_SECONDS)

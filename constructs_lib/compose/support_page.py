@@ -62,7 +62,12 @@ _HEADLINES: Final[tuple[tuple[str, str, Mapping[str, Key]], ...]] = (
     ("Secrets", "secrets.NAME.", SECRET),
 )
 
-_WORDS: Final = {"yes": "yes", "nothing": "accepted, without effect", "no": "refused"}
+_WORDS: Final = {
+    "yes": "yes",
+    "nothing": "accepted, without effect",
+    "unheeded": "accepted, without effect, with a warning",
+    "no": "refused",
+}
 
 
 def document() -> str:
@@ -125,7 +130,9 @@ named as Compose names it (`project-service-1`), so that a plan shows what will 
 ## What is supported
 
 Keys beginning with `x-` are Compose's own extension and are free. Whatever is refused, or is not
-in these tables, is an error that names file, service and key; all of them are told at once.
+in these tables, is an error that names file, service and key; all of them are told at once. What
+Compose itself does not heed on one engine is accepted, and a warning says so. What the engine would
+refuse, such as an address that is none, is told before anything is deployed.
 """
 
 

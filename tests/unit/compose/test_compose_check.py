@@ -147,7 +147,8 @@ def test_networks_and_volumes_that_are_not_there() -> None:
         "c.yaml: services.a.networks: must be a network of this file, got n",
         "c.yaml: services.a.volumes: must be a volume of this file, got v",
     ]
-    assert problems({"a": service}, networks={"n": {}}, volumes={"v": {}}) == []
+    volumes = {"v": {"name": "moor_v"}}
+    assert problems({"a": service}, networks={"n": {}}, volumes=volumes) == []
 
 
 def test_sharing_a_network_with_replicas() -> None:

@@ -141,6 +141,34 @@ def test_a_folder_that_is_too_large_is_refused(
     )
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"uid": "٣"}, "uid: must be a whole number, got '٣'"),
+        ({"gid": "4294967295"}, "gid: must be in 0..4294967294, got 4294967295"),
+        (
+            {"mode": "01777"},
+            "mode: must be permissions such as 0440, got 01777; the provider takes no others",
+        ),
+    ],
+)
+def test_numbers_of_a_config_are_what_the_kernel_takes(keys: dict[str, str], expected: str) -> None:
+    given = document(configs=[{"source": "motd", **keys}]) | {"configs": {"motd": {"content": "x"}}}
+    with pytest.raises(ComposeError) as caught:
+        parse(given, file="compose.yaml")
+    assert caught.value.problems == (f"compose.yaml: services.web.configs[0].{expected}",)
+
+
+def test_numbers_of_a_folder_in_memory_are_numbers() -> None:
+    mount = {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "-1", "mode": 99999}}
+    with pytest.raises(ComposeError) as caught:
+        parse(document(volumes=[mount]), file="compose.yaml")
+    assert caught.value.problems == (
+        "compose.yaml: services.web.volumes[0].tmpfs.size: must be 0 or more, got -1",
+        "compose.yaml: services.web.volumes[0].tmpfs.mode: must be in 0..4095, got 99999",
+    )
+
+
 def test_what_is_wrong_with_configs_and_secrets_is_told(tmp_path: Path) -> None:
     given = document(
         configs=[{"source": "motd", "uid": "me"}, {"source": "motd", "target": "motd"}],
@@ -152,7 +180,7 @@ def test_what_is_wrong_with_configs_and_secrets_is_told(tmp_path: Path) -> None:
     with pytest.raises(ComposeError) as caught:
         parse(given, file="compose.yaml")
     assert caught.value.problems[-3:] == (
-        "compose.yaml: services.web.configs[0].uid: must be a number, got 'me'",
+        "compose.yaml: services.web.configs[0].uid: must be a whole number, got 'me'",
         (
             f"compose.yaml: secrets.gone.file: must be a file, got no such file as "
             f"{tmp_path}/gone; services.web needs it"

@@ -116,21 +116,30 @@ def test_what_is_wrong_is_told_with_its_place() -> None:
         deploy={"resources": {"limits": {"memory": "7"}}},
         extra_hosts=["a=::1", "b=::2"],
         cpus=1,
-        cpu_period=5,
+        cpu_period=5000,
     ) == [
         "mem_limit: must be whole MiB, got 5 bytes; write 1m",
         "healthcheck.interval: must be a duration, got 'soon'",
         "extra_hosts: must be an IPv4 address, got ::1; the provider cannot read back IPv6 ones",
         "extra_hosts: must be an IPv4 address, got ::2; the provider cannot read back IPv6 ones",
         "deploy.resources.limits.memory: must be whole MiB, got 7 bytes; write 1m",
-        "cpu_period: must not stand beside cpus, got 5; use cpus",
+        "cpu_period: must not stand beside cpus, got 5000; use cpus",
     ]
 
 
 def test_what_deploy_says_counts_more() -> None:
-    limits = {"cpus": 2, "memory": "2097152"}
-    found = service(deploy={"resources": {"limits": limits}}, cpus=1, mem_limit="1048576").options
-    assert (found.cpus, found.memory_mib) == ("2", 2)
+    limits = {"cpus": 2, "memory": "16777216"}
+    found = service(deploy={"resources": {"limits": limits}}, cpus=1, mem_limit="8388608").options
+    assert (found.cpus, found.memory_mib) == ("2", 16)
+
+
+def test_devices_of_the_container_device_interface_are_requests() -> None:
+    name = "vendor.com/class=name"
+    found = service(devices=[{"source": name, "target": name, "permissions": "rwm"}]).options
+    assert (found.devices, found.device_requests) == (
+        (),
+        (DeviceRequest(driver="cdi", ids=(name,)),),
+    )
 
 
 def options_of(keys: Mapping[str, support.Key]) -> Iterator[str]:

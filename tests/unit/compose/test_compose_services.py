@@ -92,9 +92,18 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
         },
     ),
     "devices": (
-        "devices: ['/dev/fuse:/dev/x:r']\ndevice_cgroup_rules: ['c 1:3 mr']",
+        "devices: ['/dev/fuse:/dev/x:r', vendor.com/class=name]\ndevice_cgroup_rules: ['c 1:3 mr']",
         {
             "devices": [{"host_path": "/dev/fuse", "container_path": "/dev/x", "permissions": "r"}],
+            "device_requests": [
+                {
+                    "driver": "cdi",
+                    "count": 0,
+                    "device_ids": ["vendor.com/class=name"],
+                    "capabilities": [],
+                    "options": {},
+                }
+            ],
             "device_cgroup_rules": ["c 1:3 mr"],
         },
     ),
@@ -358,6 +367,7 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
             aliases: [store]
             ipv4_address: 198.51.100.3
             ipv6_address: 2001:db8::3
+            interface_name: lan0
             link_local_ips: [169.254.1.1]
             mac_address: 02:00:00:00:00:01
             driver_opts: {a: b}
@@ -372,8 +382,20 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
                     "ipv6_address": "2001:db8::3",
                     "link_local_ips": ["169.254.1.1"],
                     "mac_address": "02:00:00:00:00:01",
-                    "driver_opts": ["a=b"],
+                    "driver_opts": ["a=b", "com.docker.network.endpoint.ifname=lan0"],
                     "gw_priority": 5,
+                }
+            ]
+        },
+    ),
+    "fixed": (
+        "mac_address: 02:00:00:00:00:07",
+        {
+            "networks_advanced": [
+                {
+                    "name": "${docker_network.Compose_Networks_default.id}",
+                    "aliases": ["moor-fixed-1", "fixed"],
+                    "mac_address": "02:00:00:00:00:07",
                 }
             ]
         },
@@ -539,6 +561,7 @@ networks:
           ip_range: 198.51.100.0/25
           gateway: 198.51.100.1
           aux_addresses: {router: 198.51.100.2}
+        - subnet: 2001:db8::/64
     labels: {a: b}
     name: own-network
   there: {external: true, name: someones}
@@ -693,7 +716,8 @@ def test_networks(document: Json) -> None:
                     "ip_range": "198.51.100.0/25",
                     "gateway": "198.51.100.1",
                     "aux_address": {"router": "198.51.100.2"},
-                }
+                },
+                {"subnet": "2001:db8::/64"},
             ],
             "labels": [
                 {"label": "a", "value": "b"},
@@ -739,12 +763,12 @@ def test_what_is_waited_for(document: Json) -> None:
 def test_what_a_variable_says_is_never_evaluated(tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
     file.write_text(
-        "services: {web: {image: x, hostname: '${BRANCH}', container_name: '${BRANCH}', "
+        "services: {web: {image: x, hostname: '${BRANCH}', domainname: '${BRANCH}', "
         "command: ['$${HOME}', '%{if}']}}"
     )
     evil = '${file("/etc/passwd")}'
     project = load_project([file], name="moor", variables={"BRANCH": evil})
     resources = synthesized(project, tmp_path)["resource"]
     found = evaluate(tmp_path, resources["docker_container"]["Compose_Services_web_1"])
-    assert (found["hostname"], found["name"]) == (evil, evil)
+    assert (found["hostname"], found["domainname"]) == (evil, evil)
     assert found["command"] == ["${HOME}", "%{if}"]

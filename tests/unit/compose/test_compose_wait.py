@@ -68,6 +68,16 @@ def test_it_waits_until_it_is_healthy() -> None:
     assert engine.wait("healthy") == "web-1 is healthy after 0.2 s"
 
 
+def test_a_check_that_the_image_may_have_is_waited_for_where_it_has_one() -> None:
+    engine = Engine(state("running", health="starting"), state("running", health="healthy"))
+    assert engine.wait("healthy_if_checked") == "web-1 is healthy after 0.2 s"
+    assert Engine(state("running")).wait("healthy_if_checked") == (
+        "web-1 has no healthcheck, in the file and in its image"
+    )
+    with pytest.raises(NotReadyError, match="web-1: must be healthy, got unhealthy"):
+        Engine(state("running", health="unhealthy")).wait("healthy_if_checked")
+
+
 def test_it_waits_until_it_has_ended_well() -> None:
     engine = Engine(state("running"), state("exited"))
     assert engine.wait("completed") == "web-1 is completed after 0.2 s"
