@@ -378,6 +378,14 @@ def _volume(key: str, raw: Mapping[str, Any]) -> VolumeDefinition:
     )
 
 
+def _number(value: object) -> int:
+    """Return a number that has been looked at; 0 for what is none."""
+    try:
+        return whole(value or 0)
+    except UnusableError:
+        return 0
+
+
 def _bound(project: str, folder: Path, volume: VolumeDefinition) -> VolumeDefinition:
     """Let a volume stand for a folder of the machine, in place of one of this computer."""
     source = folder / volume.driver_opts["device"]
@@ -389,14 +397,6 @@ def _bound(project: str, folder: Path, volume: VolumeDefinition) -> VolumeDefini
         folder=source,
         place=place,
     )
-
-
-def _number(value: object) -> int:
-    """Return a number that has been looked at; 0 for what is none."""
-    try:
-        return whole(value or 0)
-    except UnusableError:
-        return 0
 
 
 def _abbreviated(value: object) -> str:

@@ -166,12 +166,13 @@ DEPLOY: Final[Mapping[str, Key]] = {
 
 PORT: Final[Mapping[str, Key]] = {
     "app_protocol": _nothing("a note for people"),
-    "host_ip": _yes("without it the port is published on IPv4 only"),
+    "host_ip": _yes("without it the port is published on IPv4 only; `::` is all of IPv6"),
     "mode": _yes("`ingress` and `host` are the same on one engine"),
     "name": _nothing("a note for people"),
     "protocol": _yes("`tcp`, `udp` or `sctp`"),
     "published": _yes(
-        "a security group must open it; of a range for one target each replica gets the next port"
+        "a security group must open it; of a range for one target each replica gets the next port. "
+        "Without it the engine chooses one, which `moor status` tells and no security group opens"
     ),
     "target": _yes(),
 }
@@ -255,7 +256,9 @@ SERVICE: Final[Mapping[str, Key]] = {
     "cgroup": _yes(option="cgroupns_mode"),
     "cgroup_parent": _yes(option="cgroup_parent"),
     "command": _yes(
-        "no argument may be empty, and `[]` is refused", option="command", read=convert.command
+        "an empty argument needs an `entrypoint` beside it",
+        option="command",
+        read=convert.text_list,
     ),
     "configs": _yes(
         "copied into the container; their content is not in Terraform's state",
@@ -300,7 +303,9 @@ SERVICE: Final[Mapping[str, Key]] = {
     "dns_search": _yes(option="dns_search", read=convert.text_list),
     "dockerfile": _no("use `build.dockerfile`"),
     "domainname": _yes(option="domainname", read=convert.good(grammar.wrong_host_name)),
-    "entrypoint": _yes("`[]` is refused", option="entrypoint", read=convert.entrypoint),
+    "entrypoint": _yes(
+        "`[]` needs a `command` beside it", option="entrypoint", read=convert.text_list
+    ),
     "environment": _yes("it is in Terraform's state: use `secrets` for secrets"),
     "expose": _nothing("containers of one network reach all of each other's ports"),
     "external_links": _no("join the network of the other container, as an external one"),
@@ -349,7 +354,11 @@ SERVICE: Final[Mapping[str, Key]] = {
     "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.pid_mode),
     "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
     "platform": _yes(option="platform", read=convert.good(grammar.wrong_platform)),
-    "ports": _yes(inside=PORT, shape="list"),
+    "ports": _yes(
+        "with `network_mode: host` they have no effect, and a warning says so",
+        inside=PORT,
+        shape="list",
+    ),
     "post_start": _no("put the command into the image's entry point"),
     "pre_stop": _no("let the program act on its `stop_signal`"),
     "privileged": _yes(option="privileged", read=bool),

@@ -30,6 +30,10 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "`docker compose up` by hand would make the containers anew",
     "Config.AttachStdout": "and `AttachStderr`: Compose attaches to the output of what it starts",
     "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
+    "Config.MacAddress": "the engine tells the address of the network in `HostConfig.NetworkMode` "
+    "here, too; the address itself is the same",
+    "HostConfig.MemorySwappiness": "`mem_swappiness` is not handed on: engines on cgroup v2 "
+    "discard it, and older ones heed it",
     "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
     "its networks before it starts",
     "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "
@@ -125,7 +129,9 @@ named as Compose names it (`project-service-1`), so that a plan shows what will 
   `make down`; never by a change to a service.
 - **Waiting**: the deployment waits for services with a healthcheck, in the order of
   `depends_on`, and fails with the health log if one becomes unhealthy.
-- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`.
+- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`,
+  as `443`, `53/udp`, `8000-8010` or `8000-8010/udp`. One that is left to the engine (`- "80"`) is
+  open to nobody: `moor status` tells which it is, and SSH leads there.
 
 ## What is supported
 

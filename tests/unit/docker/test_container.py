@@ -311,6 +311,42 @@ def test_one_number_may_be_published_for_both_protocols() -> None:
     ]
     found = only(container(lambda _: ContainerSpec(name="dns", ports=ports)), "docker_container")
     assert [p["protocol"] for p in found["ports"]] == ["tcp", "udp"]
+    assert "lifecycle" not in found
+
+
+@pytest.mark.parametrize(
+    ("ports", "ignored"),
+    [
+        ([PublishedPort(container=80, host=None), PublishedPort(container=81, host=None)], None),
+        # The provider may read these back in another order.
+        ([PublishedPort(container=80, host=80), PublishedPort(container=80, host=81)], ["ports"]),
+        (
+            [
+                PublishedPort(container=80, host=80),
+                PublishedPort(container=80, host=80, address="::"),
+            ],
+            ["ports"],
+        ),
+        (
+            [
+                PublishedPort(container=53, host=None),
+                PublishedPort(container=53, host=None, protocol="udp"),
+            ],
+            ["ports"],
+        ),
+    ],
+)
+def test_an_order_that_the_provider_loses_is_no_change(
+    ports: list[PublishedPort], ignored: list[str] | None
+) -> None:
+    document = container(
+        lambda _: ContainerSpec(
+            name="web", ports=ports, options=ContainerOptions(platform="linux/amd64")
+        )
+    )
+    found = only(document, "docker_container")
+    assert found["lifecycle"]["ignore_changes"] == ["platform", *(ignored or ())]
+    assert [p.get("ip") for p in found["ports"]] == [p.address for p in ports]
 
 
 @given(inside=st.integers(-10, 70000), outside=st.integers(-10, 70000))
