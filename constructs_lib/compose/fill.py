@@ -290,8 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     except (DockerException, OSError) as error:
-        told_ = getattr(error, "explanation", None) or error
-        print(f"{options.what}: must be copied to {address}, got: {told_}", file=sys.stderr)  # noqa: T201
+        reason = getattr(error, "explanation", None) or error
+        print(f"{options.what}: must be copied to {address}, got: {reason}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

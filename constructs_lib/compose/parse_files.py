@@ -151,12 +151,14 @@ def _local(
     how = mount.get("bind") or {}
     read_only = bool(mount.get("read_only"))
     if source.is_file():
+        uid, gid = _owner(source)
         found.copied.append(
             Delivery(
                 path=target,
                 source=source,
                 mode=_mode(source),
-                **_owner(source),
+                uid=uid,
+                gid=gid,
                 writable=not read_only,
                 origin=where,
             )
@@ -199,12 +201,12 @@ def _local(
         )
 
 
-def _owner(file: Path) -> dict[str, str]:
+def _owner(file: Path) -> tuple[str, str]:
     """Return a file's owner; root's are the engine's default."""
     status = file.stat()
     if not status.st_uid and not status.st_gid:
-        return {}
-    return {"uid": str(status.st_uid), "gid": str(status.st_gid)}
+        return "", ""
+    return str(status.st_uid), str(status.st_gid)
 
 
 def _mode(file: Path) -> str:

@@ -305,7 +305,8 @@ class Container(Construct):
         if not files:
             return []
         scope = Construct(self, "Files")
-        uploads, ids = [], set()
+        uploads = []
+        ids: set[str] = set()
         for file in files:
             if file.digest is None:
                 # An asset's path in the state is the same from every checkout.

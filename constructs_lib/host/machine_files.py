@@ -75,7 +75,7 @@ class MachineFiles:
             docker.errors.APIError: The engine does not give it.
         """
         try:
-            pieces, _ = self.engine.api.get_archive(self.container, path)
+            pieces: Iterable[bytes] = self.engine.api.get_archive(self.container, path)[0]
         except NotFound:
             return None
         return iter(pieces)

@@ -421,7 +421,8 @@ def _folders(machine: ComposeMachine, project: str) -> Path:
 def _in(machine: ComposeMachine, container: str, script: str) -> str:
     done = machine.client.containers.get(container).exec_run(["sh", "-c", script])
     assert done.exit_code == 0, done.output
-    return str(done.output.decode())
+    assert isinstance(done.output, bytes)
+    return done.output.decode()
 
 
 def test_a_folder_outlives_containers_and_gets_what_changes_here(
