@@ -139,7 +139,7 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
         own_network = re.fullmatch(r"bridge|corpus_.*|the-edge|the-warehouse", host["NetworkMode"])
         host["NetworkMode"] = "its own" if own_network else host["NetworkMode"]
         host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
-        host["Binds"] = sorted(b for b in host["Binds"] or [] if str(CORPUS) not in b)
+        host["Binds"] = sorted(b for b in host["Binds"] or [] if not _is_delivered(b))
         host["Mounts"] = [
             {key: value for key, value in mount.items() if value != {}}
             for mount in host.get("Mounts") or []
@@ -158,13 +158,16 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
         container["Mounts"] = [
             [*mount[:4], None if inherits else mount[4], mount[5]]
             for mount in container["Mounts"]
-            if mount[0] != "bind" or mount[1].startswith("/host/")
+            if (mount[0] != "bind" or mount[1].startswith("/host/"))
+            and not _is_delivered(str(mount[2]))
         ]
     return plain
 
 
 def _is_delivered(source: str) -> bool:
-    return source.startswith(str(CORPUS))
+    """Return whether a mount shows what is here: a folder of theirs, a copy or folder of ours."""
+    places = (str(CORPUS), f"{PROJECT}_copy_", "/var/lib/moor/", "/var/lib/docker/volumes/")
+    return source.startswith(places)
 
 
 def _same_ids(snapshot: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
@@ -518,7 +521,9 @@ def test_a_copy_that_was_killed_in_the_middle_is_finished_by_the_next(
     (data / "zz").write_text("last\n", encoding="utf-8")
     machine.synth(file, project)
     stack = json.loads((machine.folder / "out/stacks/docker/cdk.tf.json").read_text("utf-8"))
-    (step,) = stack["resource"]["terraform_data"]["Compose_Folders_data"]["provisioner"]
+    steps = stack["resource"]["terraform_data"]
+    (name,) = (name for name in steps if name.startswith("Compose_Folders_data_"))
+    (step,) = steps[name]["provisioner"]
     words = [*step["local-exec"]["interpreter"], step["local-exec"]["command"]]
     step_process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)
     mine: dict[str, str | list[str] | bool] = {"label": f"moor.files={project}/folders/data"}
