@@ -25,7 +25,7 @@ _LONGEST_SECONDS: Final = 2**63 / 1e9
 """Go counts the nanoseconds of a duration in 63 bits."""
 MOST_SHARES: Final = 262144
 """The largest weight that a kernel with cgroup v2 takes."""
-_DURATION_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|us|µs|ns|m|s)")
+_DURATION_PART: Final = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)(h|ms|us|µs|ns|m|s)")
 _ULIMIT: Final = re.compile(
     "as|core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|sigpending"
     "|stack"

@@ -180,18 +180,22 @@ PORT: Final[Mapping[str, Key]] = {
 MOUNT: Final[Mapping[str, Key]] = {
     "bind": _yes(
         inside={
-            "create_host_path": _yes(),
+            "create_host_path": _yes("a relative path that is missing here is made on the machine"),
             "propagation": _yes(),
             "recursive": _no("leave it out: the provider cannot set it"),
-            "selinux": _yes("for absolute paths"),
+            "selinux": _yes("not beside a propagation, or an absolute path that is not to be made"),
         }
     ),
     "consistency": _nothing("it is for Docker Desktop"),
     "image": _no("use a named volume, which takes what the image has at that path"),
     "read_only": _yes(),
     "source": _yes(
-        "an absolute path is one of the machine. A relative path is a file or folder of this "
-        "computer: it is copied into the container, and a changed file replaces the container"
+        "an absolute path is one of the machine. A relative path, or one with `${PWD}` or another "
+        "variable that leads into the project's folder, is of this computer. A file is copied into "
+        "the container. A folder is one of the machine, `/var/lib/moor/PROJECT/folders/PATH`, "
+        "which outlives containers: a file is copied into it when it changes here, and what the "
+        "containers wrote stays. A folder that every service mounts `:ro` is an exact copy. In "
+        'each case a changed file replaces the containers. See README, "Data"'
     ),
     "target": _yes(),
     "tmpfs": _yes(inside={"mode": _yes(), "size": _yes()}),
@@ -366,7 +370,7 @@ SERVICE: Final[Mapping[str, Key]] = {
         "refused"
     ),
     "read_only": _yes(
-        "not together with files that are copied into the container", option="read_only", read=bool
+        "files, configs and secrets are mounted into it one by one", option="read_only", read=bool
     ),
     "restart": _yes(),
     "runtime": _yes(option="runtime"),
@@ -429,7 +433,9 @@ NETWORK: Final[Mapping[str, Key]] = {
 
 VOLUME: Final[Mapping[str, Key]] = {
     "driver": _yes(),
-    "driver_opts": _yes(),
+    "driver_opts": _yes(
+        "a bound `device` is a folder of this computer or the machine, as a mount's `source`"
+    ),
     "external": _yes("it must be on the machine already"),
     "labels": _yes("a changed label replaces the volume, as the plan says"),
     "name": _yes(),

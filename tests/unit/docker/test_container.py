@@ -235,6 +235,23 @@ def test_every_field_that_the_bindings_know_in_part(tmp_path: Path) -> None:
     }
 
 
+def test_paths_that_differ_only_in_how_cdktf_spells_them_are_two_files(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    (tmp_path / "y").write_text("y")
+    files = [
+        FileUpload(source=tmp_path / "x", path="/a/b"),
+        FileUpload(source=tmp_path / "y", path="/a--b"),
+    ]
+
+    def define(stack: TerraformStack) -> None:
+        image = PulledImage(stack, "Image", name="nginx:1.27")
+        Container(stack, "Web", image=image, spec=ContainerSpec(name="web", files=files))
+
+    first, second = synth_of(define)["resource"]["docker_container"]["Web"]["upload"]
+    assert (first["file"], second["file"]) == ("/a/b", "/a--b")
+    assert first["source"] != second["source"]
+
+
 def test_a_container_is_replaced_with_others() -> None:
     def define(stack: TerraformStack) -> None:
         image = PulledImage(stack, "Image", name="nginx:1.27")
@@ -245,7 +262,7 @@ def test_a_container_is_replaced_with_others() -> None:
             image=image,
             spec=ContainerSpec(name="second", options=ContainerOptions(platform="linux/arm64")),
             depends_on=[first.resource],
-            replaced_with=[first],
+            replaced_with=[first.resource],
         )
 
     second = synth_of(define)["resource"]["docker_container"]["Second"]
