@@ -161,12 +161,12 @@ def as_json(exposure: Exposure) -> dict[str, Any]:
 
 
 def _ports(settings: Settings, services: ComposeProject) -> Iterator[Exposed]:
-    answering = [(service.name, *port) for service in _present(services) for port in _own(service)]
+    answering = [(service.name, port) for service in _present(services) for port in _own(service)]
     for opening in openings(settings.aws):
         everybody = set(EVERYWHERE) <= set(opening.cidrs)
         networks = ("everybody",) if everybody else tuple(map(str, opening.cidrs))
         for ports in opening.ports:
-            names = dict.fromkeys(name for name, *port in answering if ports.has(*port))
+            names = dict.fromkeys(name for name, port in answering if ports.has(*port))
             yield Exposed(
                 port=ports.first,
                 last=ports.last,

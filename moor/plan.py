@@ -43,6 +43,9 @@ _LABEL: Final = frozenset({"label", "value"})
 
 _LONGEST: Final = 72
 
+_PROTOCOLS: Final = {"132": "SCTP"}
+"""What people call protocols that EC2 knows by number."""
+
 _NOUNS: Final[Mapping[str, str]] = {
     "aws_ami": "machine image",
     "aws_eip": "address",
@@ -213,13 +216,9 @@ def _noun(kind: str) -> str:
 def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
     """Return what a person calls a resource."""
     if kind.startswith("aws_vpc_security_group"):
-        ports = values.get("from_port"), values.get("to_port")
-        port = ports[0] if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
         where = values.get("cidr_ipv4") or values.get("cidr_ipv6") or "itself"
         way = "from" if "ingress" in kind else "to"
-        what = (
-            "all" if str(values.get("ip_protocol")) == "-1" else f"{port}/{values['ip_protocol']}"
-        )
+        what = _ports(values)
         # Its group is known by an id only; cdktf's name begins with that of the group.
         group = re.match(r"(\w+?)_(?:In|E)gress_", address)
         return f"{what} {way} {where}" + (f" ({group[1]})" if group else "")
@@ -230,6 +229,17 @@ def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
     if short and "${" not in short:
         return short.removesuffix("@")
     return re.sub(r"_[0-9A-F]{8}$", "", address).removeprefix("Compose_").replace("_", " ")
+
+
+def _ports(values: Mapping[str, Any]) -> str:
+    """Return what a person calls the ports of a rule."""
+    protocol = str(values.get("ip_protocol"))
+    if protocol == "-1":
+        return "all"
+    first, last = values.get("from_port"), values.get("to_port")
+    if first in (None, -1):
+        return f"all of {_PROTOCOLS.get(protocol, f'protocol {protocol}')}"
+    return f"{first if first == last else f'{first}-{last}'}/{protocol}"
 
 
 def _lost(kind: str, action: Action, before: Mapping[str, Any]) -> str:

@@ -113,9 +113,8 @@ class SecurityGroup(Construct):
 def _of(inward: Construct, rule: IngressRule) -> Construct:
     """Return the namespace of a rule: its ids are what a deployment knows its resources by."""
     ports = rule.ports
-    id_ = ports.protocol
-    if id_ in _WITH_PORTS:
-        id_ += f"-{str(ports).partition('/')[0]}"
+    numbers = str(ports).partition("/")[0]
+    id_ = f"{ports.protocol}-{numbers}" if ports.protocol in _WITH_PORTS else ports.protocol
     found = inward.node.try_find_child(id_)
     return Construct(inward, id_) if found is None else cast("Construct", found)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DIFFERENCES: Final[Mapping[str, str]] = {
     "Config.Image": "an image is named by its digest, so that a moved tag shows in the plan; a "
     "built one by the hash of its context",
+    "Config.Entrypoint": "has the command's words, too, where an argument is empty or the image's "
+    "entry point is cleared: what runs is the same",
     "Config.ExposedPorts": "ports that are only exposed are not noted in the container: the "
     "provider knows published ports only",
     "Config.Labels": "the labels with paths of this computer (`working_dir`, `config_files`) and "
@@ -43,7 +45,8 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "back, and the folder of the image stays visible below a copied one",
     "HostConfig.Mounts": "a volume without a name is in `Config.Volumes`; for secrets and configs "
     "see `HostConfig.Binds`",
-    "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too",
+    "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too; "
+    "what the engine would discard, with `network_mode: host`, is not told to it",
     "HostConfig.RestartPolicy": "`no` is written out; Compose leaves it empty, which is the same",
     "HostConfig.VolumesFrom": "`:ro` counts; Compose 2.40 forgets it",
     "NetworkSettings.Networks.NAME.Links": "another name that `links` gives to a service is an "

@@ -86,7 +86,7 @@ def test_ports_together_are_the_same_ports_in_few_ranges(ports: list[tuple[int, 
     found = together(ports)
     assert [(n, r.protocol) for r in found for n in range(r.first, r.last + 1)] == sorted(
         set(ports),
-        key=lambda p: (PROTOCOLS.index(p[1]), p[0]),  # type: ignore[arg-type]
+        key=lambda p: (PROTOCOLS.index(p[1]), p[0]),
     )
     ends = {(r.last + 1, r.protocol) for r in found}
     assert not ends & {(r.first, r.protocol) for r in found}

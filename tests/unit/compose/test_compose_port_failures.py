@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.port_failures import port_problem
@@ -12,6 +15,8 @@ from constructs_lib.compose.reader import load_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from constructs_lib.compose.model import Port
 
 PUBLISH = "must publish a port in 1..65535, or a range such as 8000-8010"
 TARGET = "must name a container's port in 1..65535"
@@ -78,3 +83,35 @@ def test_a_place_that_cannot_be_found_is_left_out(tmp_path: Path) -> None:
 
 def test_what_is_no_port_is_not_for_this() -> None:
     assert port_problem("no such file") is None
+
+
+NUMBERS = st.sampled_from(["0", "1", "80", "65535", "65536", "9-8", "80-82", "", "x", "\u0663"])
+HOSTS = st.sampled_from(["", "127.0.0.1:", "[::1]:", "::1:", "0.0.0.0:", "host:", "[::]:", "1.2:"])
+PORTS = st.builds(
+    lambda host, published, colon, target, protocol: f"{host}{published}{colon}{target}{protocol}",
+    HOSTS,
+    NUMBERS,
+    st.sampled_from([":", ""]),
+    NUMBERS,
+    st.sampled_from(["", "/tcp", "/udp", "/sctp", "/icmp", "/UDP", "/"]),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(text=PORTS)
+def test_each_port_is_read_or_is_a_problem_that_names_its_service(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    file = tmp_path_factory.mktemp("ports") / "compose.yaml"
+    file.write_text(json.dumps({"services": {"w": {"image": "a", "ports": [text]}}}))
+    problems: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    try:
+        ports = load_project([file], name="p").services["w"].ports
+    except ComposeError as error:
+        problems = error.problems
+    assert len(problems) == (0 if ports else 1)
+    assert all(problem.startswith(f"{file}: services.w.ports") for problem in problems)
+    for port in ports:
+        assert 1 <= port.target <= 65535
+        assert port.published is None or 1 <= port.published[0] <= port.published[1] <= 65535

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -170,7 +171,8 @@ def test_the_command_waits_for_each_over_tls(
     answers = {f"/v1.40/containers/{name}/json": container(name, healthy) for name in ("a", "b")}
     assert machine.wait(answers, "a", "b") == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("a is healthy after 0.0 s\nb is healthy after 0.0 s\n", "")
+    assert re.sub(r"\d\.\d s", "T", out) == "a is healthy after T\nb is healthy after T\n"
+    assert err == ""
 
 
 @pytest.mark.parametrize(
