@@ -26,6 +26,7 @@ from constructs_lib.compose.parse_options import read_options
 from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
 from constructs_lib.compose.parse_values import (
     check_values,
+    read_pids_limit,
     read_replicas,
     refuse_null_characters,
 )
@@ -105,6 +106,7 @@ class _Reader:
             shares_ipc=shared_with(raw.get("ipc")),
             shares_pid=shared_with(raw.get("pid")),
             volumes_from=tuple(self._volumes_from(raw, where)),
+            pids_limit=read_pids_limit(raw, where, self.problems),
             config_hash=self._hash(raw),
         )
 

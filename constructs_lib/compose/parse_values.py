@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MOST_REPLICAS: Final = 1000
 """A network of one engine has no room for more."""
+_MOST_PROCESSES: Final = 2**22
+"""The kernel has no higher numbers for processes."""
 
 
 def refuse_null_characters(document: Mapping[str, Any], problems: Problems) -> None:
@@ -167,3 +169,23 @@ def read_replicas(raw: Mapping[str, Any], where: str, problems: Problems) -> int
         if number is not None:
             return read_whole(number, f"{where}.{key}", problems, most=_MOST_REPLICAS, otherwise=1)
     return 1
+
+
+def read_pids_limit(raw: Mapping[str, Any], where: str, problems: Problems) -> int | None:
+    """Read how many processes a service may have; None is no limit.
+
+    Args:
+        raw: The service.
+        where: Its place in the file, for messages.
+        problems: Gets what is wrong.
+    """
+    limits = ((raw.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    for key, limit in (
+        ("deploy.resources.limits.pids", limits.get("pids")),
+        ("pids_limit", raw.get("pids_limit")),
+    ):
+        if limit is None or str(limit) in ("0", "-1"):
+            continue
+        # Without a process it could not even start.
+        return read_whole(limit, f"{where}.{key}", problems, most=_MOST_PROCESSES) or None
+    return None

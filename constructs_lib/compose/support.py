@@ -136,7 +136,7 @@ DEPLOY: Final[Mapping[str, Key]] = {
                     "devices": _no("use `reservations.devices`"),
                     "generic_resources": _unheeded(_SWARM),
                     "memory": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
-                    "pids": _no("use `ulimits.nproc`: the provider has no limit of processes"),
+                    "pids": _yes("as `pids_limit`"),
                 }
             ),
             "reservations": _yes(
@@ -343,7 +343,10 @@ SERVICE: Final[Mapping[str, Key]] = {
     "oom_kill_disable": _unheeded(_CGROUP_V2),
     "oom_score_adj": _no("use `mem_limit` and `mem_reservation`"),
     "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.pid_mode),
-    "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
+    "pids_limit": _yes(
+        "set right after the start, since the provider does not know it; a change of it by hand "
+        "does not show in the plan"
+    ),
     "platform": _yes(option="platform", read=convert.good(grammar.wrong_platform)),
     "ports": _yes(inside=PORT, shape="list"),
     "post_start": _no("put the command into the image's entry point"),

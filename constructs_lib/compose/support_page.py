@@ -32,8 +32,8 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
     "Config.MacAddress": "the engine tells the address of the network in `HostConfig.NetworkMode` "
     "here, too; the address itself is the same",
-    "HostConfig.MemorySwappiness": "`mem_swappiness` is not handed on: engines on cgroup v2 discard "
-    "it, and older ones heed it",
+    "HostConfig.MemorySwappiness": "`mem_swappiness` is not handed on: engines on cgroup v2 "
+    "discard it, and older ones heed it",
     "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
     "its networks before it starts",
     "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "

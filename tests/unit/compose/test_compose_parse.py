@@ -194,6 +194,25 @@ def test_one_container_everywhere_is_one_container_on_one_engine() -> None:
     assert service(deploy={"mode": "global"}).replicas == 1
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, None),
+        ({"pids_limit": -1}, None),
+        ({"pids_limit": 5}, 5),
+        ({"deploy": {"resources": {"limits": {"pids": 7}}}, "pids_limit": -1}, 7),
+    ],
+)
+def test_how_many_processes_there_may_be(keys: dict[str, Any], expected: int | None) -> None:
+    assert service(**keys).pids_limit == expected
+
+
+def test_a_number_of_processes_is_one() -> None:
+    assert problem(pids_limit=-5) == (
+        "compose.yaml: services.web.pids_limit: must be in 0..4194304, got -5"
+    )
+
+
 def test_what_has_no_effect_is_told() -> None:
     document = _document(
         deploy={
