@@ -29,6 +29,7 @@ from constructs_lib.compose.parse_values import (
     read_pids_limit,
     read_replicas,
     refuse_null_characters,
+    subnets_without_ipv6,
 )
 from constructs_lib.compose.support import unheeded, unsupported
 from constructs_lib.docker.build_options import BuildOptions
@@ -309,6 +310,8 @@ def parse(
         problems.add(where, f"is not supported, got {_abbreviated(value)}; {remedy}")
     for where, reason, value in unheeded(checked):
         warnings.add(where, f"has no effect, got {_abbreviated(value)}: {reason}")
+    for where, subnet in subnets_without_ipv6(document):
+        warnings.add(where, f"has no effect, got {subnet}: the network has no enable_ipv6")
     services = {k: reader.service(k, v) for k, v in sorted((document["services"] or {}).items())}
     project = ComposeProject(
         name=str(document["name"]),

@@ -189,3 +189,21 @@ def read_pids_limit(raw: Mapping[str, Any], where: str, problems: Problems) -> i
         # Without a process it could not even start.
         return read_whole(limit, f"{where}.{key}", problems, most=_MOST_PROCESSES) or None
     return None
+
+
+def subnets_without_ipv6(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find subnets of IPv6 that the engine passes over, since their network has no IPv6.
+
+    Args:
+        document: The whole file.
+
+    Yields:
+        Where it stands, and the subnet.
+    """
+    for name, network in (document.get("networks") or {}).items():
+        if not network or network.get("enable_ipv6"):
+            continue
+        for index, pool in enumerate((network.get("ipam") or {}).get("config") or ()):
+            subnet = grammar.as_network(str(pool.get("subnet") or ""))
+            if subnet is not None and subnet.version == 6:  # noqa: PLR2004
+                yield f"networks.{name}.ipam.config[{index}].subnet", str(subnet)

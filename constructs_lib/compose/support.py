@@ -72,6 +72,8 @@ def _no(remedy: str, *so_anyway: object) -> Key:
 _SWARM: Final = "it is for a swarm, and this is one engine"
 _NO_SWARM: Final = f"leave it out: {_SWARM}"
 _WINDOWS: Final = "leave it out: it is for Windows"
+_MAC_ADDRESS: Final = "before Docker 29.3 the engine discards it"
+"""It does so where a container joins a network that is there already, as the provider's do."""
 _CGROUP_V2: Final = "engines on cgroup v2, such as Flatcar's, discard it"
 _DEVICE_REQUEST: Final = {
     "capabilities": _yes(),
@@ -212,7 +214,7 @@ ATTACHMENT: Final[Mapping[str, Key]] = {
     "ipv4_address": _yes(),
     "ipv6_address": _yes(),
     "link_local_ips": _yes(),
-    "mac_address": _yes(),
+    "mac_address": _unheeded(_MAC_ADDRESS),
     "priority": _no("use `gw_priority`"),
 }
 
@@ -327,7 +329,7 @@ SERVICE: Final[Mapping[str, Key]] = {
             "options": _yes(option="log_options", read=convert.text_map),
         }
     ),
-    "mac_address": _yes("on the first of its networks; needs Docker 25 on the machine"),
+    "mac_address": _unheeded(f"it is that of the first network, and {_MAC_ADDRESS}"),
     "mem_limit": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
     "mem_reservation": _yes(
         "in whole MiB", option="memory_reservation_mib", read=convert.memory_mib
@@ -386,7 +388,7 @@ SERVICE: Final[Mapping[str, Key]] = {
     "ulimits": _yes(option="ulimits", read=convert.ulimits),
     "use_api_socket": _no("mount `/var/run/docker.sock`, if the service is to rule the machine"),
     "user": _yes(option="user"),
-    "userns_mode": _yes(option="userns_mode", read=convert.userns_mode),
+    "userns_mode": _yes(option="userns_mode"),
     "uts": _no("use `hostname`"),
     "volume_driver": _no("use the volume's `driver`"),
     "volumes": _yes(inside=MOUNT, shape="list"),

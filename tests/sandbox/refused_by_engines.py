@@ -35,7 +35,6 @@ REFUSED: Final = (
             "memswap_limit: 8m",
             "dns: [nope]",
             "extra_hosts: {a: nope}",
-            "devices: ['/dev/null:/dev/x:q']",
             "devices: ['./nope:/dev/x']",
             "device_cgroup_rules: [nope]",
             "ulimits: {nope: 5}",
@@ -45,7 +44,6 @@ REFUSED: Final = (
             "security_opt: ['no-new-privileges:perhaps']",
             "ipc: nope",
             "pid: nope",
-            "userns_mode: keep-id",
             "working_dir: nope",
             "restart: 'on-failure:-1'",
             "healthcheck: {test: 'true', interval: 5us}",
@@ -65,6 +63,8 @@ REFUSED: Final = (
             "networks: [of_another]",
             "networks: [of_nothing]",
             "networks: [elsewhere]",
+            "networks: [of_the_host]",
+            "networks: [of_the_bridge]",
         )
     ),
 )
@@ -83,14 +83,14 @@ TAKEN: Final = tuple(
         "cpuset: '0,0'",
         "cpus: 0.01",
         "cpu_shares: 262144",
-        "mem_limit: 6m",
         "mem_reservation: 6m",
+        "userns_mode: keep-id",
         "mem_limit: 8m, mem_reservation: 8m, memswap_limit: 8m",
         "memswap_limit: -1",
         "dns: ['2001:db8::1']",
         "devices: ['/dev/null:/dev/x:m']",
         "device_cgroup_rules: ['a *:* rwm']",
-        "ulimits: {core: -1, nofile: {soft: 5, hard: 5}, rtprio: 0}",
+        "ulimits: {core: -1, nofile: {soft: 64, hard: 64}, rtprio: 0}",
         "security_opt: [no-new-privileges, 'apparmor:unconfined', 'label:disable']",
         "ipc: none",
         "pid: host",
@@ -112,6 +112,8 @@ _NETWORKS: Final = {
     "of_another": "{ipam: {config: [{subnet: 10.77.65.0/24, gateway: 10.77.66.1}]}}",
     "of_nothing": "{ipam: {config: [{gateway: 10.77.66.1}]}}",
     "elsewhere": "{driver: host}",
+    "of_the_host": "{external: true, name: host}",
+    "of_the_bridge": "{external: true, name: bridge}",
 }
 
 

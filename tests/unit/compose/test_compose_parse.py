@@ -213,6 +213,19 @@ def test_a_number_of_processes_is_one() -> None:
     )
 
 
+def test_addresses_of_ipv6_without_it_have_no_effect() -> None:
+    networks = {"n": {"ipam": {"config": [{"subnet": "fd00::/64"}, {"subnet": "10.0.0.0/8"}]}}}
+    found = parse({**_document(), "networks": networks}, file="c.yaml").warnings
+    assert found == (
+        (
+            "c.yaml: networks.n.ipam.config[0].subnet: has no effect, got fd00::/64: the network "
+            "has no enable_ipv6"
+        ),
+    )
+    networks["n"]["enable_ipv6"] = True  # type: ignore[assignment]
+    assert parse({**_document(), "networks": networks}, file="c.yaml").warnings == ()
+
+
 def test_what_has_no_effect_is_told() -> None:
     document = _document(
         deploy={
