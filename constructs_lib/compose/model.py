@@ -8,7 +8,7 @@ from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
 from typing import TYPE_CHECKING, Literal
 
 from constructs_lib.docker.build_options import BuildOptions
-from constructs_lib.docker.container_options import ContainerOptions
+from constructs_lib.docker.container_options import ContainerOptions, Propagation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +106,8 @@ class Delivery:
         mode: Its permissions in four octal digits.
         uid: Its owner.
         gid: Its group.
+        writable: Whether the container may write to it where it is mounted, since a container that
+            is read-only takes no copies.
         origin: Where in the Compose file it is asked for.
     """
 
@@ -117,6 +119,30 @@ class Delivery:
     mode: str = "0644"
     uid: str = ""
     gid: str = ""
+    writable: bool = False
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderMount:
+    """A folder of this computer at a path of a container.
+
+    Attributes:
+        source: The folder, which may be missing: the machine's is made.
+        place: Where it is on the machine, below the project's folder.
+        path: Where it appears: an absolute path in the container.
+        read_only: Whether the container may only read it.
+        propagation: How mounts below it spread.
+        selinux: `z` or `Z`, where the machine has SELinux.
+        origin: Where in the Compose file it is asked for.
+    """
+
+    source: Path
+    place: str
+    path: str
+    read_only: bool = False
+    propagation: Propagation | None = None
+    selinux: Literal["z", "Z"] | None = None
     origin: str = ""
 
 
@@ -176,6 +202,7 @@ class Service:
         environment: Its variables; None takes away one that the image has.
         ports: Its published ports.
         mounts: Its named volumes.
+        folders: Folders of this computer that it mounts.
         deliveries: The files copied into it.
         networks: The networks that it joins.
         depends_on: What has to be there first.
@@ -199,6 +226,7 @@ class Service:
     environment: Mapping[str, str | None] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     mounts: tuple[NamedMount, ...] = ()
+    folders: tuple[FolderMount, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     networks: tuple[Attachment, ...] = ()
     depends_on: tuple[Dependency, ...] = ()
@@ -298,6 +326,8 @@ class VolumeDefinition:
         driver: Its driver.
         driver_opts: Options of the driver.
         labels: Its labels.
+        folder: The folder of this computer that it stands for; None where it is the engine's.
+        place: Where that folder is on the machine, below the project's folder.
     """
 
     key: str
@@ -306,6 +336,8 @@ class VolumeDefinition:
     driver: str | None = None
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

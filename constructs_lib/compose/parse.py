@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.convert import UnusableError, shared_with, text_map, whole
 from constructs_lib.compose.digest import paths_relative_to
 from constructs_lib.compose.errors import ComposeError, Problems
+from constructs_lib.compose.folders import machine_path, place_of, problems_of
 from constructs_lib.compose.model import (
     AddressPool,
     Attachment,
@@ -58,6 +60,7 @@ class _Reader:
         for service, target in local:
             self.local.setdefault(service, set()).add(target)
         self.problems = problems
+        self.folder = Path(document.get("folder") or "/")
         self._linked: dict[tuple[str, str], list[str]] = {}
         """Names that other services have for a service, on one of its networks."""
         for name, raw in (document["services"] or {}).items():
@@ -66,14 +69,15 @@ class _Reader:
     def service(self, name: str, raw: Mapping[str, Any]) -> Service:
         where = f"services.{name}"
         networks = self._networks(name, raw, where)
-        mounts = read_mounts(raw, where, self.local.get(name, set()), self.problems)
+        local = self.local.get(name, set())
+        mounts = read_mounts(raw, where, local, self.folder, self.problems)
         restart, max_retries = self._restart(raw, where)
         options = read_options(raw, where, mounts, max_retries, self.problems)
         deliveries = [
             *mounts.copied,
             *read_deliveries(raw, where, self.document, self.problems),
         ]
-        check_deliveries(options, deliveries, where, self.problems)
+        check_deliveries(options, deliveries, self.problems)
         check_values(raw, where, self.problems)
         image = raw.get("image")
         return Service(
@@ -90,6 +94,7 @@ class _Reader:
             },
             ports=read_ports(raw, where, self.problems),
             mounts=tuple(mounts.named),
+            folders=tuple(mounts.folders),
             deliveries=tuple(deliveries),
             networks=networks,
             depends_on=tuple(
@@ -288,6 +293,7 @@ def parse(
     file: str,
     folder: Path | None = None,
     local: AbstractSet[tuple[str, str]] = frozenset(),
+    local_volumes: AbstractSet[str] = frozenset(),
 ) -> ComposeProject:
     """Turn the output of `docker compose config --format json` into values.
 
@@ -296,6 +302,7 @@ def parse(
         file: The Compose file, for messages.
         folder: The project's folder, which digests leave out.
         local: The bind mounts whose source is a relative path: service and target.
+        local_volumes: The volumes that stand for a folder whose path is relative.
 
     Raises:
         ComposeError: Something cannot be honoured; with every problem.
@@ -318,12 +325,19 @@ def parse(
         file=file,
         services=services,
         networks={k: _network(k, v or {}) for k, v in _items(document, "networks")},
-        volumes={k: _volume(k, v or {}) for k, v in _items(document, "volumes")},
+        volumes={
+            k: _bound(str(document["name"]), reader.folder, _volume(k, v or {}))
+            if k in local_volumes
+            else _volume(k, v or {})
+            for k, v in _items(document, "volumes")
+        },
         warnings=(
             *warnings.found,
             *(f"{file}: {line}" for line in ports_without_effect(services.values())),
         ),
     )
+    for where, problem in problems_of(project):
+        problems.add(where, problem)
     if problems.found:
         raise ComposeError(problems.found)
     return project
@@ -375,6 +389,19 @@ def _number(value: object) -> int:
         return whole(value or 0)
     except UnusableError:
         return 0
+
+
+def _bound(project: str, folder: Path, volume: VolumeDefinition) -> VolumeDefinition:
+    """Let a volume stand for a folder of the machine, in place of one of this computer."""
+    source = folder / volume.driver_opts["device"]
+    place = place_of(source, folder)
+    device = machine_path(project, place)
+    return replace(
+        volume,
+        driver_opts={**volume.driver_opts, "device": device},
+        folder=source,
+        place=place,
+    )
 
 
 def _abbreviated(value: object) -> str:

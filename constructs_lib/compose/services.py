@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from cdktf import App, TerraformStack
 from constructs import Construct
 
 from constructs_lib.compose.convert import seconds
+from constructs_lib.compose.data_folders import DataFolders
+from constructs_lib.compose.folders import CopiedFile
 from constructs_lib.compose.order import in_order
 from constructs_lib.docker.container import (
     Container,
@@ -20,9 +23,11 @@ from constructs_lib.docker.container import (
     PublishedPort,
     VolumeMount,
 )
+from constructs_lib.docker.container_options import HostMount
 from constructs_lib.docker.image import BuiltImage, Image, PulledImage
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
+from constructs_lib.files.tree import digest_of_file
 from constructs_lib.terraform.literal import Expression, joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
@@ -68,6 +73,23 @@ class DockerEndpoint:
     port: int
     certificates: Path
     machine: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mounted:
+    """What a service mounts from this computer.
+
+    Attributes:
+        host: Folders and files of the machine.
+        volumes: Copies.
+        files: Files that are copied into the container itself.
+        steps: What fills the copies.
+    """
+
+    host: list[HostMount] = dataclasses.field(default_factory=list)
+    volumes: list[VolumeMount] = dataclasses.field(default_factory=list)
+    files: list[Delivery] = dataclasses.field(default_factory=list)
+    steps: list[TerraformResource] = dataclasses.field(default_factory=list)
 
 
 class ComposeServices(Construct):
@@ -124,6 +146,7 @@ class ComposeServices(Construct):
         self._waited_for = {
             (d.service, d.condition) for s in project.services.values() for d in s.depends_on
         }
+        self._folders = DataFolders(self, "Folders", project=project, endpoint=endpoint)
         scopes = Construct(self, "Services")
         self._scopes = {name: Construct(scopes, name) for name in project.services}
         self._built = {
@@ -141,18 +164,21 @@ class ComposeServices(Construct):
         needs: list[ITerraformDependable] = []
         for dependency in service.depends_on:
             needs += self._condition(dependency.service, dependency.condition)
+        filled = self._folders.steps_of(service)
+        mounted = self._mounted(service)
+        needs += [*filled, *mounted.steps]
         replaced_with = [
-            container
+            container.resource
             for dependency in service.depends_on
             if dependency.restart
             for container in self._containers[dependency.service]
-        ]
+        ] + filled
         self._containers[service.name] = containers = [
             Container(
                 scope,
                 str(replica + 1),
                 image=image,
-                spec=self._spec(service, replica, must_run=not completes),
+                spec=self._spec(service, replica, mounted, must_run=not completes),
                 depends_on=needs,
                 replaced_with=replaced_with,
             )
@@ -244,7 +270,70 @@ class ComposeServices(Construct):
         self._image_scopes[service.name] = image
         return image
 
-    def _spec(self, service: Service, replica: int, *, must_run: bool) -> ContainerSpec:
+    def _mounted(self, service: Service) -> _Mounted:
+        """Define what a service mounts from this computer."""
+        found = _Mounted()
+        for mount in service.folders:
+            path = self._folders.on_machine(mount)
+            if path is None:
+                volume, step = self._folders.copy_of(mount)
+                found.volumes.append(
+                    VolumeMount(
+                        volume=ExternalVolume(name=volume.id), path=mount.path, read_only=True
+                    )
+                )
+                found.steps.append(step)
+            else:
+                found.host.append(
+                    HostMount(
+                        source=path,
+                        path=mount.path,
+                        read_only=mount.read_only,
+                        propagation=mount.propagation,
+                        selinux=mount.selinux,
+                    )
+                )
+        copies = [volume.path for volume in found.volumes]
+        bound = [
+            delivery
+            for delivery in service.deliveries
+            # The engine copies nothing into these.
+            if service.options.read_only
+            or any(delivery.path.startswith(f"{path.rstrip('/')}/") for path in copies)
+        ]
+        found.files.extend(d for d in service.deliveries if d not in bound)
+        if bound:
+            files = [self._copied(service, delivery) for delivery in bound]
+            volume, step = self._folders.files_of(self._scopes[service.name], service, files)
+            found.steps.append(step)
+            found.host.extend(
+                HostMount(
+                    source=joined(volume.mountpoint, f"/{number}"),
+                    path=delivery.path,
+                    read_only=not delivery.writable,
+                )
+                for number, delivery in enumerate(bound)
+            )
+        return found
+
+    def _copied(self, service: Service, delivery: Delivery) -> tuple[CopiedFile, str]:
+        """Return a file that is mounted by itself, and its digest in the state."""
+        source, digest = self._content(service, delivery)
+        plain = "" if digest is not None else digest_of_file(source)
+        return (
+            CopiedFile(
+                source=str(source.resolve()),
+                mode=delivery.mode,
+                uid=int(delivery.uid or 0),
+                gid=int(delivery.gid or 0),
+                digest=plain,
+            ),
+            digest or plain,
+        )
+
+    def _spec(
+        self, service: Service, replica: int, mounted: _Mounted, *, must_run: bool
+    ) -> ContainerSpec:
         name = service.container_names(self._project.name)[replica]
         options = service.options
         labels = {
@@ -256,7 +345,10 @@ class ComposeServices(Construct):
             "com.docker.compose.config-hash": service.config_hash,
             "com.docker.compose.version": COMPOSE_VERSION,
         }
-        changes: dict[str, Any] = {"labels": labels}
+        changes: dict[str, Any] = {
+            "labels": labels,
+            "host_mounts": (*options.host_mounts, *mounted.host),
+        }
         for field, other in (
             ("network_mode", service.shares_network),
             ("ipc_mode", service.shares_ipc),
@@ -305,28 +397,19 @@ class ComposeServices(Construct):
                     subpath=mount.subpath,
                 )
                 for mount in service.mounts
-            ],
-            files=[self._upload(service, delivery) for delivery in service.deliveries],
+            ]
+            + mounted.volumes,
+            files=[self._upload(service, delivery) for delivery in mounted.files],
             restart=service.restart,
             must_run=must_run,
             options=replace(options, **changes),
         )
 
     def _upload(self, service: Service, delivery: Delivery) -> FileUpload:
-        private = delivery.is_secret or delivery.source is None
-        source, digest = delivery.source, None
-        if private:
-            if source is None:
-                text = (
-                    delivery.content
-                    if delivery.variable is None
-                    else self._value_of(delivery.variable)
-                )
-                source = self._vault.keep(service.name, delivery.path, (text or "").encode())
-            digest = self._vault.digest(source.read_bytes())
+        source, digest = self._content(service, delivery)
+        if digest is not None:
             # Terraform runs in its own folder; relative to that, each checkout says the same.
             source = Path(os.path.relpath(source, self._directory))
-        assert source is not None  # noqa: S101  (for the type checker)
         return FileUpload(
             source=source,
             path=delivery.path,
@@ -335,6 +418,18 @@ class ComposeServices(Construct):
             uid=delivery.uid or None,
             gid=delivery.gid or None,
         )
+
+    def _content(self, service: Service, delivery: Delivery) -> tuple[Path, str | None]:
+        """Return the file that has the content, and a keyed digest of what is not to be known."""
+        source = delivery.source
+        if source is not None and not delivery.is_secret:
+            return source, None
+        if source is None:
+            text = (
+                delivery.content if delivery.variable is None else self._value_of(delivery.variable)
+            )
+            source = self._vault.keep(service.name, delivery.path, (text or "").encode())
+        return source, self._vault.digest(source.read_bytes())
 
 
 def _terraform_directory(scope: Construct) -> Path:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cdktf import ITerraformDependable
+    from cdktf import ITerraformDependable, TerraformResource
 
     from constructs_lib.docker.image import Image
     from constructs_lib.docker.network import ExternalNetwork, Network
@@ -166,7 +166,9 @@ class ContainerSpec:
         environment: Its environment variables. They end up in Terraform's state: no secrets.
             None takes away one that the image has.
         attachments: The networks that it joins; the engine's default bridge where empty.
-        ports: The ports that it publishes.
+        ports: The ports that it publishes. Where one of the container is published more than once,
+            a change to them is told by a label that changes with it, and by nothing else: the
+            provider loses their order.
         volumes: The volumes that it mounts.
         files: The files copied into it.
         restart: What the engine does when it ends by itself.
@@ -219,7 +221,7 @@ class Container(Construct):
         image: Image,
         spec: ContainerSpec,
         depends_on: Sequence[ITerraformDependable] = (),
-        replaced_with: Sequence[Container] = (),
+        replaced_with: Sequence[TerraformResource] = (),
     ) -> None:
         """Define the container.
 
@@ -229,7 +231,7 @@ class Container(Construct):
             image: What it runs.
             spec: What it is.
             depends_on: What has to be there first.
-            replaced_with: Containers with which this one is replaced.
+            replaced_with: Containers and steps with which this one is replaced.
 
         Raises:
             ValueError: Two published ports are the same port of the machine.
@@ -303,13 +305,12 @@ class Container(Construct):
         if not files:
             return []
         scope = Construct(self, "Files")
-        uploads = []
+        uploads, ids = [], set()
         for file in files:
             if file.digest is None:
                 # An asset's path in the state is the same from every checkout.
-                asset = TerraformAsset(
-                    scope, _asset_id(file.path), path=str(file.source), type=AssetType.FILE
-                )
+                asset_id = _asset_id(file.path, ids)
+                asset = TerraformAsset(scope, asset_id, path=str(file.source), type=AssetType.FILE)
                 source, digest = asset.path, asset.asset_hash
             else:
                 source, digest = str(file.source), file.digest
@@ -325,12 +326,24 @@ class Container(Construct):
         return uploads
 
 
-def _asset_id(path: str) -> str:
-    """Return an id that cdktf takes; another one than before would be another path in the state."""
-    return f"file-{hashlib.sha256(path.encode()).hexdigest()}" if "TfToken[" in path else path
+def _asset_id(path: str, taken: set[str]) -> str:
+    """Return an id that cdktf takes; another one than before would be another path in the state.
+
+    Args:
+        path: The file's path in the container.
+        taken: The ids of the files before, as cdktf spells them; this one is added.
+    """
+    # cdktf takes `/a/b` and `/a--b` for one.
+    spelled = path.replace("/", "--")
+    if "TfToken[" in path or spelled in taken:
+        return f"file-{hashlib.sha256(path.encode()).hexdigest()}"
+    taken.add(spelled)
+    return path
 
 
-def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) -> dict[str, Any]:
+def _further_arguments(
+    spec: ContainerSpec, replaced_with: Sequence[TerraformResource]
+) -> dict[str, Any]:
     """Spell what the bindings do not know, or know only in part."""
     arguments = provider_arguments(spec.options)
     special = [m for m in spec.volumes if m.no_copy or m.subpath]
@@ -347,7 +360,6 @@ def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) 
         arguments[f"upload.{index}.owner"] = file.uid or "0"
         arguments[f"upload.{index}.group"] = file.gid or "0"
     if _unordered(spec.ports):
-        # The label with the digest of the configuration replaces it where its ports change.
         lifecycle = arguments.get("lifecycle", {})
         ignored = [*lifecycle.get("ignore_changes", ()), "ports"]
         arguments["lifecycle"] = {**lifecycle, "ignore_changes": ignored}
@@ -356,7 +368,7 @@ def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) 
             **arguments.get("lifecycle", {}),
             # Spelled out: for an object cdktf writes ${…}, which Terraform refuses here.
             "replace_triggered_by": [
-                f"{ContainerResource.TF_RESOURCE_TYPE}.{other.resource.friendly_unique_id}.id"
+                f"{other.terraform_resource_type}.{other.friendly_unique_id}.id"
                 for other in replaced_with
             ],
         }

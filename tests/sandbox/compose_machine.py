@@ -174,6 +174,9 @@ class ComposeMachine:
             network.remove()
         for volume in self.client.volumes.list(filters=mine):
             volume.remove(force=True)
+        for label in ("moor.copy-of", "moor.files-of"):
+            for volume in self.client.volumes.list(filters={"label": label}):
+                volume.remove(force=True)
         shutil.rmtree(self.folder / "out", ignore_errors=True)
         for state in self.folder.glob("*.tfstate*"):
             state.unlink()

@@ -30,8 +30,6 @@ def test_seconds(text: str, expected: float | None) -> None:
         (convert.same, 5, 5),
         (convert.text_list, ["a", 5], ("a", "5")),
         (convert.text_map, {"a": 5, "b": "c"}, {"a": "5", "b": "c"}),
-        (convert.entrypoint, ["", "a"], ("", "a")),
-        (convert.command, ["a", 5], ("a", "5")),
         (convert.whole_seconds, "1m30s", 90),
         (convert.healthcheck, {}, None),
         (convert.healthcheck, {"disable": False, "test": []}, None),
