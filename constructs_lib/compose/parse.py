@@ -244,7 +244,7 @@ class _Reader:
                     "use networks for a network",
                 )
             return ()
-        found = []
+        found: list[Attachment] = []
         for key, given in sorted((raw.get("networks") or {}).items()):
             value = given or {}
             driver_opts = text_map(value.get("driver_opts") or {})
