@@ -124,7 +124,7 @@ def _overlapping(
         for subnet in found
     ]
     for (first, one), (second, other) in combinations(known, 2):
-        if one.version == other.version and one.overlaps(other):  # type: ignore[arg-type]  # one version
+        if one.version == other.version and one.overlaps(other):
             yield (
                 f"networks.{second}.ipam.config: must have addresses of its own, got {other}, of "
                 f"which {first} has {one}"
