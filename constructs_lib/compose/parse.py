@@ -28,6 +28,7 @@ from constructs_lib.compose.parse_options import read_options
 from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
 from constructs_lib.compose.parse_values import (
     check_values,
+    first_network,
     read_pids_limit,
     read_replicas,
     refuse_null_characters,
@@ -245,14 +246,15 @@ class _Reader:
                 )
             return ()
         found: list[Attachment] = []
+        # Which of them Compose gives the service's own MAC address.
+        first = first_network(raw.get("networks") or {})
         for key, given in sorted((raw.get("networks") or {}).items()):
             value = given or {}
             driver_opts = text_map(value.get("driver_opts") or {})
             if value.get("interface_name"):
                 driver_opts[_INTERFACE_NAME] = str(value["interface_name"])
             own_mac_address = value.get("mac_address")
-            # The service's own is that of its first network, as in Compose.
-            first_mac_address = None if found else mac_address
+            first_mac_address = mac_address if key == first else None
             if own_mac_address and first_mac_address not in (None, own_mac_address):
                 self.problems.add(
                     f"{where}.mac_address",

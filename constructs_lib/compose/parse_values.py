@@ -207,3 +207,20 @@ def subnets_without_ipv6(document: Mapping[str, Any]) -> Iterator[tuple[str, str
             subnet = grammar.as_network(str(pool.get("subnet") or ""))
             if subnet is not None and subnet.version == 6:  # noqa: PLR2004
                 yield f"networks.{name}.ipam.config[{index}].subnet", str(subnet)
+
+
+def first_network(networks: Mapping[str, Any]) -> str | None:
+    """Return the network that is a service's first to Compose; None where it has none.
+
+    Args:
+        networks: The service's networks: that of the highest `priority`, then by name.
+    """
+
+    def rank(name: str) -> tuple[int, str]:
+        try:
+            priority = whole((networks[name] or {}).get("priority") or 0, least=-(2**63))
+        except UnusableError:
+            priority = 0
+        return -priority, name
+
+    return min(networks, key=rank, default=None)

@@ -220,7 +220,7 @@ ATTACHMENT: Final[Mapping[str, Key]] = {
     "ipv6_address": _yes(),
     "link_local_ips": _yes(),
     "mac_address": _unheeded(_MAC_ADDRESS),
-    "priority": _no("use `gw_priority`"),
+    "priority": _unheeded("networks are joined in no order; `gw_priority` chooses the gateway"),
 }
 
 _FILE_REFERENCE: Final = {

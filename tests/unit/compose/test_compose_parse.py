@@ -184,6 +184,9 @@ def test_all_problems_are_told_at_once() -> None:
 def test_the_mac_address_of_a_service_is_that_of_its_first_network() -> None:
     found = service(mac_address="02:00:00:00:00:01", networks={"b": None, "a": {}}).networks
     assert [(n.network, n.mac_address) for n in found] == [("a", "02:00:00:00:00:01"), ("b", None)]
+    networks = {"b": {"priority": 5}, "a": {"priority": "none"}}
+    found = service(mac_address="02:00:00:00:00:01", networks=networks).networks
+    assert [(n.network, n.mac_address) for n in found] == [("a", None), ("b", "02:00:00:00:00:01")]
 
 
 def test_the_name_of_an_interface_is_an_option_of_the_driver() -> None:
