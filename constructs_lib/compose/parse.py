@@ -79,7 +79,7 @@ class _Reader:
             *read_deliveries(raw, where, self.document, self.problems),
         ]
         check_deliveries(options, deliveries, self.problems)
-        check_values(raw, where, self.problems)
+        check_values(raw, where, self.problems, local)
         image = raw.get("image")
         return Service(
             name=name,

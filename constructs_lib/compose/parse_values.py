@@ -15,6 +15,7 @@ from constructs_lib.compose.errors import ComposeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from constructs_lib.compose.errors import Problems
 
@@ -56,13 +57,16 @@ def _with_null(value: object, where: str) -> Iterator[str]:
             left.extend((f"{path}[{index}]", part) for index, part in enumerate(item))
 
 
-def check_values(raw: Mapping[str, Any], where: str, problems: Problems) -> None:
+def check_values(
+    raw: Mapping[str, Any], where: str, problems: Problems, local: AbstractSet[str] = frozenset()
+) -> None:
     """Look at a service.
 
     Args:
         raw: The service.
         where: Its place in the file, for messages.
         problems: Gets what is wrong.
+        local: The targets of mounts whose source is a relative path.
     """
     for key, wrong in (
         ("container_name", grammar.wrong_object_name),
@@ -76,12 +80,14 @@ def check_values(raw: Mapping[str, Any], where: str, problems: Problems) -> None
         problem = grammar.wrong_variable(name)
         if problem:
             problems.add(f"{where}.environment", problem)
-    _check_mounts(raw, where, problems)
+    _check_mounts(raw, where, problems, local)
     for name, attachment in (raw.get("networks") or {}).items():
         _check_attachment(attachment or {}, f"{where}.networks.{name}", problems)
 
 
-def _check_mounts(raw: Mapping[str, Any], where: str, problems: Problems) -> None:
+def _check_mounts(
+    raw: Mapping[str, Any], where: str, problems: Problems, local: AbstractSet[str]
+) -> None:
     seen: dict[str, str] = {}
     for path in raw.get("tmpfs") or ():
         seen[_clean(str(path).partition(":")[0])] = f"{where}.tmpfs"
@@ -97,13 +103,23 @@ def _check_mounts(raw: Mapping[str, Any], where: str, problems: Problems) -> Non
             problems.add(
                 f"{here}.target", f"must be a path of its own, got {target}, as {seen[path]} has"
             )
-        for key in ("source", "target"):
+        in_one_text = target not in local and _is_written_in_one_text(mount)
+        for key in ("source", "target") if in_one_text else ():
             text = str(mount.get(key) or "")
-            if ":" in text and mount.get("type") in ("bind", "volume"):
+            if ":" in text:
                 problems.add(
                     f"{here}.{key}", f"must have no colon, which the engine reads, got {text!r}"
                 )
         seen[path] = here
+
+
+def _is_written_in_one_text(mount: Mapping[str, Any]) -> bool:
+    """Whether the engine is told of a mount as `SOURCE:TARGET:ro`, and not part by part."""
+    if mount.get("type") == "bind":
+        how = mount.get("bind") or {}
+        return bool(how.get("create_host_path")) and not how.get("propagation")
+    how = mount.get("volume") or {}
+    return mount.get("type") == "volume" and not (how.get("nocopy") or how.get("subpath"))
 
 
 def _clean(path: str) -> str:
