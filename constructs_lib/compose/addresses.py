@@ -45,10 +45,23 @@ def address_problems(project: ComposeProject) -> Iterator[str]:
                 if (subnet := grammar.as_network(pool.subnet or "")) is not None
                 and (subnet.version == 4 or network.ipv6)  # noqa: PLR2004
             ]
+    yield from _of_the_engine(project)
     yield from _overlapping(project, subnets)
     yield from _fixed(project, subnets)
     for volume in project.volumes.values():
         yield from _volume_problems(volume)
+
+
+def _of_the_engine(project: ComposeProject) -> Iterator[str]:
+    for service in project.services.values():
+        for attachment in service.networks:
+            network = project.networks.get(attachment.network)
+            if network is not None and network.external and network.name in _OF_THE_ENGINE:
+                yield (
+                    f"services.{service.name}.networks.{attachment.network}: must be a network "
+                    f"with names for containers, got the engine's own {network.name}; use "
+                    f"network_mode: {network.name}"
+                )
 
 
 def _network_problems(network: NetworkDefinition) -> Iterator[str]:
@@ -111,7 +124,7 @@ def _overlapping(
         for subnet in found
     ]
     for (first, one), (second, other) in combinations(known, 2):
-        if one.version == other.version and one.overlaps(other):  # type: ignore[arg-type]  # one version
+        if one.version == other.version and one.overlaps(other):
             yield (
                 f"networks.{second}.ipam.config: must have addresses of its own, got {other}, of "
                 f"which {first} has {one}"

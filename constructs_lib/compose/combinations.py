@@ -6,7 +6,7 @@ Source: moby 26.1, `daemon/daemon_unix.go` (`verifyPlatformContainerResources`) 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from constructs_lib.compose import grammar
 
@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from constructs_lib.compose.model import ComposeProject, Service
+
+
+_LOG_OPTIONS: Final = {
+    "json-file": (
+        *("max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"),
+    ),
+    "local": ("max-size", "max-file", "compress"),
+}
+"""Drivers of the engine itself, and their options. Others may be plugins."""
+_LOG_OPTIONS_OF_ALL: Final = (
+    *("mode", "max-buffer-size"),
+    *("cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"),
+)
 
 
 def combination_problems(project: ComposeProject) -> Iterator[str]:
@@ -28,6 +41,7 @@ def combination_problems(project: ComposeProject) -> Iterator[str]:
     for service in project.services.values():
         yield from _memory(service)
         yield from _network_of_another(service)
+        yield from _logging(service)
         if service.build is not None and service.image is None:
             name = f"{project.name}-{service.name}"
             if grammar.wrong_image(name):
@@ -70,6 +84,16 @@ def _network_of_another(service: Service) -> Iterator[str]:
             yield (
                 f"services.{service.name}.{key}: must not be set with the network of another "
                 f"container, got {_shown(value)}; set it where the network is"
+            )
+
+
+def _logging(service: Service) -> Iterator[str]:
+    known = _LOG_OPTIONS.get(service.options.log_driver or "")
+    for name in service.options.log_options if known else ():
+        if name not in (*known, *_LOG_OPTIONS_OF_ALL):
+            yield (
+                f"services.{service.name}.logging.options.{name}: must be an option of "
+                f"{service.options.log_driver}, {', '.join(known)}, got {name!r}"
             )
 
 

@@ -474,14 +474,3 @@ def _known_mode(kind: str, mode: object) -> str | None:
         msg = f"must be {', '.join(known)}, service:NAME or container:NAME, got {found!r}"
         raise UnusableError(msg)
     return found
-
-
-def userns_mode(mode: object) -> str | None:
-    """Return the user name space.
-
-    Raises:
-        UnusableError: The engine knows no such one.
-    """
-    if mode not in ("", "host"):
-        raise UnusableError(f"must be host, got {mode!r}; leave it out for the engine's own")
-    return str(mode) or None

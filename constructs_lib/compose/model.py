@@ -211,6 +211,7 @@ class Service:
         shares_ipc: The service whose IPC name space it lives in.
         shares_pid: The service whose PID name space it lives in.
         volumes_from: Services whose volumes it mounts, and whether read-only.
+        pids_limit: How many processes it may have; None is no limit.
         config_hash: A digest of all that makes the container what it is.
     """
 
@@ -234,6 +235,7 @@ class Service:
     shares_ipc: str | None = None
     shares_pid: str | None = None
     volumes_from: tuple[tuple[str, bool], ...] = ()
+    pids_limit: int | None = None
     config_hash: str = ""
 
     def container_names(self, project: str) -> list[str]:

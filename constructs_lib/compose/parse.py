@@ -28,8 +28,11 @@ from constructs_lib.compose.parse_options import read_options
 from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
 from constructs_lib.compose.parse_values import (
     check_values,
+    first_network,
+    read_pids_limit,
     read_replicas,
     refuse_null_characters,
+    subnets_without_ipv6,
 )
 from constructs_lib.compose.support import unheeded, unsupported
 from constructs_lib.docker.build_options import BuildOptions
@@ -76,7 +79,7 @@ class _Reader:
             *read_deliveries(raw, where, self.document, self.problems),
         ]
         check_deliveries(options, deliveries, self.problems)
-        check_values(raw, where, self.problems)
+        check_values(raw, where, self.problems, local)
         image = raw.get("image")
         return Service(
             name=name,
@@ -110,6 +113,7 @@ class _Reader:
             shares_ipc=shared_with(raw.get("ipc")),
             shares_pid=shared_with(raw.get("pid")),
             volumes_from=tuple(self._volumes_from(raw, where)),
+            pids_limit=read_pids_limit(raw, where, self.problems),
             config_hash=self._hash(raw),
         )
 
@@ -241,15 +245,16 @@ class _Reader:
                     "use networks for a network",
                 )
             return ()
-        found = []
+        found: list[Attachment] = []
+        # Which of them Compose gives the service's own MAC address.
+        first = first_network(raw.get("networks") or {})
         for key, given in sorted((raw.get("networks") or {}).items()):
             value = given or {}
             driver_opts = text_map(value.get("driver_opts") or {})
             if value.get("interface_name"):
                 driver_opts[_INTERFACE_NAME] = str(value["interface_name"])
             own_mac_address = value.get("mac_address")
-            # The service's own is that of its first network, as in Compose.
-            first_mac_address = None if found else mac_address
+            first_mac_address = mac_address if key == first else None
             if own_mac_address and first_mac_address not in (None, own_mac_address):
                 self.problems.add(
                     f"{where}.mac_address",
@@ -314,6 +319,8 @@ def parse(
         problems.add(where, f"is not supported, got {_abbreviated(value)}; {remedy}")
     for where, reason, value in unheeded(checked):
         warnings.add(where, f"has no effect, got {_abbreviated(value)}: {reason}")
+    for where, subnet in subnets_without_ipv6(document):
+        warnings.add(where, f"has no effect, got {subnet}: the network has no enable_ipv6")
     services = {k: reader.service(k, v) for k, v in sorted((document["services"] or {}).items())}
     project = ComposeProject(
         name=str(document["name"]),

@@ -15,11 +15,14 @@ from constructs_lib.compose.errors import ComposeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from constructs_lib.compose.errors import Problems
 
 _MOST_REPLICAS: Final = 1000
 """A network of one engine has no room for more."""
+_MOST_PROCESSES: Final = 2**22
+"""The kernel has no higher numbers for processes."""
 
 
 def refuse_null_characters(document: Mapping[str, Any], problems: Problems) -> None:
@@ -54,13 +57,16 @@ def _with_null(value: object, where: str) -> Iterator[str]:
             left.extend((f"{path}[{index}]", part) for index, part in enumerate(item))
 
 
-def check_values(raw: Mapping[str, Any], where: str, problems: Problems) -> None:
+def check_values(
+    raw: Mapping[str, Any], where: str, problems: Problems, local: AbstractSet[str] = frozenset()
+) -> None:
     """Look at a service.
 
     Args:
         raw: The service.
         where: Its place in the file, for messages.
         problems: Gets what is wrong.
+        local: The targets of mounts whose source is a relative path.
     """
     for key, wrong in (
         ("container_name", grammar.wrong_object_name),
@@ -74,12 +80,14 @@ def check_values(raw: Mapping[str, Any], where: str, problems: Problems) -> None
         problem = grammar.wrong_variable(name)
         if problem:
             problems.add(f"{where}.environment", problem)
-    _check_mounts(raw, where, problems)
+    _check_mounts(raw, where, problems, local)
     for name, attachment in (raw.get("networks") or {}).items():
         _check_attachment(attachment or {}, f"{where}.networks.{name}", problems)
 
 
-def _check_mounts(raw: Mapping[str, Any], where: str, problems: Problems) -> None:
+def _check_mounts(
+    raw: Mapping[str, Any], where: str, problems: Problems, local: AbstractSet[str]
+) -> None:
     seen: dict[str, str] = {}
     for path in raw.get("tmpfs") or ():
         seen[_clean(str(path).partition(":")[0])] = f"{where}.tmpfs"
@@ -95,13 +103,23 @@ def _check_mounts(raw: Mapping[str, Any], where: str, problems: Problems) -> Non
             problems.add(
                 f"{here}.target", f"must be a path of its own, got {target}, as {seen[path]} has"
             )
-        for key in ("source", "target"):
+        in_one_text = target not in local and _is_written_in_one_text(mount)
+        for key in ("source", "target") if in_one_text else ():
             text = str(mount.get(key) or "")
-            if ":" in text and mount.get("type") in ("bind", "volume"):
+            if ":" in text:
                 problems.add(
                     f"{here}.{key}", f"must have no colon, which the engine reads, got {text!r}"
                 )
         seen[path] = here
+
+
+def _is_written_in_one_text(mount: Mapping[str, Any]) -> bool:
+    """Whether the engine is told of a mount as `SOURCE:TARGET:ro`, and not part by part."""
+    if mount.get("type") == "bind":
+        how = mount.get("bind") or {}
+        return bool(how.get("create_host_path")) and not how.get("propagation")
+    how = mount.get("volume") or {}
+    return mount.get("type") == "volume" and not (how.get("nocopy") or how.get("subpath"))
 
 
 def _clean(path: str) -> str:
@@ -167,3 +185,58 @@ def read_replicas(raw: Mapping[str, Any], where: str, problems: Problems) -> int
         if number is not None:
             return read_whole(number, f"{where}.{key}", problems, most=_MOST_REPLICAS, otherwise=1)
     return 1
+
+
+def read_pids_limit(raw: Mapping[str, Any], where: str, problems: Problems) -> int | None:
+    """Read how many processes a service may have; None is no limit.
+
+    Args:
+        raw: The service.
+        where: Its place in the file, for messages.
+        problems: Gets what is wrong.
+    """
+    limits = ((raw.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    for key, limit in (
+        ("deploy.resources.limits.pids", limits.get("pids")),
+        ("pids_limit", raw.get("pids_limit")),
+    ):
+        if limit is None or str(limit) in ("0", "-1"):
+            continue
+        # Without a process it could not even start.
+        return read_whole(limit, f"{where}.{key}", problems, most=_MOST_PROCESSES) or None
+    return None
+
+
+def subnets_without_ipv6(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find subnets of IPv6 that the engine passes over, since their network has no IPv6.
+
+    Args:
+        document: The whole file.
+
+    Yields:
+        Where it stands, and the subnet.
+    """
+    for name, network in (document.get("networks") or {}).items():
+        if not network or network.get("enable_ipv6"):
+            continue
+        for index, pool in enumerate((network.get("ipam") or {}).get("config") or ()):
+            subnet = grammar.as_network(str(pool.get("subnet") or ""))
+            if subnet is not None and subnet.version == 6:  # noqa: PLR2004
+                yield f"networks.{name}.ipam.config[{index}].subnet", str(subnet)
+
+
+def first_network(networks: Mapping[str, Any]) -> str | None:
+    """Return the network that is a service's first to Compose; None where it has none.
+
+    Args:
+        networks: The service's networks: that of the highest `priority`, then by name.
+    """
+
+    def rank(name: str) -> tuple[int, str]:
+        try:
+            priority = whole((networks[name] or {}).get("priority") or 0, least=-(2**63))
+        except UnusableError:
+            priority = 0
+        return -priority, name
+
+    return min(networks, key=rank, default=None)

@@ -188,6 +188,8 @@ class ComposeServices(Construct):
         self._ready[service.name] = self._ended[service.name] = started
         if not containers:
             return
+        if service.pids_limit is not None:
+            self._step(scope, "Limits", service, "limits", "--pids", str(service.pids_limit))
         healthy = (service.name, "service_healthy") in self._waited_for
         if service.has_healthcheck or healthy:
             # Only another service can ask for a check that nobody may have written.
@@ -209,12 +211,19 @@ class ComposeServices(Construct):
     def _wait(
         self, scope: Construct, id_: str, service: Service, until: str, timeout: float
     ) -> TerraformResource:
+        options = ("--until", until, "--timeout", str(int(timeout)))
+        return self._step(scope, id_, service, "wait", *options)
+
+    def _step(
+        self, scope: Construct, id_: str, service: Service, module: str, *options: str
+    ) -> TerraformResource:
+        """Run a module of this folder once for the containers of a service that are new."""
         containers = self._containers[service.name]
         step = run_module(
-            "constructs_lib.compose.wait",
+            f"constructs_lib.compose.{module}",
             *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
             *("--certificates", str(self._endpoint.certificates)),
-            *("--until", until, "--timeout", str(int(timeout))),
+            *options,
             # What follows is no option, whatever it looks like.
             *("--", *service.container_names(self._project.name)),
         )

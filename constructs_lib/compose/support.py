@@ -72,6 +72,8 @@ def _no(remedy: str, *so_anyway: object) -> Key:
 _SWARM: Final = "it is for a swarm, and this is one engine"
 _NO_SWARM: Final = f"leave it out: {_SWARM}"
 _WINDOWS: Final = "leave it out: it is for Windows"
+_MAC_ADDRESS: Final = "before Docker 29.3 the engine discards it"
+"""It does so where a container joins a network that is there already, as the provider's do."""
 _CGROUP_V2: Final = "engines on cgroup v2, such as Flatcar's, discard it"
 _DEVICE_REQUEST: Final = {
     "capabilities": _yes(),
@@ -136,7 +138,7 @@ DEPLOY: Final[Mapping[str, Key]] = {
                     "devices": _no("use `reservations.devices`"),
                     "generic_resources": _unheeded(_SWARM),
                     "memory": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
-                    "pids": _no("use `ulimits.nproc`: the provider has no limit of processes"),
+                    "pids": _yes("as `pids_limit`"),
                 }
             ),
             "reservations": _yes(
@@ -217,8 +219,8 @@ ATTACHMENT: Final[Mapping[str, Key]] = {
     "ipv4_address": _yes(),
     "ipv6_address": _yes(),
     "link_local_ips": _yes(),
-    "mac_address": _yes(),
-    "priority": _no("use `gw_priority`"),
+    "mac_address": _unheeded(_MAC_ADDRESS),
+    "priority": _unheeded("networks are joined in no order; `gw_priority` chooses the gateway"),
 }
 
 _FILE_REFERENCE: Final = {
@@ -336,7 +338,7 @@ SERVICE: Final[Mapping[str, Key]] = {
             "options": _yes(option="log_options", read=convert.text_map),
         }
     ),
-    "mac_address": _yes("on the first of its networks; needs Docker 25 on the machine"),
+    "mac_address": _unheeded(f"it is that of the first network, and {_MAC_ADDRESS}"),
     "mem_limit": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
     "mem_reservation": _yes(
         "in whole MiB", option="memory_reservation_mib", read=convert.memory_mib
@@ -352,7 +354,10 @@ SERVICE: Final[Mapping[str, Key]] = {
     "oom_kill_disable": _unheeded(_CGROUP_V2),
     "oom_score_adj": _no("use `mem_limit` and `mem_reservation`"),
     "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.pid_mode),
-    "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
+    "pids_limit": _yes(
+        "set right after the start, since the provider does not know it; a change of it by hand "
+        "does not show in the plan"
+    ),
     "platform": _yes(option="platform", read=convert.good(grammar.wrong_platform)),
     "ports": _yes(
         "with `network_mode: host` they have no effect, and a warning says so",
@@ -396,7 +401,7 @@ SERVICE: Final[Mapping[str, Key]] = {
     "ulimits": _yes(option="ulimits", read=convert.ulimits),
     "use_api_socket": _no("mount `/var/run/docker.sock`, if the service is to rule the machine"),
     "user": _yes(option="user"),
-    "userns_mode": _yes(option="userns_mode", read=convert.userns_mode),
+    "userns_mode": _yes(option="userns_mode"),
     "uts": _no("use `hostname`"),
     "volume_driver": _no("use the volume's `driver`"),
     "volumes": _yes(inside=MOUNT, shape="list"),

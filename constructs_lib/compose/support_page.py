@@ -32,8 +32,6 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "`docker compose up` by hand would make the containers anew",
     "Config.AttachStdout": "and `AttachStderr`: Compose attaches to the output of what it starts",
     "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
-    "Config.MacAddress": "the engine tells the address of the network in `HostConfig.NetworkMode` "
-    "here, too; the address itself is the same",
     "HostConfig.MemorySwappiness": "`mem_swappiness` is not handed on: engines on cgroup v2 "
     "discard it, and older ones heed it",
     "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "

@@ -229,8 +229,6 @@ def plain_container(container: Container) -> dict[str, Any]:
                 "IPAMConfig": {k: v for k, v in (n["IPAMConfig"] or {}).items() if v},
                 "DriverOpts": n["DriverOpts"] or {},
                 "Links": n["Links"],
-                # This engine makes those that nobody has fixed of the address.
-                "MacAddress": re.sub("^02:42:.*", "", n["MacAddress"] or ""),
             }
             for name, n in networks.items()
         },

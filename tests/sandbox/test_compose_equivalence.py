@@ -122,15 +122,7 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
     plain = copy.deepcopy(snapshot)
     for name, container in plain["containers"].items():
         config, host = container["Config"], container["HostConfig"]
-        left_out = (
-            "Image",
-            "Volumes",
-            "AttachStdout",
-            "AttachStderr",
-            "ExposedPorts",
-            "MacAddress",
-        )
-        for key in left_out:
+        for key in ("Image", "Volumes", "AttachStdout", "AttachStderr", "ExposedPorts"):
             config.pop(key, None)
         host.pop("MemorySwappiness", None)
         # These are built anew, and have another time in them.

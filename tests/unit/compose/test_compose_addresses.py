@@ -40,7 +40,7 @@ def test_what_the_engine_takes() -> None:
     networks = {
         "back": back,
         "out": macvlan,
-        "there": {"external": True, "name": "host"},
+        "there": {"external": True, "name": "someones"},
         "plain": {},
     }
     fixed = {"back": {"ipv4_address": "198.51.100.3", "ipv6_address": "2001:db8::3"}}
@@ -119,6 +119,18 @@ def test_what_the_engine_takes() -> None:
 )
 def test_what_is_wrong_with_a_network(network: dict[str, Any], expected: str) -> None:
     assert problems({"n": network}) == [expected]
+
+
+@pytest.mark.parametrize("name", ["host", "bridge", "none"])
+def test_the_engines_own_networks_are_modes(name: str) -> None:
+    there = {"there": {"external": True, "name": name}}
+    assert problems(there, web={"networks": {"there": None}}) == [
+        (
+            "services.web.networks.there: must be a network with names for containers, got the "
+            f"engine's own {name}; use network_mode: {name}"
+        )
+    ]
+    assert problems(there) == []
 
 
 def test_networks_that_share_addresses() -> None:

@@ -33,6 +33,15 @@ def mib(size: int) -> str:
         {"mem_reservation": mib(8)},
         {"network_mode": "host", "hostname": "a", "dns": ["192.0.2.1"]},
         {"network_mode": "service:other"},
+        {
+            "logging": {
+                "driver": "json-file",
+                "options": {"max-size": "10m", "mode": "non-blocking"},
+            }
+        },
+        {"logging": {"driver": "local", "options": {"compress": "true"}}},
+        {"logging": {"driver": "a-plugin", "options": {"nope": "1"}}},
+        {"logging": {"options": {"nope": "1"}}},
     ],
 )
 def test_what_goes_together(keys: dict[str, Any]) -> None:
@@ -51,6 +60,13 @@ def test_what_goes_together(keys: dict[str, Any]) -> None:
             (
                 "memswap_limit: must be at least mem_limit, since it is memory and swap together, "
                 "got 7m, and mem_limit 8m"
+            ),
+        ),
+        (
+            {"logging": {"driver": "local", "options": {"max-files": "3"}}},
+            (
+                "logging.options.max-files: must be an option of local, max-size, max-file, "
+                "compress, got 'max-files'"
             ),
         ),
         (

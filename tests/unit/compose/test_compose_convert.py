@@ -44,7 +44,6 @@ def test_seconds(text: str, expected: float | None) -> None:
         (convert.within(1000, or_zero=True), "1000", 1000),
         (convert.memory_mib, "6291456", 6),
         (convert.memory_mib, "0", None),
-        (convert.userns_mode, "host", "host"),
         (convert.ipc_mode, "shareable", "shareable"),
         (convert.pid_mode, "service:web", None),
         (convert.pid_mode, "container:web", "container:web"),
@@ -208,11 +207,6 @@ def test_values(function: Callable[[Any], object], value: object, expected: obje
                     "'container:'"
                 )
             ],
-        ),
-        (
-            convert.userns_mode,
-            "keep-id",
-            ["must be host, got 'keep-id'; leave it out for the engine's own"],
         ),
         (convert.whole_seconds, "soon", ["must be whole seconds, got soon"]),
         (convert.mib, "1000000", ["must be whole MiB, got 1000000 bytes; write 1m"]),

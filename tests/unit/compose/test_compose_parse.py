@@ -184,6 +184,9 @@ def test_all_problems_are_told_at_once() -> None:
 def test_the_mac_address_of_a_service_is_that_of_its_first_network() -> None:
     found = service(mac_address="02:00:00:00:00:01", networks={"b": None, "a": {}}).networks
     assert [(n.network, n.mac_address) for n in found] == [("a", "02:00:00:00:00:01"), ("b", None)]
+    networks = {"b": {"priority": 5}, "a": {"priority": "none"}}
+    found = service(mac_address="02:00:00:00:00:01", networks=networks).networks
+    assert [(n.network, n.mac_address) for n in found] == [("a", None), ("b", "02:00:00:00:00:01")]
 
 
 def test_the_name_of_an_interface_is_an_option_of_the_driver() -> None:
@@ -193,6 +196,38 @@ def test_the_name_of_an_interface_is_an_option_of_the_driver() -> None:
 
 def test_one_container_everywhere_is_one_container_on_one_engine() -> None:
     assert service(deploy={"mode": "global"}).replicas == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, None),
+        ({"pids_limit": -1}, None),
+        ({"pids_limit": 5}, 5),
+        ({"deploy": {"resources": {"limits": {"pids": 7}}}, "pids_limit": -1}, 7),
+    ],
+)
+def test_how_many_processes_there_may_be(keys: dict[str, Any], expected: int | None) -> None:
+    assert service(**keys).pids_limit == expected
+
+
+def test_a_number_of_processes_is_one() -> None:
+    assert problem(pids_limit=-5) == (
+        "compose.yaml: services.web.pids_limit: must be in 0..4194304, got -5"
+    )
+
+
+def test_addresses_of_ipv6_without_it_have_no_effect() -> None:
+    networks = {"n": {"ipam": {"config": [{"subnet": "fd00::/64"}, {"subnet": "10.0.0.0/8"}]}}}
+    found = parse({**_document(), "networks": networks}, file="c.yaml").warnings
+    assert found == (
+        (
+            "c.yaml: networks.n.ipam.config[0].subnet: has no effect, got fd00::/64: the network "
+            "has no enable_ipv6"
+        ),
+    )
+    networks["n"]["enable_ipv6"] = True  # type: ignore[assignment]
+    assert parse({**_document(), "networks": networks}, file="c.yaml").warnings == ()
 
 
 def test_what_has_no_effect_is_told() -> None:

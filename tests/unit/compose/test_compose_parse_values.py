@@ -23,7 +23,7 @@ def problems(**keys: Any) -> list[str]:  # noqa: ANN401  (JSON)
     return []
 
 
-def mount(target: str, kind: str = "volume", source: str = "v") -> dict[str, str]:
+def mount(target: str, kind: str = "volume", source: str = "v") -> dict[str, Any]:
     return {"type": kind, "source": source, "target": target}
 
 
@@ -92,7 +92,7 @@ def test_what_the_engine_takes() -> None:
             ["volumes[0].target: must be a path of its own, got /t, as services.web.tmpfs has"],
         ),
         (
-            {"volumes": [mount("/a:b", "bind", "/c:d")]},
+            {"volumes": [mount("/a:b", "bind", "/c:d") | {"bind": {"create_host_path": True}}]},
             [
                 "volumes[0].source: must have no colon, which the engine reads, got '/c:d'",
                 "volumes[0].target: must have no colon, which the engine reads, got '/a:b'",
@@ -132,6 +132,13 @@ def test_what_the_engine_takes() -> None:
 )
 def test_what_it_refuses(keys: dict[str, Any], expected: list[str]) -> None:
     assert problems(**keys) == expected
+
+
+@pytest.mark.parametrize(
+    "how", [{"create_host_path": False}, {"create_host_path": True, "propagation": "rslave"}]
+)
+def test_a_mount_that_is_told_part_by_part_may_have_a_colon(how: dict[str, Any]) -> None:
+    assert problems(volumes=[mount("/a:b", "bind", "/c:d") | {"bind": how}]) == []
 
 
 def test_a_deep_extension_is_no_matter() -> None:

@@ -388,6 +388,7 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
             ]
         },
     ),
+    "limited": ("pids_limit: 100\ndeploy: {resources: {limits: {pids: 100}}}", {}),
     "fixed": (
         "mac_address: 02:00:00:00:00:07",
         {
@@ -753,11 +754,15 @@ def test_what_is_waited_for(document: Json) -> None:
         "Compose_Services_first_Completed": {
             "1": "${docker_container.Compose_Services_first_1.id}"
         },
+        "Compose_Services_limited_Limits": {
+            "1": "${docker_container.Compose_Services_limited_1.id}"
+        },
     }
     commands = [words_of(wait["provisioner"][0]["local-exec"]) for wait in waits.values()]
     # Four tries of 90 and 5 s each after the 20 s of the start, and a minute more.
     assert commands[0][-6:] == ["--until", "healthy", "--timeout", "555", "--", "moor-checked-1"]
     assert commands[1][-6:] == ["--until", "completed", "--timeout", "3600", "--", "moor-first-1"]
+    assert commands[2][-4:] == ["--pids", "100", "--", "moor-limited-1"]
 
 
 def test_what_a_variable_says_is_never_evaluated(tmp_path: Path) -> None:
