@@ -13,7 +13,7 @@ from constructs_lib.compose import grammar
 from constructs_lib.docker.container_options import Device, Healthcheck, Throttle, Ulimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
 _MIB: Final = 1024 * 1024
 _LEAST_MEMORY_MIB: Final = 6
@@ -25,7 +25,7 @@ _LONGEST_SECONDS: Final = 2**63 / 1e9
 """Go counts the nanoseconds of a duration in 63 bits."""
 MOST_SHARES: Final = 262144
 """The largest weight that a kernel with cgroup v2 takes."""
-_DURATION_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|us|µs|ns|m|s)")
+_DURATION_PART: Final = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)(h|ms|us|µs|ns|m|s)")
 _ULIMIT: Final = re.compile(
     "as|core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|sigpending"
     "|stack"
@@ -169,33 +169,6 @@ def labels(values: Mapping[str, object]) -> dict[str, str]:
     if "" in values:
         raise UnusableError(f"must have a name each, got none for {str(values[''])!r}")
     return text_map(values)
-
-
-def entrypoint(words: Sequence[object]) -> tuple[str, ...]:
-    """Return the words of a program.
-
-    Raises:
-        UnusableError: There is none.
-    """
-    if not words:
-        msg = (
-            "must have a word, got []; the provider cannot clear the image's: name the program, "
-            "or build an image without it"
-        )
-        raise UnusableError(msg)
-    return text_list(words)
-
-
-def command(words: Sequence[object]) -> tuple[str, ...]:
-    """Return the words of a command.
-
-    Raises:
-        UnusableError: There is none, or one is empty.
-    """
-    if "" in words:
-        msg = f"must have no empty argument, got {words!r}; the provider refuses one: use a script"
-        raise UnusableError(msg)
-    return entrypoint(words)
 
 
 def seconds(duration: str) -> float | None:

@@ -207,7 +207,8 @@ def _beside(project: ComposeProject, machine: MachineFolders) -> dict[str, set[s
 
 def _id(name: str) -> str:
     """Return a construct's id, which no other name has: cdktf takes `a/b` for `a--b`."""
-    plain = re.sub(r"[^A-Za-z0-9._:-]+", "-", name).strip("-")
-    if name in {plain, f"./{plain}"}:
+    short = name.removeprefix("./")
+    plain = re.sub(r"[^A-Za-z0-9._:-]+", "-", short).strip("-.")
+    if plain == short:
         return plain
-    return f"{plain[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{plain[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")

@@ -97,7 +97,9 @@ def machine_path(project: str, place: str) -> str:
 def told(place: str) -> str:
     """Return a place as one would write it in the Compose file."""
     first, *rest = place.split("/")
-    return "/".join([".", *rest] if first == _INSIDE else [*[".."] * int(rest[0]), *rest[1:]])
+    if first == _OUTSIDE and rest and rest[0].isdecimal():
+        return "/".join([*[".."] * int(rest[0]), *rest[1:]])
+    return "/".join([".", *rest]) if first == _INSIDE else place
 
 
 def overlap(one: str, other: str) -> bool:

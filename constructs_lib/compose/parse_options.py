@@ -38,6 +38,7 @@ def read_options(
         problems: Gets what is wrong.
     """
     found = dict(_options(raw, SERVICE, where, problems))
+    _settle_program(found, where, problems)
     for key in ("cpu_period", "cpu_quota"):
         if found.get(key) and "cpus" in found:
             problems.add(
@@ -66,6 +67,39 @@ def read_options(
         tmpfs_mounts=tuple(mounts.tmpfs),
         anonymous_volumes=tuple(mounts.anonymous),
     )
+
+
+def _settle_program(found: dict[str, Any], where: str, problems: Problems) -> None:
+    """Say what is run such that the provider can: it hands on neither nothing nor empty arguments.
+
+    What the engine runs is the entry point with the command behind it, whichever of the two a word
+    stands in. Only the image's own entry point is not known here.
+
+    Source: the provider's `resourceDockerContainerCreate`; moby's `merge` in `daemon/commit.go` and
+    `mergeAndVerifyConfig`, which takes an entry point of one empty word for none.
+    """
+    entrypoint, command = found.pop("entrypoint", None), found.pop("command", None) or ()
+    if entrypoint in ((), ("",)):
+        if command in ((), ("",)):
+            problems.add(
+                f"{where}.entrypoint",
+                f"must have a word where command has none, got {list(entrypoint)}; name the "
+                "program in command",
+            )
+            return
+        entrypoint, command = command, ()
+    elif "" in command:
+        if entrypoint is None:
+            problems.add(
+                f"{where}.command",
+                f"must have no empty argument without an entrypoint, got {list(command)}; name the "
+                "image's entry point in entrypoint, or the program where the image has none",
+            )
+            return
+        entrypoint, command = (*entrypoint, *command), ()
+    # An empty command is none to the engine: the image's counts, as it does for Compose.
+    found |= {"entrypoint": entrypoint} if entrypoint else {}
+    found |= {"command": command} if command else {}
 
 
 def _options(

@@ -166,12 +166,13 @@ DEPLOY: Final[Mapping[str, Key]] = {
 
 PORT: Final[Mapping[str, Key]] = {
     "app_protocol": _nothing("a note for people"),
-    "host_ip": _yes("without it the port is published on IPv4 only"),
+    "host_ip": _yes("without it the port is published on IPv4 only; `::` is all of IPv6"),
     "mode": _yes("`ingress` and `host` are the same on one engine"),
     "name": _nothing("a note for people"),
     "protocol": _yes("`tcp`, `udp` or `sctp`"),
     "published": _yes(
-        "a security group must open it; of a range for one target each replica gets the next port"
+        "a security group must open it; of a range for one target each replica gets the next port. "
+        "Without it the engine chooses one, which `moor status` tells and no security group opens"
     ),
     "target": _yes(),
 }
@@ -179,18 +180,22 @@ PORT: Final[Mapping[str, Key]] = {
 MOUNT: Final[Mapping[str, Key]] = {
     "bind": _yes(
         inside={
-            "create_host_path": _yes(),
+            "create_host_path": _yes("a relative path that is missing here is made on the machine"),
             "propagation": _yes(),
             "recursive": _no("leave it out: the provider cannot set it"),
-            "selinux": _yes("for absolute paths"),
+            "selinux": _yes("not beside a propagation, or an absolute path that is not to be made"),
         }
     ),
     "consistency": _nothing("it is for Docker Desktop"),
     "image": _no("use a named volume, which takes what the image has at that path"),
     "read_only": _yes(),
     "source": _yes(
-        "an absolute path is one of the machine. A relative path is a file or folder of this "
-        "computer: it is copied into the container, and a changed file replaces the container"
+        "an absolute path is one of the machine. A relative path, or one with `${PWD}` or another "
+        "variable that leads into the project's folder, is of this computer. A file is copied into "
+        "the container. A folder is one of the machine, `/var/lib/moor/PROJECT/folders/PATH`, "
+        "which outlives containers: a file is copied into it when it changes here, and what the "
+        "containers wrote stays. A folder that every service mounts `:ro` is an exact copy. In "
+        'each case a changed file replaces the containers. See README, "Data"'
     ),
     "target": _yes(),
     "tmpfs": _yes(inside={"mode": _yes(), "size": _yes()}),
@@ -251,7 +256,9 @@ SERVICE: Final[Mapping[str, Key]] = {
     "cgroup": _yes(option="cgroupns_mode"),
     "cgroup_parent": _yes(option="cgroup_parent"),
     "command": _yes(
-        "no argument may be empty, and `[]` is refused", option="command", read=convert.command
+        "an empty argument needs an `entrypoint` beside it",
+        option="command",
+        read=convert.text_list,
     ),
     "configs": _yes(
         "copied into the container; their content is not in Terraform's state",
@@ -296,7 +303,9 @@ SERVICE: Final[Mapping[str, Key]] = {
     "dns_search": _yes(option="dns_search", read=convert.text_list),
     "dockerfile": _no("use `build.dockerfile`"),
     "domainname": _yes(option="domainname", read=convert.good(grammar.wrong_host_name)),
-    "entrypoint": _yes("`[]` is refused", option="entrypoint", read=convert.entrypoint),
+    "entrypoint": _yes(
+        "`[]` needs a `command` beside it", option="entrypoint", read=convert.text_list
+    ),
     "environment": _yes("it is in Terraform's state: use `secrets` for secrets"),
     "expose": _nothing("containers of one network reach all of each other's ports"),
     "external_links": _no("join the network of the other container, as an external one"),
@@ -345,7 +354,11 @@ SERVICE: Final[Mapping[str, Key]] = {
     "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.pid_mode),
     "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
     "platform": _yes(option="platform", read=convert.good(grammar.wrong_platform)),
-    "ports": _yes(inside=PORT, shape="list"),
+    "ports": _yes(
+        "with `network_mode: host` they have no effect, and a warning says so",
+        inside=PORT,
+        shape="list",
+    ),
     "post_start": _no("put the command into the image's entry point"),
     "pre_stop": _no("let the program act on its `stop_signal`"),
     "privileged": _yes(option="privileged", read=bool),
@@ -357,7 +370,7 @@ SERVICE: Final[Mapping[str, Key]] = {
         "refused"
     ),
     "read_only": _yes(
-        "not together with files that are copied into the container", option="read_only", read=bool
+        "files, configs and secrets are mounted into it one by one", option="read_only", read=bool
     ),
     "restart": _yes(),
     "runtime": _yes(option="runtime"),
@@ -420,7 +433,9 @@ NETWORK: Final[Mapping[str, Key]] = {
 
 VOLUME: Final[Mapping[str, Key]] = {
     "driver": _yes(),
-    "driver_opts": _yes(),
+    "driver_opts": _yes(
+        "a bound `device` is a folder of this computer or the machine, as a mount's `source`"
+    ),
     "external": _yes("it must be on the machine already"),
     "labels": _yes("a changed label replaces the volume, as the plan says"),
     "name": _yes(),

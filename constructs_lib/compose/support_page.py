@@ -30,6 +30,10 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "`docker compose up` by hand would make the containers anew",
     "Config.AttachStdout": "and `AttachStderr`: Compose attaches to the output of what it starts",
     "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
+    "Config.MacAddress": "the engine tells the address of the network in `HostConfig.NetworkMode` "
+    "here, too; the address itself is the same",
+    "HostConfig.MemorySwappiness": "`mem_swappiness` is not handed on: engines on cgroup v2 "
+    "discard it, and older ones heed it",
     "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
     "its networks before it starts",
     "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "
@@ -114,16 +118,20 @@ named as Compose names it (`project-service-1`), so that a plan shows what will 
 
 - **Images**: a plan asks the registry for the digest behind a tag, and shows when it has moved.
   `pull_policy: missing` keeps what the machine has. Old images stay on the machine.
-- **Relative paths** in `volumes` are files of this computer; they are copied into the container
-  with their permissions, as root's, and a changed file shows in the plan.
-- **Secrets and configs** are copied into the container by the deployment. Terraform's state has
-  their path and a keyed hash, never their content. Those from variables pass through a file under
-  `.moor/` that only you can read.
+- **Relative paths** in `volumes` are files and folders of this computer. A file is copied into the
+  container with its mode and owner. A folder that a service may write to becomes one of the machine
+  and outlives the containers; one that is only read is an exact copy. A changed file shows in the
+  plan. [README](../README.md#data) says what lives where.
+- **Secrets and configs** are copied into the container by the deployment; into one with
+  `read_only` they are mounted. Terraform's state has their path and a keyed hash, never their
+  content. Those from variables pass through a file under `.moor/` that only you can read.
 - **Volumes** are destroyed when their declaration under `volumes:` is removed, or with
   `make down`; never by a change to a service.
 - **Waiting**: the deployment waits for services with a healthcheck, in the order of
   `depends_on`, and fails with the health log if one becomes unhealthy.
-- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`.
+- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`,
+  as `443`, `53/udp`, `8000-8010` or `8000-8010/udp`. One that is left to the engine (`- "80"`) is
+  open to nobody: `moor status` tells which it is, and SSH leads there.
 
 ## What is supported
 

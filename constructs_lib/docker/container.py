@@ -166,7 +166,9 @@ class ContainerSpec:
         environment: Its environment variables. They end up in Terraform's state: no secrets.
             None takes away one that the image has.
         attachments: The networks that it joins; the engine's default bridge where empty.
-        ports: The ports that it publishes.
+        ports: The ports that it publishes. Where one of the container is published more than once,
+            a change to them is told by a label that changes with it, and by nothing else: the
+            provider loses their order.
         volumes: The volumes that it mounts.
         files: The files copied into it.
         restart: What the engine does when it ends by itself.
@@ -358,7 +360,6 @@ def _further_arguments(
         arguments[f"upload.{index}.owner"] = file.uid or "0"
         arguments[f"upload.{index}.group"] = file.gid or "0"
     if _unordered(spec.ports):
-        # The label with the digest of the configuration replaces it where its ports change.
         lifecycle = arguments.get("lifecycle", {})
         ignored = [*lifecycle.get("ignore_changes", ()), "ports"]
         arguments["lifecycle"] = {**lifecycle, "ignore_changes": ignored}

@@ -63,10 +63,10 @@ class MachineFiles:
             timeout=_PATIENCE_SECONDS,
         )
         if answer.status_code != _OK:
+            told = answer.text
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 told = str(answer.json()["message"])
-                raise APIError(told, response=answer, explanation=told)
-            raise APIError(answer.text, response=answer)
+            raise APIError(told, response=answer, explanation=told)
 
     def get(self, path: str) -> Iterator[bytes] | None:
         """Return a file or folder as a tar archive in pieces; None where there is none.

@@ -176,6 +176,9 @@ class ComposeMachine:
             network.remove()
         for volume in self.client.volumes.list(filters=mine):
             volume.remove(force=True)
+        for label in ("moor.copy-of", "moor.files-of"):
+            for volume in self.client.volumes.list(filters={"label": label}):
+                volume.remove(force=True)
         shutil.rmtree(self.folder / "out", ignore_errors=True)
         for state in self.folder.glob("*.tfstate*"):
             state.unlink()
@@ -229,6 +232,8 @@ def plain_container(container: Container) -> dict[str, Any]:
                 "IPAMConfig": {k: v for k, v in (n["IPAMConfig"] or {}).items() if v},
                 "DriverOpts": n["DriverOpts"] or {},
                 "Links": n["Links"],
+                # This engine makes those that nobody has fixed of the address.
+                "MacAddress": re.sub("^02:42:.*", "", n["MacAddress"] or ""),
             }
             for name, n in networks.items()
         },

@@ -6,6 +6,7 @@ the engine says of the two is compared. What differs is fixed, or listed in `DIF
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -13,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,11 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from compose_machine import PATIENCE_SECONDS, ROOT, ComposeMachine, differences
-from trial_sandbox import footprint, make_sandbox
+from refused_by_engines import REFUSED, TAKEN, document
+from trial_sandbox import client, footprint, make_sandbox
 
+from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.reader import load_project
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
+from moor.health import found_in
 from moor.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -45,6 +51,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeMachine
         ("api_port: 4599", "api_port: 4696"),
         ("127.18.0.0/24", "127.23.0.0/24"),
         ("172.30.18", "172.30.23"),
+        ("service_ports: [9200]", 'service_ports: [9200, 18100, "5300-5303/udp"]'),
     ):
         assert ours in text
         text = text.replace(ours, others)
@@ -115,8 +122,17 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
     plain = copy.deepcopy(snapshot)
     for name, container in plain["containers"].items():
         config, host = container["Config"], container["HostConfig"]
-        for key in ("Image", "Volumes", "AttachStdout", "AttachStderr", "ExposedPorts"):
+        left_out = (
+            "Image",
+            "Volumes",
+            "AttachStdout",
+            "AttachStderr",
+            "ExposedPorts",
+            "MacAddress",
+        )
+        for key in left_out:
             config.pop(key, None)
+        host.pop("MemorySwappiness", None)
         # These are built anew, and have another time in them.
         if name.endswith(("-proxy-1", "-tool-1", "-packer-1")):
             container.pop("Image")
@@ -517,3 +533,155 @@ def test_a_copy_that_was_killed_in_the_middle_is_finished_by_the_next(
     script = "cd /data; cat own c zz; stat -c %s big; ls /"
     assert _in(machine, app, script).startswith("own\nthere\nlast\n200000000\n")
     assert not machine.client.images.list(filters={"dangling": True})
+
+
+def test_what_the_engine_refuses_is_told_before_and_nothing_else_is(
+    machine: ComposeMachine, project: str
+) -> None:
+    variables = {"REGISTRY": machine.registry}
+    found: dict[str, list[str]] = {"not told": [], "taken": [], "told": [], "refused": []}
+    for service, told_kind, refused_kind in (
+        *((service, "not told", "taken") for service in REFUSED),
+        *((service, "told", "refused") for service in TAKEN),
+    ):
+        file = _own_copy(machine, document(service))
+        try:
+            load_project([file], name=project, variables=variables)
+            told = False
+        except ComposeError:
+            told = True
+        try:
+            machine.compose(file, project, "up", "--detach", "--quiet-pull")
+            refused = False
+        except AssertionError:
+            refused = True
+        machine.remove(project)
+        if told != (told_kind == "not told"):
+            found[told_kind].append(service)
+        if refused != (refused_kind == "taken"):
+            found[refused_kind].append(service)
+    assert found == {"not told": [], "taken": [], "told": [], "refused": []}
+
+
+PORTS = """
+services:
+  names:
+    image: ${REGISTRY}/busybox:1.36
+    # The machine's own program: the stand-in has none for UDP.
+    entrypoint: [/socat, 'UDP4-RECVFROM:53,fork', 'SYSTEM:read word; echo "heard $$word"']
+    volumes: [/usr/bin/socat:/socat:ro, /usr/lib:/lib:ro, /usr/lib64:/lib64:ro]
+    ports: ['5301:53/udp', '18101:53', '[::]:5301:53/udp']
+    stop_signal: SIGKILL
+  web:
+    image: ${REGISTRY}/nginx:1.27
+    ports: ['0.0.0.0:18100:80', '[::]:18100:80', '18100:80', '127.0.0.1:18102:80', '80', '81/udp']
+    stop_signal: SIGKILL
+  local:
+    image: ${REGISTRY}/busybox:1.36
+    command: sleep 100000
+    ports: [{target: 82, published: 18103, host_ip: '::1'}]
+    stop_signal: SIGKILL
+  outside:
+    image: ${REGISTRY}/busybox:1.36
+    command: sleep 100000
+    network_mode: host
+    ports: ['18104:18104']
+    stop_signal: SIGKILL
+  quiet:
+    image: ${REGISTRY}/busybox:1.36
+    entrypoint: [sh, -c]
+    command: ['test "$$0" = "" && sleep 100000', '']
+    stop_signal: SIGKILL
+  plain:
+    image: ${REGISTRY}/nginx:1.27
+    entrypoint: []
+    command: [sleep, '100000']
+    stop_signal: SIGKILL
+  usual:
+    image: ${REGISTRY}/nginx:1.27
+    command: []
+    stop_signal: SIGKILL
+"""
+
+
+def _heard(address: str, word: str) -> str:
+    """Say something to the UDP service; return its answer, or nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(2)
+        sender.connect((address, 5301))
+        with contextlib.suppress(OSError):
+            sender.send(word.encode() + b"\n")
+            return sender.recv(100).decode()
+    return ""
+
+
+def _running(machine: ComposeMachine, project: str) -> dict[str, Any]:
+    """Return what runs in each container, and what of it is published."""
+    found = {}
+    for name, container in machine.snapshot(project)["containers"].items():
+        assert container["Running"], name
+        published = container["HostConfig"]["PortBindings"] or {}
+        found[name] = (
+            [container["Path"], *container["Args"]],
+            {
+                own: sorted((b["HostIp"] or "0.0.0.0", b["HostPort"].strip("0")) for b in bindings)  # noqa: S104
+                for own, bindings in published.items()
+            },
+        )
+    return found
+
+
+def test_ports_and_programs_are_composes_and_stay(machine: ComposeMachine, project: str) -> None:
+    file = _own_copy(machine, PORTS)
+    machine.apply(file, project)
+    assert machine.plan(file, project) == {}
+    outputs = Outputs.load(machine.environment)
+    answers = [_heard(outputs.public_ip, word) for word in ("one", "two")]
+    assert answers == ["heard one\n", "heard two\n"]
+    with urllib.request.urlopen(f"http://{outputs.public_ip}:18100/", timeout=10) as answer:
+        assert b"nginx" in answer.read()
+    # Another number may have been chosen after a start, and that is no change.
+    chosen = machine.client.containers.get(f"{project}-web-1")
+    ports = found_in(chosen.attrs, {}).published["80/tcp"]
+    assert {18100, 18102} < set(ports)
+    chosen.restart()
+    assert machine.plan(file, project) == {}
+    fewer = _own_copy(machine, PORTS.replace("'[::]:18100:80', ", ""))
+    assert _short(machine.plan(fewer, project)) == {
+        "docker_container.Compose_Services_web_1": REPLACED
+    }
+    file = _own_copy(machine, PORTS)
+    machine.synth(file, project)
+    ours = _running(machine, project)
+    machine.terraform("destroy", "-auto-approve", "-input=false")
+    machine.compose(file, project, "up", "--detach", "--quiet-pull")
+    theirs = _running(machine, project)
+    # What the engine discards is not even told to it.
+    assert theirs[f"{project}-outside-1"][1] == {"18104/tcp": [("0.0.0.0", "18104")]}  # noqa: S104
+    theirs[f"{project}-outside-1"] = (theirs[f"{project}-outside-1"][0], {})
+    assert ours == theirs
+
+
+def test_udp_is_closed_when_its_rule_goes(machine: ComposeMachine, project: str) -> None:
+    machine.apply(_own_copy(machine, PORTS), project)
+    settings = load_settings(machine.environment.settings_file).sandbox
+    assert settings is not None
+    ec2 = client(make_sandbox(machine.environment.name, settings), "ec2")
+    (rule,) = [
+        rule
+        for rule in ec2.describe_security_group_rules()["SecurityGroupRules"]
+        if rule["IpProtocol"] == "udp"
+    ]
+    assert (rule["FromPort"], rule["ToPort"], rule["CidrIpv4"]) == (5300, 5303, "127.0.0.0/8")
+    address = Outputs.load(machine.environment).public_ip
+    permission = {
+        "IpProtocol": "udp",
+        "FromPort": 5300,
+        "ToPort": 5303,
+        "IpRanges": [{"CidrIp": "127.0.0.0/8"}],
+    }
+    assert _heard(address, "open") == "heard open\n"
+    ec2.revoke_security_group_ingress(GroupId=rule["GroupId"], IpPermissions=[permission])
+    assert _heard(address, "closed") == ""
+    ec2.authorize_security_group_ingress(GroupId=rule["GroupId"], IpPermissions=[permission])
+    assert _heard(address, "again") == "heard again\n"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from constructs_lib.compose import convert, grammar
+from constructs_lib.compose import convert, grammar, support
 from constructs_lib.compose.convert import UnusableError, seconds
 from constructs_lib.docker.container_options import Device, Healthcheck, Throttle, Ulimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @pytest.mark.parametrize(
@@ -28,8 +30,6 @@ def test_seconds(text: str, expected: float | None) -> None:
         (convert.same, 5, 5),
         (convert.text_list, ["a", 5], ("a", "5")),
         (convert.text_map, {"a": 5, "b": "c"}, {"a": "5", "b": "c"}),
-        (convert.entrypoint, ["", "a"], ("", "a")),
-        (convert.command, ["a", 5], ("a", "5")),
         (convert.whole_seconds, "1m30s", 90),
         (convert.healthcheck, {}, None),
         (convert.healthcheck, {"disable": False, "test": []}, None),
@@ -279,3 +279,83 @@ def test_each_limit_of_the_kernel_is_told() -> None:
 
 def test_seconds_are_as_many_as_go_can_count() -> None:
     assert (seconds(f"{'9' * 400}h"), seconds("٣s")) == (None, None)
+
+
+NUMBERS = (
+    st.integers()
+    | st.floats()
+    | st.text("0123456789٣²-+.eE_ nai", max_size=12)
+    | st.sampled_from(["9" * 5000, "1e999", "-0", "0x1", True, 2**63, 2**64, 10**400])
+)
+TEXTS = st.text(max_size=8) | st.text("/a:=.,-@%0[]", max_size=8) | NUMBERS.map(str)
+TEXT_LISTS = st.lists(TEXTS, max_size=3)
+MAPS = st.dictionaries(TEXTS, TEXTS | NUMBERS, max_size=3)
+DURATIONS = TEXTS | st.text("0123456789.hmsµun-", max_size=10)
+SHAPES: dict[str, st.SearchStrategy[Any]] = {
+    "blkio_config": st.lists(st.fixed_dictionaries({"Path": TEXTS, "Rate": NUMBERS}), max_size=2),
+    "devices": st.lists(
+        st.fixed_dictionaries(
+            {"source": TEXTS}, optional={"target": TEXTS, "permissions": TEXTS | st.just("rw")}
+        ),
+        max_size=2,
+    ),
+    "healthcheck": st.fixed_dictionaries(
+        {},
+        optional={
+            "test": TEXT_LISTS,
+            "disable": st.booleans(),
+            "retries": NUMBERS,
+            **dict.fromkeys(("interval", "timeout", "start_period", "start_interval"), DURATIONS),
+        },
+    ),
+    "ulimits": st.dictionaries(
+        st.sampled_from(["nofile", "core", "nope"]) | TEXTS,
+        NUMBERS | st.fixed_dictionaries({}, optional={"soft": NUMBERS, "hard": NUMBERS}),
+        max_size=2,
+    ),
+    "stop_grace_period": DURATIONS,
+    **dict.fromkeys(("labels", "logging", "storage_opt", "sysctls"), MAPS),
+    **dict.fromkeys(
+        [
+            "cap_add",
+            "cap_drop",
+            "command",
+            "device_cgroup_rules",
+            "dns",
+            "dns_opt",
+            "dns_search",
+            "entrypoint",
+            "extra_hosts",
+            "group_add",
+            "security_opt",
+            "tmpfs",
+        ],
+        TEXT_LISTS,
+    ),
+}
+"""What Compose says of these keys; of all others a text or a number."""
+
+
+def readers(keys: Mapping[str, support.Key], top: str = "") -> Iterator[tuple[str, support.Key]]:
+    for name, key in keys.items():
+        if key.option:
+            yield top or name, key
+        elif key.inside is not None and key.shape == "one":
+            yield from readers(key.inside, top or name)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [pytest.param(n, k.read, id=f"{n}-{k.option}") for n, k in readers(support.SERVICE)],
+)
+@given(data=st.data())
+def test_any_value_is_a_value_or_told(
+    name: str, read: Callable[[Any], object], data: st.DataObject
+) -> None:
+    value = data.draw(SHAPES.get(name, TEXTS | NUMBERS))
+    try:
+        read(value)
+    except UnusableError as error:
+        lines = [*error.problems, *error.inside.values()]
+        assert lines
+        assert all(line.startswith("must ") for line in lines)

@@ -130,10 +130,11 @@ def test_a_build_may_have_its_dockerfile_in_it(tmp_path: Path) -> None:
          "that shares a network, got 'web:me'; put both on one")),
         ({"image": "x y"}, ("services.web.image: must be a reference such as "
          "docker.io/library/nginx:1.27, got 'x y'")),
-        ({"entrypoint": []}, ("services.web.entrypoint: must have a word, got []; the provider "
-         "cannot clear the image's: name the program, or build an image without it")),
-        ({"command": ["a", ""]}, ("services.web.command: must have no empty argument, got "
-         "['a', '']; the provider refuses one: use a script")),
+        ({"entrypoint": []}, ("services.web.entrypoint: must have a word where command has none, "
+         "got []; name the program in command")),
+        ({"command": ["a", ""]}, ("services.web.command: must have no empty argument without an "
+         "entrypoint, got ['a', '']; name the image's entry point in entrypoint, or the program "
+         "where the image has none")),
         ({"mem_limit": "1000000"}, ("services.web.mem_limit: must be whole MiB, got 1000000 bytes; "
          "write 1m")),
         ({"pull_policy": "never"}, ("services.web.pull_policy: must be always, missing or build, "

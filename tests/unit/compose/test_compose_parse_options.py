@@ -190,3 +190,58 @@ def test_a_plain_key_takes_a_line_of_the_table_and_a_field(
         "must_run": True,
         "oom_score_adj": 500,
     }
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "command", "expected"),
+    [
+        (None, None, (None, None)),
+        (None, ["a"], (None, ("a",))),
+        (["a"], None, (("a",), None)),
+        (["a"], ["b"], (("a",), ("b",))),
+        # Nothing said of the command is the image's, for the engine as for Compose.
+        (None, [], (None, None)),
+        (["a"], [], (("a",), None)),
+        # The provider hands on no empty argument of a command.
+        (["a", "-c"], ["", "b"], (("a", "-c", "", "b"), None)),
+        (["a", ""], None, (("a", ""), None)),
+        # Without an entry point the command is what runs.
+        ([], ["a", "b"], (("a", "b"), None)),
+        ([""], ["a", ""], (("a", ""), None)),
+    ],
+)
+def test_what_runs_is_the_entry_point_with_the_command_behind_it(
+    entrypoint: list[str] | None,
+    command: list[str] | None,
+    expected: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
+) -> None:
+    found = service(entrypoint=entrypoint, command=command).options
+    assert (found.entrypoint, found.command) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        *(
+            (
+                {"entrypoint": entrypoint, "command": command},
+                (
+                    f"entrypoint: must have a word where command has none, got {entrypoint}; name "
+                    "the program in command"
+                ),
+            )
+            for entrypoint in ([], [""])
+            for command in (None, [], [""])
+        ),
+        (
+            {"command": ["sh", "-c", ""]},
+            (
+                "command: must have no empty argument without an entrypoint, got ['sh', '-c', '']; "
+                "name the image's entry point in entrypoint, or the program where the image has "
+                "none"
+            ),
+        ),
+    ],
+)
+def test_it_fails_when_only_the_image_knows_what_runs(keys: dict[str, Any], expected: str) -> None:
+    assert problems(**keys) == [expected]

@@ -283,6 +283,25 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
             ]
         },
     ),
+    "families": (
+        "ports: ['0.0.0.0:80:80', '[::]:80:80', '80:80', '53:53/udp', '81']",
+        {
+            "ports": [
+                {"internal": 53, "external": 53, "protocol": "udp"},
+                {"internal": 80, "external": 80, "protocol": "tcp"},
+                {"internal": 80, "external": 80, "protocol": "tcp", "ip": "::"},
+                {"internal": 81, "protocol": "tcp"},
+            ],
+            "lifecycle": {"ignore_changes": ["ports"]},
+        },
+    ),
+    "outside": (
+        """
+        network_mode: host
+        ports: ['80:80']
+        """,
+        {"network_mode": "host", "networks_advanced": None},
+    ),
     "volumes": (
         """
         volumes:
