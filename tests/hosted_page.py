@@ -17,13 +17,13 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "hosted.md"
 
 _HEAD: Final = """# Files as projects publish them
 
-<!-- Written by `python tests/hosted_page.py`, from what `UPDATE_CORPUS=1 make test-compose` saw. -->
+<!-- Written by `python tests/hosted_page.py`; `UPDATE_CORPUS=1 make test-compose` saw it. -->
 
 These Compose files are written for the tests, in the manner of the projects that people host; they
 lie in `tests/compose_corpus/hosted`. Each is deployed to a machine of the sandbox, with small
 stand-ins for its images: every container is seen running, healthy, or ended well; a second plan is
-empty; it is removed again; and `docker compose up` of the same file is compared with it. The seconds
-are those of the deployment.
+empty; it is removed again; and `docker compose up` of the same file is compared with it. The
+seconds are those of the deployment.
 
 """
 
@@ -39,9 +39,12 @@ def page(apps: Sequence[Hosted], seen: Mapping[str, Mapping[str, Any]]) -> str:
     good = sum(outcome == "deployed" for _, outcome, *_ in rows)
     same = sum(seen.get(app.name, {}).get("compose") == "the same" for app in apps)
     refused = sum(bool(app.refused) for app in apps)
-    lines = [
+    summary = (
         f"Of {len(apps)} files {good} deploy as they mean to, and {same} are what Compose makes of "
-        f"them; {refused} are refused, and rightly.",
+        f"them; {refused} are refused, and rightly."
+    )
+    lines = [
+        summary,
         "",
         "| file | services | what it has | | Compose | seconds |",
         "| --- | --- | --- | --- | --- | --- |",
