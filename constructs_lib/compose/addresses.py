@@ -65,7 +65,8 @@ def _network_problems(network: NetworkDefinition) -> Iterator[str]:
         )
     if network.driver == "overlay":
         yield (
-            f"{where}.driver: must be of one machine, got overlay, which takes a swarm; leave it out"
+            f"{where}.driver: must be of one machine, got overlay, which takes a swarm; leave it "
+            "out"
         )
     if "" in network.labels:
         yield f"{where}.labels: must have a name each, got none for {network.labels['']!r}"
