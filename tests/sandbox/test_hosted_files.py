@@ -116,7 +116,7 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
         machine.compose(app.file, PROJECT, "up", "--detach", "--quiet-pull", override=more)
         theirs = _same_ids(machine.snapshot(PROJECT), _names(machine, PROJECT))
         seen["compose"] = "differs"
-        found = differences(_comparable(ours), _comparable(theirs))
+        found = differences(_comparable(ours, app, raw), _comparable(theirs, app, raw))
         assert found == {}
         seen["compose"] = "the same"
     finally:
@@ -124,12 +124,39 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
     assert time.monotonic() - begin < SECONDS
 
 
-def _comparable(snapshot: dict[str, Any]) -> dict[str, Any]:
+def _comparable(snapshot: dict[str, Any], app: Hosted, raw: dict[str, Any]) -> dict[str, Any]:
+    """Take out what cannot be the same: where files of this computer lie on the machine.
+
+    Compose mounts the folder's path, here put on the machine for it. This project has a folder
+    of the machine for data, and copies for files, for `:ro` folders, configs and secrets.
+    """
     plain = _without_listed_differences(snapshot)
     for container in plain["containers"].values():
         # Ended at once, or in a second: whoever looks first.
-        container.pop("Running", None)
+        for key in ("Running", "RestartCount"):
+            container.pop(key, None)
+        body = raw["services"][container["Config"]["Labels"]["com.docker.compose.service"]]
+        delivered = _delivered(app, body)
+        host = container["HostConfig"]
+        host["Binds"] = [b for b in host["Binds"] if b.split(":")[1] not in delivered]
+        host["Mounts"] = [m for m in host["Mounts"] if m["Target"] not in delivered]
+        container["Mounts"] = [m for m in container["Mounts"] if m[1] not in delivered]
     return plain
+
+
+def _delivered(app: Hosted, body: dict[str, Any]) -> set[str]:
+    """Return the paths in a service's containers that files of this computer are at, or beside."""
+    found = set()
+    for mount in body.get("volumes") or ():
+        source = mount.get("source", "")
+        if mount["type"] == "bind" and source.startswith(str(app.file.parent)):
+            found |= {mount["target"].rstrip("/"), mount["target"].rpartition("/")[0]}
+    for kind, folder in (("configs", ""), ("secrets", "/run/secrets")):
+        for use in body.get(kind) or ():
+            target = str(use.get("target") or use["source"])
+            path = target if target.startswith("/") else f"{folder}/{target}"
+            found |= {path, path.rpartition("/")[0]}
+    return found
 
 
 def _external(raw: dict[str, Any], kind: str) -> list[str]:
@@ -152,7 +179,8 @@ def _clean(machine: ComposeMachine, raw: dict[str, Any]) -> None:  # noqa: F811
         if network.name in _external(raw, "networks"):
             network.remove()
     for volume in machine.client.volumes.list():
-        if volume.name in _external(raw, "volumes"):
+        own = any(label.startswith("moor.") for label in volume.attrs.get("Labels") or ())
+        if own or volume.name in _external(raw, "volumes"):
             volume.remove(force=True)
 
 
