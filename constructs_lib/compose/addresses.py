@@ -76,6 +76,11 @@ def _network_problems(network: NetworkDefinition) -> Iterator[str]:
             f"{where}.driver: must make a network, got {network.driver}, of which an engine has "
             "one; use the service's network_mode"
         )
+    if network.driver == "overlay":
+        yield (
+            f"{where}.driver: must be of one machine, got overlay, which takes a swarm; leave it "
+            "out"
+        )
     if "" in network.labels:
         yield f"{where}.labels: must have a name each, got none for {network.labels['']!r}"
     for index, pool in enumerate(network.pools):

@@ -74,6 +74,13 @@ def test_what_the_engine_takes() -> None:
                 "use the service's network_mode"
             ),
         ),
+        (
+            {"driver": "overlay"},
+            (
+                "networks.n.driver: must be of one machine, got overlay, which takes a swarm; "
+                "leave it out"
+            ),
+        ),
         ({"labels": {"": "x"}}, "networks.n.labels: must have a name each, got none for 'x'"),
         (
             pools({"gateway": "192.0.2.1"}),
