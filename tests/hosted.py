@@ -70,10 +70,11 @@ class Hosted:
 def hosted() -> tuple[Hosted, ...]:
     """Return all files, as the table has them."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    return tuple(
-        Hosted(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-        for name, row in table.items()
-    )
+    found = []
+    for name, row in table.items():
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        found.append(Hosted(name=name, **values))
+    return tuple(found)
 
 
 def environment() -> dict[str, str]:

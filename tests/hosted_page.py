@@ -17,10 +17,10 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "hosted.md"
 
 _HEAD: Final = """# Files as projects publish them
 
-<!-- `PYTHONPATH=. python tests/hosted_page.py` writes it, `make test-compose` sees what it says. -->
+<!-- `PYTHONPATH=. python tests/hosted_page.py` writes what `make test-compose` has seen. -->
 
-These Compose files are written for the tests, in the manner of the projects that people host; they
-lie in `tests/compose_corpus/hosted`. Each is deployed to a machine of the sandbox, with small
+These Compose files are written for the tests, in the manner of the projects that people host;
+they lie in `tests/compose_corpus/hosted`. Each is deployed to a machine of the sandbox, with small
 stand-ins for its images: every container is seen running, healthy, or ended well; a second plan is
 empty; it is removed again; and `docker compose up` of the same file is compared with it. The
 seconds are those of the deployment.
