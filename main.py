@@ -82,6 +82,9 @@ def main() -> None:
             make_private(output)
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")
+    for warning in services.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    sys.stderr.flush()
     app = App(outdir=str(output))
     add_stacks(
         app, environment=environment, settings=settings, identity=identity, services=services

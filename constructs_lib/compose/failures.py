@@ -6,12 +6,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import yaml
+from constructs_lib.compose.places import scalars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _UNSET: Final = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+_USED: Final = re.compile(r"\$(?:\$|\{?([A-Za-z_][A-Za-z0-9_]*))")
+"""A use of a variable, or two dollar signs that stand for one."""
+
+_MOST: Final = 20
+"""Variables that are not set, each told in a line of its own."""
+
 _PATH: Final = r"(?P<path>/\S+?)"
 _FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern), message)
@@ -82,10 +88,32 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def unset_variables(stderr: str, files: Sequence[Path]) -> Iterator[str]:
-    """Tell which variables are not set, which Compose only warns of, and where they are used."""
-    for variable in dict.fromkeys(_UNSET.findall(stderr)):
-        yield from _unset(variable, files)
+def unset_variables(stderr: str, files: Sequence[Path]) -> list[str]:
+    """Tell which variables are not set, which Compose only warns of, and where they are used.
+
+    Args:
+        stderr: What Compose has said.
+        files: The Compose files.
+
+    Returns:
+        One line a variable, and no more lines than a person reads.
+    """
+    unset = dict.fromkeys(_UNSET.findall(stderr))
+    if not unset:
+        return []
+    places: dict[str, list[tuple[Path, str]]] = {variable: [] for variable in unset}
+    for file in files:
+        for where, text in scalars(file):
+            for variable in dict.fromkeys(_USED.findall(text)):
+                if variable in places:
+                    places[variable].append((file, where))
+    found = [_unset(name, at, files[0]) for name, at in list(places.items())[:_MOST]]
+    if len(places) > _MOST:
+        found.append(
+            f"{shown(files[0])}: {len(places) - _MOST} more variables are not set, the first of "
+            f"them {list(places)[_MOST]}; set them, too"
+        )
+    return found
 
 
 def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
@@ -127,47 +155,25 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
         yield f"{file}: {text or 'Compose refuses it and does not say why'}"
 
 
-def _unset(variable: str, files: Sequence[Path]) -> Iterator[str]:
+def _unset(variable: str, places: Sequence[tuple[Path, str]], first: Path) -> str:
     """Tell where a variable is used that is not set."""
     remedy = f"set it in .env or the settings' variables, or write ${{{variable}:-}} for nothing"
-    pattern = re.compile(r"(?<!\$)(?:\$\$)*\$\{?" + re.escape(variable) + r"(?!\w)")
-    found = False
-    for file in files:
-        for where in _uses(file, pattern):
-            found = True
-            yield f'{shown(file)}: {where}: variable "{variable}" is not set; {remedy}'
-    if not found:
-        yield f'{shown(files[0])}: variable "{variable}" is not set; {remedy}'
+    place, others = f"{shown(first)}:", ""
+    if places:
+        file, where = places[0]
+        place = f"{shown(file)}: {where}:"
+    if len(places) > 1:
+        others = f" here and in {len(places) - 1} more places"
+    return f'{place} variable "{variable}" is not set{others}; {remedy}'
 
 
 def _env_file(missing: Path, files: Sequence[Path]) -> Iterator[str]:
     """Tell which service wants an environment file that is not there."""
     found = False
-    pattern = re.compile(re.escape(missing.name) + r"$")
     for file in files:
-        for where in _uses(file, pattern):
-            if ".env_file" in where:
+        for where, text in scalars(file):
+            if ".env_file" in where and text.endswith(missing.name):
                 found = True
                 yield f"{shown(file)}: {where}: must be a file, got no such file as {missing}"
     if not found:
         yield f"{shown(files[0])}: env_file: must be a file, got no such file as {missing}"
-
-
-def _uses(file: Path, pattern: re.Pattern[str]) -> Iterator[str]:
-    try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError):
-        return
-    stack: list[tuple[str, yaml.Node | None]] = [("", root)]
-    while stack:
-        where, node = stack.pop()
-        if isinstance(node, yaml.ScalarNode):
-            if pattern.search(node.value):
-                yield where
-        elif isinstance(node, yaml.SequenceNode):
-            stack += [(f"{where}[{i}]", item) for i, item in reversed(list(enumerate(node.value)))]
-        elif isinstance(node, yaml.MappingNode):
-            stack += [
-                (f"{where}.{key.value}" if where else str(key.value), item)
-                for key, item in reversed(node.value)
-            ]

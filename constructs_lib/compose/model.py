@@ -287,6 +287,8 @@ class ComposeProject:
         services: The services, by name.
         networks: The networks, by key.
         volumes: The volumes, by key.
+        warnings: What a person should know before a deployment though nothing is wrong; one line
+            each, in the form of an error: `FILE: FIELD: what there is; remedy`.
     """
 
     name: str
@@ -294,6 +296,7 @@ class ComposeProject:
     services: Mapping[str, Service]
     networks: Mapping[str, NetworkDefinition]
     volumes: Mapping[str, VolumeDefinition]
+    warnings: tuple[str, ...] = ()
 
     @property
     def published_tcp_ports(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -14,6 +15,7 @@ from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
+from constructs_lib.compose.places import LOADER
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from constructs_lib.compose.model import ComposeProject
 
 _TIMEOUT_SECONDS: Final = 60
+_EXTENSION: Final = "x-moor"
+"""A key of this project's in Compose files."""
+
 _ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
 """Variables that would point Compose somewhere else. Reading needs no engine."""
 
@@ -36,6 +41,7 @@ def load_project(
     variables: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     openings: Sequence[Opening] | None = None,
+    strict: bool = False,
 ) -> ComposeProject:
     """Read, understand and check Compose files.
 
@@ -47,6 +53,8 @@ def load_project(
         environment: The caller's environment; that of this process by default.
         openings: What the machine's security groups let in; None where nothing is known of the
             machine.
+        strict: Whether a variable that is not set is an error, whatever the files say. Otherwise
+            it is empty, as it is for Compose, and the project has a warning.
 
     Raises:
         ComposeError: The files cannot be used; with every problem.
@@ -57,7 +65,12 @@ def load_project(
         if k not in _ENGINE_VARIABLES
     } | dict(variables or {})
     file = shown(files[0])
-    document, problems = _config(files, name, environ)
+    document, unset = _config(files, name, environ)
+    problems = _extension_problems(document, file)
+    extension = document.get(_EXTENSION)
+    if strict or (isinstance(extension, dict) and extension.get("strict") is True):
+        problems += unset
+        unset = []
     folder = files[0].parent.resolve()
     local = _local_mounts(document, files, name, environ)
     try:
@@ -65,10 +78,29 @@ def load_project(
         problems += _without_content(project, {*environ, *_dotenv(folder)})
         check(project, openings=openings)
     except ComposeError as error:
-        raise ComposeError([*problems, *error.problems]) from None
+        # What is not set may well be why.
+        raise ComposeError([*problems, *unset, *error.problems]) from None
     if problems:
         raise ComposeError(problems)
-    return project
+    return replace(project, warnings=(*unset, *project.warnings))
+
+
+def _extension_problems(document: Mapping[str, Any], file: str) -> list[str]:
+    """Find what is wrong with this project's own key, which Compose does not look at."""
+    extension = document.get(_EXTENSION)
+    if extension is None:
+        return []
+    if not isinstance(extension, dict):
+        return [f"{file}: {_EXTENSION}: must be a mapping, got {extension!r:.60}"]
+    problems = [
+        f"{file}: {_EXTENSION}.{key}: unknown key; the key here is: strict"
+        for key in extension
+        if key != "strict"
+    ]
+    strict = extension.get("strict", False)
+    if not isinstance(strict, bool):
+        problems.append(f"{file}: {_EXTENSION}.strict: must be true or false, got {strict!r:.60}")
+    return problems
 
 
 def _without_content(project: ComposeProject, known: AbstractSet[str]) -> list[str]:
@@ -103,7 +135,7 @@ def delivered_value(
 def _config(
     files: Sequence[Path], name: str, environ: Mapping[str, str], *more: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Let Compose read the files; the second result is what it only warns of."""
+    """Let Compose read the files; the second result is which variables are not set."""
     for file in files:
         if not file.is_file():
             raise ComposeError(
@@ -139,13 +171,13 @@ def _config(
         raise ComposeError([MISSING]) from None
     if result.returncode != 0 and is_missing(result.stderr):
         raise ComposeError([MISSING])
-    problems = list(unset_variables(result.stderr, files))
+    unset = unset_variables(result.stderr, files)
     if result.returncode != 0:
-        raise ComposeError([*problems, *failures(result.stderr, files)])
+        raise ComposeError([*unset, *failures(result.stderr, files)])
     document = _plain(json.loads(result.stdout))
     if not isinstance(document, dict):
         raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
-    return document, problems
+    return document, unset
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  (JSON)
@@ -191,7 +223,7 @@ def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
     """Read the sources of mounts, by service and target, that can only mean what they say."""
     try:
         (file,) = files
-        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     if not isinstance(document, dict) or "include" in document:
@@ -211,10 +243,6 @@ def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
             if len(words) == 2 and all(isinstance(w, str) and "$" not in w for w in words):  # noqa: PLR2004
                 sources[str(service), words[1]] = words[0]
     return sources
-
-
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, where PyYAML was built with it."""
 
 
 def _dotenv(folder: Path) -> dict[str, str]:

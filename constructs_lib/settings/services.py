@@ -24,6 +24,7 @@ def load_services(environment: Environment, settings: Settings) -> ComposeProjec
         name=settings.project,
         variables=_variables(environment, settings),
         openings=openings(settings.aws),
+        strict=settings.unset_variables == "error",
     )
 
 

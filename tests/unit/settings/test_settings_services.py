@@ -62,6 +62,17 @@ def test_the_environments_name_may_be_replaced(environment: Environment) -> None
     }
 
 
+def test_a_variable_that_is_not_set_is_what_the_settings_say(environment: Environment) -> None:
+    settings = written(environment, 80)
+    file = environment.root / "compose.yaml"
+    file.write_text(file.read_text().replace("${IMAGE}", "x${NOPE_NEVER}"))
+    (warning,) = load_services(environment, settings).warnings
+    assert 'services.web.image: variable "NOPE_NEVER" is not set' in warning
+    strict = settings.model_copy(update={"unset_variables": "error"})
+    with pytest.raises(ComposeError, match="NOPE_NEVER"):
+        load_services(environment, strict)
+
+
 @pytest.mark.parametrize("port", [80, 443, 9200])
 def test_services_may_publish_what_is_opened_for_them(environment: Environment, port: int) -> None:
     assert load_services(environment, written(environment, port)).published_tcp_ports == {
