@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,13 +28,6 @@ _FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
             "{path}: {subject}: {rest}; see docs/compose.md",
         ),
         (rf"failed to parse {_PATH}: (?:yaml: )?(?P<rest>.*)", "{path}: is not YAML: {rest}"),
-        (
-            r"dependency cycle detected: (?P<circle>(?P<first>\S+).*)",
-            (
-                "{file}: services.{first}.depends_on: must not lead back to itself, got {circle}; "
-                "remove one of them"
-            ),
-        ),
         (
             r'service "?(?P<service>[^" ]+)"? depends on undefined service "?(?P<name>[^" ]+)"?',
             (
@@ -137,13 +131,10 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
             )
     elif found := re.match(rf"env file {_PATH} not found", text):
         yield from _env_file(Path(found["path"]), files)
+    elif found := re.fullmatch(r"dependency cycle detected: (?P<circle>\S+(?: -> \S+)+)", text):
+        yield _circle(found["circle"], files)
     elif "decoding failed" in text:
-        said = re.findall(r"'([^']+)' (.*?)(?= '\w+\[|$)", text.partition(":")[2])
-        for place, what in said:
-            where = re.sub(r"\[(.*?)\]", r".\1", place)
-            yield f"{file}: {where}: {what}"
-        if not said:
-            yield f"{file}: {text}"
+        yield from _undecodable(text, file)
     else:
         for pattern, message in _FAILURES:
             if found := pattern.fullmatch(text):
@@ -165,6 +156,39 @@ def _unset(variable: str, places: Sequence[tuple[Path, str]], first: Path) -> st
     if len(places) > 1:
         others = f" here and in {len(places) - 1} more places"
     return f'{place} variable "{variable}" is not set{others}; {remedy}'
+
+
+def _undecodable(text: str, file: str) -> Iterator[str]:
+    """Tell what has a value that Compose cannot make anything of."""
+    said = re.findall(r"'([^']+)' (.*?)(?= '\w+\[|$)", text.partition(":")[2])
+    for place, what in said:
+        where = re.sub(r"\[(.*?)\]", r".\1", place)
+        yield f"{file}: {where}: {what}"
+    if not said:
+        yield f"{file}: {text}"
+
+
+def _circle(circle: str, files: Sequence[Path]) -> str:
+    """Tell by which keys services need each other."""
+    names = circle.split(" -> ")
+    ways = [_key_between(one, other, files) for one, other in itertools.pairwise(names)]
+    return (
+        f"{shown(files[0])}: services.{names[0]}.{ways[0]}: must not lead back to itself, got "
+        f"{circle} through {', '.join(dict.fromkeys(ways))}; remove one of them"
+    )
+
+
+def _key_between(service: str, other: str, files: Sequence[Path]) -> str:
+    """Return the key by which a service needs another one, which Compose does not tell."""
+    place = re.compile(
+        rf"services\.{re.escape(service)}\.(links|network_mode|ipc|pid|volumes_from)\b"
+    )
+    for file in files:
+        for where, text in scalars(file):
+            found = place.match(where)
+            if found and other in text.split(":")[:2]:
+                return found[1]
+    return "depends_on"
 
 
 def _env_file(missing: Path, files: Sequence[Path]) -> Iterator[str]:

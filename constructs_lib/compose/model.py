@@ -289,6 +289,8 @@ class ComposeProject:
         volumes: The volumes, by key.
         warnings: What a person should know before a deployment though nothing is wrong; one line
             each, in the form of an error: `FILE: FIELD: what there is; remedy`.
+        contents: The values of the variables that secrets and configs take their content from;
+            no representation shows them.
     """
 
     name: str
@@ -297,6 +299,7 @@ class ComposeProject:
     networks: Mapping[str, NetworkDefinition]
     volumes: Mapping[str, VolumeDefinition]
     warnings: tuple[str, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def published_tcp_ports(self) -> dict[str, int]:

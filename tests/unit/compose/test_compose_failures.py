@@ -48,7 +48,14 @@ def problems(folder: Path, text: str) -> list[str]:
             "services: {web: {image: x, depends_on: [db]}, db: {image: x, depends_on: [web]}}",
             (
                 "compose.yaml: services.db.depends_on: must not lead back to itself, got "
-                "db -> web -> db; remove one of them"
+                "db -> web -> db through depends_on; remove one of them"
+            ),
+        ),
+        (
+            "services: {web: {image: x, network_mode: 'service:db'}, db: {image: x, links: [web]}}",
+            (
+                "compose.yaml: services.db.links: must not lead back to itself, got "
+                "db -> web -> db through links, network_mode; remove one of them"
             ),
         ),
         (

@@ -10,7 +10,7 @@ from settings_files import OFFICE
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
-from constructs_lib.settings.services import content_of, load_services
+from constructs_lib.settings.services import load_services
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,11 @@ def test_the_content_of_a_secret_comes_from_the_settings_first(
     settings = written(environment, 80, "{IMAGE: nginx, TOKEN: from-the-settings}")
     monkeypatch.setenv("TOKEN", "from-outside")
     monkeypatch.setenv("OTHER", "from-outside")
-    assert content_of("TOKEN", environment, settings) == "from-the-settings"
-    assert content_of("OTHER", environment, settings) == "from-outside"
-    with pytest.raises(KeyError):
-        content_of("NEVER_SET_ANYWHERE", environment, settings)
+    file = environment.root / "compose.yaml"
+    file.write_text(
+        "services: {web: {image: x, secrets: [a, b]}}\n"
+        "secrets: {a: {environment: TOKEN}, b: {environment: OTHER}}\n"
+    )
+    project = load_services(environment, settings)
+    assert project.contents == {"TOKEN": "from-the-settings", "OTHER": "from-outside"}
+    assert "from-outside" not in repr(project)
