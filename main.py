@@ -36,7 +36,6 @@ from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.ssh_key import ensure_key_pair
 from constructs_lib.settings.certificates import pki_of
 from constructs_lib.settings.environment import SANDBOX_PROFILE, Environment
-from constructs_lib.settings.services import content_of
 from constructs_lib.terraform.stacks import AWS, DOCKER
 from constructs_lib.terraform.state_backend import LocalState, S3State
 from stacks.aws import AwsStack, Emulator
@@ -82,6 +81,9 @@ def main() -> None:
             make_private(output)
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")
+    for warning in services.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    sys.stderr.flush()
     app = App(outdir=str(output))
     add_stacks(
         app, environment=environment, settings=settings, identity=identity, services=services
@@ -207,7 +209,7 @@ def add_stacks(
         certificates=environment.certificates,
         machine=machine.machine_id,
         vault=Vault(environment.secrets),
-        value_of=lambda variable: content_of(variable, environment, settings),
+        value_of=services.contents.__getitem__,
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],
     )
     return machine, docker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
@@ -50,6 +50,7 @@ class Deployment:
         lock: The descriptor of the environment's lock.
         state_is_lost: Whether the last stack's state is known to be gone, and so not checked.
         stacks: The stacks, in the order in which they are applied.
+        warnings: What the configuration warns of; it stands in the last stack's plan.
         leftovers: Finds what an interrupted deployment of a stack has left.
     """
 
@@ -58,6 +59,7 @@ class Deployment:
     lock: int
     state_is_lost: bool = False
     stacks: list[Stack] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
     leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
@@ -86,6 +88,7 @@ class Deployment:
             if settings.state.s3 is None and not self.state_is_lost:
                 terraform_state.check(environment)
             self.stacks = synthesis.finish(tick=self.screen.tick)
+            self.warnings = synthesis.warnings
             self._targets(services)
         variables = session.variables()
         if settings.sandbox is not None:
@@ -279,6 +282,7 @@ class Deployment:
             else:
                 plans.append(self._details(run))
         self._narrator.learn(plans)
+        plans[-1] = replace(plans[-1], warnings=self.warnings)
         return plans
 
     def _has_resources(self, stack: Stack) -> bool:

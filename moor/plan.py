@@ -113,12 +113,14 @@ class StackPlan:
         changes: The changes, in an order that does not change by itself.
         assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
         outputs: The names of the outputs that change.
+        warnings: What a person should know before approving it; one line each.
     """
 
     stack: str
     changes: tuple[Change, ...] = ()
     assumed: str = ""
     outputs: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def count(self, *actions: Action) -> int:
         """Return how many changes are of these kinds."""

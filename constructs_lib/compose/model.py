@@ -350,7 +350,10 @@ class ComposeProject:
         services: The services, by name.
         networks: The networks, by key.
         volumes: The volumes, by key.
-        warnings: What is accepted and may not be meant, one line each, in the form of an error.
+        warnings: What a person should know before a deployment though nothing is wrong; one line
+            each, in the form of an error: `FILE: FIELD: what there is; remedy`.
+        contents: The values of the variables that secrets and configs take their content from;
+            no representation shows them.
     """
 
     name: str
@@ -359,6 +362,7 @@ class ComposeProject:
     networks: Mapping[str, NetworkDefinition]
     volumes: Mapping[str, VolumeDefinition]
     warnings: tuple[str, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def published_tcp_ports(self) -> dict[str, int]:
