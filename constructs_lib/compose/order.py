@@ -50,7 +50,7 @@ def find_cycle(services: Mapping[str, Service]) -> list[str] | None:
 
 def key_between(service: Service, other: str) -> str:
     """Return the key by which a service needs another one."""
-    ways = {
+    ways: dict[str, list[str | None]] = {
         "depends_on": [dependency.service for dependency in service.depends_on],
         "network_mode": [service.shares_network],
         "ipc": [service.shares_ipc],
