@@ -12,10 +12,10 @@ SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
   'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up plan down status env ssh graph synth test bench check fmt shell clean
+.PHONY: help setup up plan down status env ssh graph synth test test-kills test-compose bench check fmt shell clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install everything that is missing, inside this folder
 	@$(SETUP)
@@ -48,9 +48,18 @@ synth: ## Write the Terraform configuration of both stacks; needs no Docker and 
 	@$(SETUP) --for synth
 	@$(MOOR) synth
 
-test: ## Run all tests; the last ones deploy to the sandbox
+test: ## Run the tests; the last ones deploy to the sandbox
 	@$(SETUP) --for test
-	@.venv/bin/python -m pytest tests/unit tests/stacks tests/sandbox
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/stacks
+	@.venv/bin/python -m pytest -m 'not kills and not compose' tests/sandbox
+
+test-kills: ## Kill each process of a deployment in each of its phases (ten minutes)
+	@$(SETUP) --for test
+	@.venv/bin/python -m pytest -m kills tests/sandbox/test_deploy.py
+
+test-compose: ## Deploy every hosted Compose file of the corpus, and compare (an hour)
+	@$(SETUP) --for test
+	@.venv/bin/python -m pytest tests/sandbox/test_hosted_files.py
 
 bench: ## Measure synthesis and deployment; writes docs/performance.md (ten minutes)
 	@$(SETUP) --for bench

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from constructs_lib.aws.firewall import EVERYWHERE, openings
+from constructs_lib.aws.port_range import PortRange
 from constructs_lib.files.private_file import GROUP_AND_OTHERS, check_private
 from constructs_lib.identity.certificate_authority import utc_now
 from constructs_lib.identity.pem import load_certificate
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from constructs_lib.aws.port_range import Protocol
     from constructs_lib.compose.model import ComposeProject, Service
     from constructs_lib.identity.certificate_authority import Clock
     from constructs_lib.identity.pki import Pki
@@ -43,23 +45,32 @@ _KEYS: Final = ("certificates/key.pem", "pki/ca-key.pem", "ssh/id_ed25519")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposed:
-    """A port that a security group opens.
+    """Ports that a security group opens with one rule.
 
     Attributes:
-        port: The TCP port.
+        port: The first port.
+        last: The last one: the same, unless it is a range.
+        protocol: `tcp`, `udp` or `sctp`.
         setting: The key under `aws` that opens it.
         networks: Who may connect.
-        answers: Who answers there: the machine, or the service's name; empty where nobody does.
+        answers: Who answers there: the machine, or the services' names; empty where nobody does.
         guard: What somebody who may connect needs as well; empty for nothing.
         why: The rule's own description.
     """
 
     port: int
+    last: int
+    protocol: Protocol
     setting: str
     networks: tuple[str, ...]
     answers: str
     guard: str
     why: str
+
+    @property
+    def ports(self) -> PortRange:
+        """The ports."""
+        return PortRange(self.port, self.last, self.protocol)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +120,9 @@ def examine(
         ValueError: A certificate is damaged.
         OSError: A file cannot be read.
     """
-    ports = tuple(sorted(_ports(settings, services), key=lambda row: row.port))
+    ports = tuple(sorted(_ports(settings, services), key=lambda row: row.ports))
     findings = [
-        *_idle(ports),
+        *_idle(ports, services),
         *_updates(settings),
         *(finding for service in services.services.values() for finding in _powerful(service)),
         *_files(environment),
@@ -128,7 +139,7 @@ def show(exposure: Exposure, console: Console) -> None:
         table.add_column(column, overflow="fold")
     for row in exposure.ports:
         table.add_row(
-            Text(str(row.port)),
+            Text(str(row.ports)),
             Text("everybody" if row.networks == ("everybody",) else ", ".join(row.networks)),
             Text(row.answers or "nobody", style="" if row.answers else "yellow"),
             Text(row.guard or "nothing"),
@@ -150,34 +161,51 @@ def as_json(exposure: Exposure) -> dict[str, Any]:
 
 
 def _ports(settings: Settings, services: ComposeProject) -> Iterator[Exposed]:
-    published = {
-        number: service.name
-        for service in services.services.values()
-        for port in service.ports
-        if port.published is not None and port.is_reachable and port.protocol == "tcp"
-        for number in range(port.published[0], port.published[1] + 1)
-    }
+    answering = [(service.name, port) for service in _present(services) for port in _own(service)]
     for opening in openings(settings.aws):
         everybody = set(EVERYWHERE) <= set(opening.cidrs)
         networks = ("everybody",) if everybody else tuple(map(str, opening.cidrs))
-        for number in opening.ports:
+        for ports in opening.ports:
+            names = dict.fromkeys(name for name, port in answering if ports.has(*port))
             yield Exposed(
-                port=number,
+                port=ports.first,
+                last=ports.last,
+                protocol=ports.protocol,
                 setting=opening.setting,
                 networks=networks,
-                answers=published.get(number, "") if opening.for_services else "the machine",
+                answers=", ".join(names) if opening.for_services else "the machine",
                 guard=opening.guard,
                 why=opening.description,
             )
 
 
-def _idle(ports: Sequence[Exposed]) -> Iterator[Finding]:
+def _present(services: ComposeProject) -> list[Service]:
+    return [service for service in services.services.values() if service.replicas]
+
+
+def _own(service: Service) -> Iterator[tuple[int, str]]:
+    """Yield the machine's ports on which a service answers others, as far as its file tells."""
+    for port in service.ports:
+        if service.options.network_mode == "host":
+            yield port.target, port.protocol
+        elif service.publishes and port.published is not None and port.is_reachable:
+            for number in range(port.published[0], port.published[1] + 1):
+                yield number, port.protocol
+
+
+def _idle(ports: Sequence[Exposed], services: ComposeProject) -> Iterator[Finding]:
+    free = [s.name for s in _present(services) if s.options.network_mode == "host"]
+    unless = (
+        f"{', '.join(free)} on the machine's network answers there"
+        if free
+        else ("a service is about to")
+    )
     for row in ports:
         if not row.answers:
             yield Finding(
-                subject=f"aws.{row.setting}: {row.port}",
+                subject=f"aws.{row.setting}: {row.ports}",
                 text="the port is open and no service publishes it",
-                remedy="take it out, unless a service is about to",
+                remedy=f"take it out, unless {unless}",
             )
 
 

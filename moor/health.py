@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -40,6 +40,8 @@ class Expected:
         config_hash: The digest of its configuration.
         ends: Whether it may have come to a good end by itself.
         url: Where it should answer; empty where nothing can be asked.
+        chosen: Its ports for which the engine chooses the machine's, such as `80/tcp`.
+        fixed: The machine's ports that its service names.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Expected:
     config_hash: str
     ends: bool = False
     url: str = ""
+    chosen: tuple[str, ...] = ()
+    fixed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,7 @@ class Found:
         exit_code: How it ended, 0 while it runs.
         config_hash: The digest of the configuration that it was made from.
         image: What its image is called.
+        published: The machine's ports that each of its own is published on.
     """
 
     name: str
@@ -68,6 +73,7 @@ class Found:
     exit_code: int = 0
     config_hash: str = ""
     image: str = ""
+    published: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -88,6 +94,8 @@ class Row:
         answer: What it answers; empty where nothing was asked or heard.
         image: What its image is called.
         problem: What is wrong, in words; empty where nothing is.
+        chosen: The ports that the engine has chosen, by the container's: no security group opens
+            them.
     """
 
     expected: Expected
@@ -96,6 +104,7 @@ class Row:
     answer: str = ""
     image: str = ""
     problem: str = ""
+    chosen: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def expectations(project: ComposeProject, urls: Mapping[str, str]) -> list[Expected]:
@@ -112,10 +121,20 @@ def expectations(project: ComposeProject, urls: Mapping[str, str]) -> list[Expec
             config_hash=service.config_hash,
             ends=_may_end(service, project),
             url=urls.get(service.name, "") if number == 0 else "",
+            **_left_to_the_engine(service, number),
         )
         for service in project.services.values()
         for number, name in enumerate(service.container_names(project.name))
     ]
+
+
+def _left_to_the_engine(service: Service, number: int) -> dict[str, Any]:
+    """Return the ports of a replica that the engine chooses, and those that it must leave."""
+    chosen = dict.fromkeys(f"{port.target}/{port.protocol}" for port in service.chosen_ports)
+    if not chosen:
+        return {}
+    fixed = frozenset(there for port in service.ports if (there := port.host_port(number)))
+    return {"chosen": tuple(chosen), "fixed": fixed}
 
 
 def _may_end(service: Service, project: ComposeProject) -> bool:
@@ -143,6 +162,12 @@ def found_in(container: Mapping[str, Any], images: Mapping[str, str]) -> Found:
         exit_code=int(state.get("ExitCode", 0)),
         config_hash=str(labels.get(_CONFIG_HASH, "")),
         image=images.get(str(container.get("Image", "")), ""),
+        published={
+            key: tuple(dict.fromkeys(int(one["HostPort"]) for one in bindings or ()))
+            for key, bindings in (
+                (container.get("NetworkSettings") or {}).get("Ports") or {}
+            ).items()
+        },
     )
 
 
@@ -166,8 +191,17 @@ def judge(expected: Expected, found: Found | None) -> Row:
         verdict, problem = "bad", f"must run, got {found.state}"
     elif found.health == "unhealthy":
         verdict, problem = "bad", "must be healthy, got unhealthy"
+    chosen = {
+        key: tuple(p for p in found.published.get(key, ()) if p not in expected.fixed)
+        for key in expected.chosen
+    }
     return Row(
-        expected=expected, state=found.state, verdict=verdict, image=found.image, problem=problem
+        expected=expected,
+        state=found.state,
+        verdict=verdict,
+        image=found.image,
+        problem=problem,
+        chosen={key: ports for key, ports in chosen.items() if ports},
     )
 
 
@@ -234,14 +268,7 @@ def _with_answer(
     verdict, problem = row.verdict, row.problem
     if not answers.get(url):
         verdict, problem = "pending", f"must answer at {url}, got silence"
-    return Row(
-        expected=row.expected,
-        state=row.state,
-        verdict=verdict,
-        answer=answers.get(url, ""),
-        image=row.image,
-        problem=problem,
-    )
+    return replace(row, verdict=verdict, answer=answers.get(url, ""), problem=problem)
 
 
 def answer_of(url: str) -> str | None:

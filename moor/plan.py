@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from constructs_lib.compose.folders import COPY_LABEL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -40,6 +42,9 @@ _LABEL: Final = frozenset({"label", "value"})
 """How the Docker provider spells one label."""
 
 _LONGEST: Final = 72
+
+_PROTOCOLS: Final = {"132": "SCTP"}
+"""What people call protocols that EC2 knows by number."""
 
 _NOUNS: Final[Mapping[str, str]] = {
     "aws_ami": "machine image",
@@ -200,7 +205,7 @@ def _change(raw: Mapping[str, Any]) -> Change | None:
         noun=_noun(kind),
         name=_name(kind, str(raw["name"]), told),
         attributes=tuple(_attributes(change)) if action in ("update", "replace") else (),
-        lost=_lost(kind, action),
+        lost=_lost(kind, action, change.get("before") or {}),
     )
 
 
@@ -211,13 +216,9 @@ def _noun(kind: str) -> str:
 def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
     """Return what a person calls a resource."""
     if kind.startswith("aws_vpc_security_group"):
-        ports = values.get("from_port"), values.get("to_port")
-        port = ports[0] if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
         where = values.get("cidr_ipv4") or values.get("cidr_ipv6") or "itself"
         way = "from" if "ingress" in kind else "to"
-        what = (
-            "all" if str(values.get("ip_protocol")) == "-1" else f"{port}/{values['ip_protocol']}"
-        )
+        what = _ports(values)
         # Its group is known by an id only; cdktf's name begins with that of the group.
         group = re.match(r"(\w+?)_(?:In|E)gress_", address)
         return f"{what} {way} {where}" + (f" ({group[1]})" if group else "")
@@ -230,8 +231,21 @@ def _name(kind: str, address: str, values: Mapping[str, Any]) -> str:
     return re.sub(r"_[0-9A-F]{8}$", "", address).removeprefix("Compose_").replace("_", " ")
 
 
-def _lost(kind: str, action: Action) -> str:
+def _ports(values: Mapping[str, Any]) -> str:
+    """Return what a person calls the ports of a rule."""
+    protocol = str(values.get("ip_protocol"))
+    if protocol == "-1":
+        return "all"
+    first, last = values.get("from_port"), values.get("to_port")
+    if first in (None, -1):
+        return f"all of {_PROTOCOLS.get(protocol, f'protocol {protocol}')}"
+    return f"{first if first == last else f'{first}-{last}'}/{protocol}"
+
+
+def _lost(kind: str, action: Action, before: Mapping[str, Any]) -> str:
     if action not in ("destroy", "replace"):
+        return ""
+    if any(label.get("label") == COPY_LABEL for label in before.get("labels") or ()):
         return ""
     if kind == "docker_volume":
         return "all data in it is lost"
@@ -252,7 +266,12 @@ def _attributes(change: Mapping[str, Any]) -> Iterator[AttributeChange]:
         replaces = name in forcing
         if _has(unknown, name):
             # A token of something that is replaced is the reason; the rest is just not known.
-            if replaces:
+            known = list(_known_differences(name, before, after, unknown[name]))
+            if replaces and known:
+                yield from (
+                    AttributeChange(name=n, before=b, after=a, replaces=True) for n, b, a in known
+                )
+            elif replaces:
                 yield AttributeChange(
                     name=name, before=shown(before.get(name)), after=UNKNOWN, replaces=True
                 )
@@ -266,6 +285,17 @@ def _attributes(change: Mapping[str, Any]) -> Iterator[AttributeChange]:
             continue
         for inner, was, becomes in differences(name, old, new):
             yield AttributeChange(name=inner, before=was, after=becomes, replaces=replaces)
+
+
+def _known_differences(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any], marks: object
+) -> Iterator[tuple[str, str, str]]:
+    """Find what differs in a mapping of which a part is not known yet."""
+    old, new = before.get(name), after.get(name)
+    if isinstance(old, dict) and isinstance(new, dict) and isinstance(marks, dict):
+        old, new = ({k: v for k, v in side.items() if not _has(marks, k)} for side in (old, new))
+        if old != new:
+            yield from differences(name, old, new)
 
 
 def _has(marks: object, name: str) -> bool:

@@ -15,7 +15,7 @@ from moor.recovery import PROJECT
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from docker import DockerClient
     from docker.models.images import Image
@@ -110,6 +110,8 @@ def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Cons
         told = (row.expected.url, row.answer, row.image)
         table.add_row(Text(row.expected.name), state, *map(Text, told))
     console.print(table)
+    for line in _chosen(found):
+        console.print(Text(line))
     console.print("\n[bold]next[/]")
     steps = Table(box=None, pad_edge=False, show_header=False)
     for command, meaning in (
@@ -121,6 +123,18 @@ def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Cons
     ):
         steps.add_row(Text(f"  {command}", style="cyan"), meaning)
     console.print(steps)
+
+
+def _chosen(found: Sequence[Row]) -> Iterator[str]:
+    """Tell which ports the engine has chosen, where a file names none."""
+    for row in found:
+        for own, ports in row.chosen.items():
+            listed = ", ".join(map(str, ports))
+            way = f": reach it by SSH, with -L {ports[0]}:localhost:{ports[0]}"
+            yield (
+                f"{row.expected.name}: port {own} is {listed} on the machine, as the engine chose; "
+                f"no security group opens it{way if own.endswith('/tcp') else ''}"
+            )
 
 
 def as_json(outputs: Outputs, found: Sequence[Row]) -> dict[str, Any]:
@@ -138,6 +152,7 @@ def as_json(outputs: Outputs, found: Sequence[Row]) -> dict[str, Any]:
                 "answer": row.answer or None,
                 "image": row.image or None,
                 "problem": row.problem or None,
+                "chosen_ports": {own: list(ports) for own, ports in row.chosen.items()},
             }
             for row in found
         ],

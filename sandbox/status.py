@@ -20,6 +20,7 @@ class InstanceStatus:
         private_address: Its address on the sandbox's network.
         container: The name of its container.
         ports: The TCP ports that are open on the Elastic IP.
+        udp_ports: The UDP ports that are.
     """
 
     id: str
@@ -28,6 +29,7 @@ class InstanceStatus:
     private_address: str | None
     container: str
     ports: tuple[int, ...]
+    udp_ports: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> Self:
@@ -39,6 +41,8 @@ class InstanceStatus:
             private_address=item["private_address"],
             container=item["container"],
             ports=tuple(item["ports"]),
+            # An emulator of the version before, which still runs, opens none.
+            udp_ports=tuple(item.get("udp_ports", ())),
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from cdktf import TerraformOutput, TerraformStack
 from cdktf_cdktf_provider_docker.provider import DockerProvider, DockerProviderRegistryAuth
 
+from constructs_lib.compose.output_names import output_names
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
 from constructs_lib.terraform.literal import Expression, define, joined, override
 
@@ -82,11 +83,13 @@ class DockerStack(TerraformStack):
             vault=vault,
             value_of=value_of,
         )
-        for name, published in services.published_tcp_ports.items():
+        published_ports = services.published_tcp_ports
+        names = output_names(published_ports)
+        for name, published in published_ports.items():
             define(
                 TerraformOutput,
                 self,
-                f"{name}_url",
+                names[name],
                 value=joined("http://", address, f":{published}/"),
                 description=f"where the service {name} answers",
             )

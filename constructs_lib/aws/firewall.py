@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final
 
+from constructs_lib.aws.port_range import PortRange
+
 if TYPE_CHECKING:
     from constructs_lib.settings.settings import AwsSettings
 
@@ -19,10 +21,10 @@ EVERYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngressRule:
-    """One TCP port, open to some networks.
+    """Ports in a row, open to some networks.
 
     Attributes:
-        port: TCP port, 1 to 65535.
+        ports: The ports and their protocol: one rule, however many they are.
         cidrs: The networks that may connect: one or more, each once.
         description: Why the port is open; at most 255 characters, and never empty.
 
@@ -30,17 +32,14 @@ class IngressRule:
         ValueError: A value is outside of its range.
     """
 
-    port: int
+    ports: PortRange
     cidrs: tuple[IPv4Network | IPv6Network, ...]
     description: str
 
     def __post_init__(self) -> None:
         """Check the ranges that EC2 would only refuse during the deployment."""
-        if not 1 <= self.port <= 65535:  # noqa: PLR2004
-            msg = f"ingress rule: port: must be in 1..65535, got {self.port}"
-            raise ValueError(msg)
         if not self.cidrs:
-            msg = f"ingress rule: cidrs: must name a network for port {self.port}, got none"
+            msg = f"ingress rule: cidrs: must name a network for port {self.ports}, got none"
             raise ValueError(msg)
         if len(set(self.cidrs)) != len(self.cidrs):
             listed = ", ".join(str(c) for c in self.cidrs)
@@ -60,7 +59,7 @@ class Opening:
 
     Attributes:
         setting: The key under `aws` that names the ports, such as `ssh.port`.
-        ports: TCP ports, each 1 to 65535.
+        ports: The ports, in ranges of which no two share one.
         cidrs: The networks that may connect: one or more, each once.
         description: Why they are open; each rule says it.
         guard: What somebody who may connect has to have as well; empty for nothing.
@@ -69,7 +68,7 @@ class Opening:
     """
 
     setting: str
-    ports: tuple[int, ...]
+    ports: tuple[PortRange, ...]
     cidrs: tuple[IPv4Network | IPv6Network, ...]
     description: str
     guard: str = ""
@@ -94,15 +93,15 @@ class Group:
 
     @property
     def ingress(self) -> tuple[IngressRule, ...]:
-        """The rules, one a port.
+        """The rules, one a port or a range of them.
 
         Raises:
             ValueError: A value of an opening is outside of its range.
         """
         return tuple(
-            IngressRule(port=port, cidrs=opening.cidrs, description=opening.description)
+            IngressRule(ports=ports, cidrs=opening.cidrs, description=opening.description)
             for opening in self.openings
-            for port in opening.ports
+            for ports in opening.ports
         )
 
 
@@ -121,7 +120,7 @@ def groups(settings: AwsSettings) -> tuple[Group, ...]:
             openings=(
                 Opening(
                     setting="ssh.port",
-                    ports=(ssh.port,),
+                    ports=(PortRange.single(ssh.port),),
                     cidrs=ssh.cidrs,
                     description="SSH: the deployment and its operators",
                     guard="the environment's SSH key",
@@ -135,7 +134,7 @@ def groups(settings: AwsSettings) -> tuple[Group, ...]:
             openings=(
                 Opening(
                     setting="docker_api.port",
-                    ports=(docker_api.port,),
+                    ports=(PortRange.single(docker_api.port),),
                     cidrs=docker_api.cidrs,
                     description="Docker API behind mutual TLS",
                     guard="a client certificate of the environment",

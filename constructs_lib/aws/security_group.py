@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup as SecurityGroupResource
 from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
@@ -11,12 +11,22 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 
 from constructs_lib.aws.firewall import EVERYWHERE
+from constructs_lib.aws.port_range import overlaps
 from constructs_lib.terraform.literal import Expression, define
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from constructs_lib.aws.firewall import IngressRule
+
+_WITH_PORTS: Final = ("tcp", "udp")
+"""The protocols whose ports EC2 tells apart: of any other one a rule lets in all of it.
+
+Source: AWS, "Amazon EC2 API Reference", `IpPermission`.
+"""
+
+_SCTP: Final = "132"
+"""Its number, by which EC2 knows it."""
 
 
 class SecurityGroup(Construct):
@@ -54,9 +64,10 @@ class SecurityGroup(Construct):
         Raises:
             ValueError: A port stands in two rules.
         """
-        ports = [rule.port for rule in ingress]
-        if len(set(ports)) != len(ports):
-            msg = f"security group {name}: ingress: must name each port once, got {ports}"
+        ports = [rule.ports for rule in ingress]
+        if any(overlaps(ports)):
+            listed = ", ".join(map(str, ports))
+            msg = f"security group {name}: ingress: must name each port once, got {listed}"
             raise ValueError(msg)
         super().__init__(scope, id_)
         group = define(
@@ -71,17 +82,17 @@ class SecurityGroup(Construct):
         self.id = Expression(group.id)
         inward = Construct(self, "Ingress")
         for rule in ingress:
-            of_port = Construct(inward, f"tcp-{rule.port}")
+            of_ports = _of(inward, rule)
             for cidr in rule.cidrs:
+                if of_ports.node.try_find_child(str(cidr)):
+                    continue  # Two rules that let in all of SCTP are one.
                 define(
                     VpcSecurityGroupIngressRule,
-                    of_port,
+                    of_ports,
                     str(cidr),
                     security_group_id=self.id,
                     description=rule.description,
-                    ip_protocol="tcp",
-                    from_port=rule.port,
-                    to_port=rule.port,
+                    **_ports(rule),
                     cidr_ipv4=_v4(cidr),
                     cidr_ipv6=_v6(cidr),
                 )
@@ -97,6 +108,23 @@ class SecurityGroup(Construct):
                 cidr_ipv4=_v4(cidr),
                 cidr_ipv6=_v6(cidr),
             )
+
+
+def _of(inward: Construct, rule: IngressRule) -> Construct:
+    """Return the namespace of a rule: its ids are what a deployment knows its resources by."""
+    ports = rule.ports
+    numbers = str(ports).partition("/")[0]
+    id_ = f"{ports.protocol}-{numbers}" if ports.protocol in _WITH_PORTS else ports.protocol
+    found = inward.node.try_find_child(id_)
+    return Construct(inward, id_) if found is None else cast("Construct", found)
+
+
+def _ports(rule: IngressRule) -> dict[str, Any]:
+    """Return what EC2 is told of a rule's ports."""
+    ports = rule.ports
+    if ports.protocol in _WITH_PORTS:
+        return {"ip_protocol": ports.protocol, "from_port": ports.first, "to_port": ports.last}
+    return {"ip_protocol": _SCTP}
 
 
 def _v4(cidr: IPv4Network | IPv6Network) -> str | None:

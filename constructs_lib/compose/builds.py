@@ -40,7 +40,6 @@ _LAYOUT: Final = "oci-layout://"
 _SHORT: Final = 16
 _DOCKERFILE: Final = "Dockerfile"
 _GLOB: Final = re.compile(r"([*?\[\]\\])")
-_NOT_IN_ID: Final = re.compile(r"[\s,|]|TfToken\[")
 _NO_INPUT: Final = ("ssh", "tags")
 """Options that change nothing in the image."""
 
@@ -118,11 +117,11 @@ def identifiers(builds: Sequence[Build]) -> dict[str, str]:
         place = _place(build.context, build)
         recipe = "" if build.dockerfile == _DOCKERFILE else build.dockerfile
         if build.dockerfile_inline is not None:
-            recipe = f"inline {short(build.dockerfile_inline)}"
+            recipe = f"inline-{short(build.dockerfile_inline)}"
         # A dot would be left out where Terraform and people read the id.
         place = "here" if place == "." else place
         parts = (place, recipe, build.target or "", build.platform or "")
-        name = identifier(*(_NOT_IN_ID.sub("_", part) for part in parts)).rstrip(",")
+        name = identifier(*(part.replace(" ", "_") for part in parts)).rstrip(",")
         key = key_of(build)
         found[key] = name
         users.setdefault(name, set()).add(key)

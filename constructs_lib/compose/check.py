@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from constructs_lib.aws.port_range import together
+from constructs_lib.compose.addresses import address_problems
+from constructs_lib.compose.combinations import combination_problems
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.order import find_cycle
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from constructs_lib.aws.firewall import Opening
-    from constructs_lib.compose.model import ComposeProject
+    from constructs_lib.compose.model import ComposeProject, Port, Service
 
 
 def check(project: ComposeProject, *, openings: Sequence[Opening] | None = None) -> None:
@@ -32,6 +35,8 @@ def check(project: ComposeProject, *, openings: Sequence[Opening] | None = None)
         *_cycles(project),
         *_sharing(project),
         *_references(project),
+        *address_problems(project),
+        *combination_problems(project),
         *(_firewall(project, openings) if openings is not None else ()),
     ]
     if problems:
@@ -57,9 +62,9 @@ def _names(project: ComposeProject) -> Iterator[str]:
 
 
 def _ports(project: ComposeProject) -> Iterator[str]:
-    taken: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    taken: dict[tuple[str, int], list[tuple[Port, str]]] = {}
     for service in project.services.values():
-        for port in service.ports:
+        for port in service.ports if service.publishes else ():
             if port.published is None:
                 continue
             first, last = port.published
@@ -73,14 +78,16 @@ def _ports(project: ComposeProject) -> Iterator[str]:
             for replica in range(service.replicas):
                 number = first + replica
                 users = taken.setdefault((port.protocol, number), [])
-                for address, other in users:
-                    wide = {address, port.host_ip} & {"0.0.0.0", "::"}  # noqa: S104
-                    if address == port.host_ip or wide:
+                for other, owner in users:
+                    wide = port.is_everywhere or other.is_everywhere
+                    # Of one service, all of IPv4 beside all of IPv6 is one publication.
+                    apart = owner == service.name and not port.shares_family(other)
+                    if port.host_ip == other.host_ip or (wide and not apart):
                         yield (
                             f"services.{service.name}.ports: must not publish a port that "
-                            f"{other} publishes, got {number}/{port.protocol}"
+                            f"{owner} publishes, got {number}/{port.protocol}"
                         )
-                users.append((port.host_ip, service.name))
+                users.append((port, service.name))
 
 
 def _dependencies(project: ComposeProject) -> Iterator[str]:
@@ -119,7 +126,7 @@ def _cycles(project: ComposeProject) -> Iterator[str]:
 
 def _sharing(project: ComposeProject) -> Iterator[str]:
     for service in project.services.values():
-        if (service.shares_network or service.options.network_mode == "host") and service.ports:
+        if service.shares_network and service.ports:
             yield (
                 f"services.{service.name}.ports: must be empty with network_mode, got "
                 f"{len(service.ports)} of them; publish them where the network is"
@@ -179,26 +186,31 @@ def _references(project: ComposeProject) -> Iterator[str]:
 
 def _firewall(project: ComposeProject, openings: Sequence[Opening]) -> Iterator[str]:
     for_services = [opening for opening in openings if opening.for_services]
-    open_tcp_ports = {port for opening in for_services for port in opening.ports}
+    opened = [ports for opening in for_services for ports in opening.ports]
     settings = " or ".join(f"aws.{opening.setting}" for opening in for_services)
     remedy = f"add it to {settings}, or publish" if settings else "publish"
     for service in project.services.values():
-        for port in service.ports:
-            if not port.is_reachable:
-                continue
-            where = f"services.{service.name}.ports"
-            if port.published is None:
-                yield (
-                    f"{where}: must name the machine's port, got none for port {port.target}; "
-                    f"no security group opens a port that the engine chooses"
-                )
-                continue
+        closed = together(
+            (number, protocol)
+            for number, protocol in _listening(service)
+            if not any(ports.has(number, protocol) for ports in opened)
+        )
+        for ports in closed:
+            yield (
+                f"services.{service.name}.ports: no security group opens port {ports}; {remedy} "
+                "on 127.0.0.1"
+            )
+
+
+def _listening(service: Service) -> Iterator[tuple[int, str]]:
+    """Yield the machine's ports at which others are meant to reach a service.
+
+    One that the engine chooses is none of them: no rule could name it before.
+    """
+    for port in service.ports if service.replicas else ():
+        if service.options.network_mode == "host":
+            # Whatever else it says: the program itself listens there.
+            yield port.target, port.protocol
+        elif service.publishes and port.is_reachable and port.published is not None:
             for replica in range(service.replicas):
-                number = port.published[0] + replica
-                if port.protocol != "tcp":
-                    yield (
-                        f"{where}: no security group opens port {number}/{port.protocol}; "
-                        "publish TCP, or publish on 127.0.0.1"
-                    )
-                elif number not in open_tcp_ports:
-                    yield (f"{where}: no security group opens port {number}; {remedy} on 127.0.0.1")
+                yield port.published[0] + replica, port.protocol

@@ -16,8 +16,18 @@ class ComposeError(ValueError):
     """
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(dict.fromkeys(problems))
+        self.problems = tuple(dict.fromkeys(map(one_line, problems)))
         super().__init__("\n".join(self.problems))
+
+
+def one_line(text: str) -> str:
+    """Return a text in which what is no visible character is written as Python writes it.
+
+    Values are the file's, and a line break in one would make two problems of it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class Problems:
@@ -41,4 +51,4 @@ class Problems:
             where: The key, such as `services.web.image`.
             text: What must be, what there is, and the remedy.
         """
-        self.found.append(f"{self._file}: {where}: {text}")
+        self.found.append(one_line(f"{self._file}: {where}: {text}"))

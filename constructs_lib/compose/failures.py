@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from constructs_lib.aws.port_range import HIGHEST
+from constructs_lib.compose.port_failures import port_problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -45,6 +48,10 @@ _FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
                 "define it"
             ),
         ),
+        (
+            r"service ports (?P<where>services\.\S+\.ports)\.(?P<index>\[\d+\]) is missing .*",
+            f"{{file}}: {{where}}{{index}}.target: must be in 1..{HIGHEST}, got none, or 0",
+        ),
         (r'service "?(?P<service>[^" ]+)"? (?P<rest>.*)', "{file}: services.{service}: {rest}"),
         (
             (
@@ -72,6 +79,9 @@ _FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 _ADDITIONAL: Final = re.compile(
     rf"validating {_PATH}: (?P<where>\S+) additional properties (?P<keys>.*) not allowed"
 )
+
+_MOST_PLACES: Final = 5
+"""How many places a message names of those that it may be about."""
 
 
 def shown(path: Path) -> str:
@@ -110,12 +120,9 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
     elif found := re.match(rf"env file {_PATH} not found", text):
         yield from _env_file(Path(found["path"]), files)
     elif "decoding failed" in text:
-        said = re.findall(r"'([^']+)' (.*?)(?= '\w+\[|$)", text.partition(":")[2])
-        for place, what in said:
-            where = re.sub(r"\[(.*?)\]", r".\1", place)
-            yield f"{file}: {where}: {what}"
-        if not said:
-            yield f"{file}: {text}"
+        yield from _undecoded(text, file)
+    elif ported := port_problem(text):
+        yield _port(*ported, files)
     else:
         for pattern, message in _FAILURES:
             if found := pattern.fullmatch(text):
@@ -125,6 +132,29 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
                 yield message.format_map(groups)
                 return
         yield f"{file}: {text or 'Compose refuses it and does not say why'}"
+
+
+def _undecoded(text: str, file: str) -> Iterator[str]:
+    """Tell each value that is of the wrong type."""
+    said = re.findall(r"'([^']+)' (.*?)(?= '\w+\[|$)", text.partition(":")[2])
+    for place, what in said:
+        where = re.sub(r"\[(.*?)\]", r".\1", place)
+        yield f"{file}: {where}: {what}"
+    if not said:
+        yield f"{file}: {text}"
+
+
+def _port(value: str, requirement: str, files: Sequence[Path]) -> str:
+    """Tell which port is wrong; where variables make it, which of them it may be."""
+    for pattern in (re.compile(rf"(?<![^:\[/]){re.escape(value)}(?![^:/])"), re.compile(r"\$")):
+        for file in files:
+            places = [
+                p for p in _uses(file, pattern) if re.search(r"\.ports\[\d+\](\.host_ip)?$", p)
+            ]
+            if places:
+                where = " or ".join(places[:_MOST_PLACES])
+                return f"{shown(file)}: {where}: {requirement}, got {value!r}"
+    return f"{shown(files[0])}: services: ports: {requirement}, got {value!r}"
 
 
 def _unset(variable: str, files: Sequence[Path]) -> Iterator[str]:

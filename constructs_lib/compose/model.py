@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
 from typing import TYPE_CHECKING, Any, Literal
 
-from constructs_lib.docker.container_options import ContainerOptions
+from constructs_lib.docker.container_options import ContainerOptions, Propagation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from constructs_lib.aws.port_range import Protocol
 
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 Pull = Literal["digest", "missing", "never"]
@@ -68,12 +71,13 @@ class Port:
         target: The container's port.
         published: The machine's ports, first and last; None lets the engine choose one.
         protocol: `tcp`, `udp` or `sctp`.
-        host_ip: The machine's address that it is published on; all of IPv4 by default.
+        host_ip: The machine's address that it is published on, as the engine writes it; all of
+            IPv4 by default.
     """
 
     target: int
     published: tuple[int, int] | None
-    protocol: str
+    protocol: Protocol
     host_ip: str = "0.0.0.0"  # noqa: S104  (what Compose and the engine do)
 
     def host_port(self, replica: int) -> int | None:
@@ -83,7 +87,16 @@ class Port:
     @property
     def is_reachable(self) -> bool:
         """Whether other computers could connect, if a security group opens it."""
-        return not (self.host_ip.startswith("127.") or self.host_ip == "::1")
+        return not ip_address(self.host_ip).is_loopback
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it is published on all addresses of the machine of one family."""
+        return ip_address(self.host_ip).is_unspecified
+
+    def shares_family(self, other: Port) -> bool:
+        """Whether both are published on IPv4, or both on IPv6."""
+        return ip_address(self.host_ip).version == ip_address(other.host_ip).version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +131,8 @@ class Delivery:
         mode: Its permissions in four octal digits.
         uid: Its owner.
         gid: Its group.
+        writable: Whether the container may write to it where it is mounted, since a container that
+            is read-only takes no copies.
         origin: Where in the Compose file it is asked for.
     """
 
@@ -129,6 +144,30 @@ class Delivery:
     mode: str = "0644"
     uid: str = ""
     gid: str = ""
+    writable: bool = False
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderMount:
+    """A folder of this computer at a path of a container.
+
+    Attributes:
+        source: The folder, which may be missing: the machine's is made.
+        place: Where it is on the machine, below the project's folder.
+        path: Where it appears: an absolute path in the container.
+        read_only: Whether the container may only read it.
+        propagation: How mounts below it spread.
+        selinux: `z` or `Z`, where the machine has SELinux.
+        origin: Where in the Compose file it is asked for.
+    """
+
+    source: Path
+    place: str
+    path: str
+    read_only: bool = False
+    propagation: Propagation | None = None
+    selinux: Literal["z", "Z"] | None = None
     origin: str = ""
 
 
@@ -189,6 +228,7 @@ class Service:
         environment: Its variables; None takes away one that the image has.
         ports: Its published ports.
         mounts: Its named volumes.
+        folders: Folders of this computer that it mounts.
         deliveries: The files copied into it.
         networks: The networks that it joins.
         depends_on: What has to be there first.
@@ -197,6 +237,7 @@ class Service:
         shares_ipc: The service whose IPC name space it lives in.
         shares_pid: The service whose PID name space it lives in.
         volumes_from: Services whose volumes it mounts, and whether read-only.
+        pids_limit: How many processes it may have; None is no limit.
         config_hash: A digest of all that makes the container what it is.
     """
 
@@ -211,6 +252,7 @@ class Service:
     environment: Mapping[str, str | None] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     mounts: tuple[NamedMount, ...] = ()
+    folders: tuple[FolderMount, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     networks: tuple[Attachment, ...] = ()
     depends_on: tuple[Dependency, ...] = ()
@@ -219,6 +261,7 @@ class Service:
     shares_ipc: str | None = None
     shares_pid: str | None = None
     volumes_from: tuple[tuple[str, bool], ...] = ()
+    pids_limit: int | None = None
     config_hash: str = ""
 
     def container_names(self, project: str) -> list[str]:
@@ -228,10 +271,26 @@ class Service:
         return [f"{project}-{self.name}-{number + 1}" for number in range(self.replicas)]
 
     @property
+    def publishes(self) -> bool:
+        """Whether its ports are published: on the machine's network, or none, there is no need."""
+        return self.options.network_mode not in ("host", "none")
+
+    @property
+    def chosen_ports(self) -> tuple[Port, ...]:
+        """Those of its ports for which the engine chooses the machine's."""
+        return tuple(p for p in self.ports if p.published is None) if self.publishes else ()
+
+    @property
     def has_healthcheck(self) -> bool:
-        """Whether the file gives it a healthcheck; the image may have one all the same."""
+        """Whether the file says how it is checked; the image may do so all the same."""
         check = self.options.healthcheck
         return check is not None and not check.is_disabled
+
+    @property
+    def needs_healthcheck_of_image(self) -> bool:
+        """Whether the file says when it is checked, and leaves to the image with what."""
+        check = self.options.healthcheck
+        return check is not None and not check.test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +352,8 @@ class VolumeDefinition:
         driver: Its driver.
         driver_opts: Options of the driver.
         labels: Its labels.
+        folder: The folder of this computer that it stands for; None where it is the engine's.
+        place: Where that folder is on the machine, below the project's folder.
     """
 
     key: str
@@ -301,6 +362,8 @@ class VolumeDefinition:
     driver: str | None = None
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +376,7 @@ class ComposeProject:
         services: The services, by name.
         networks: The networks, by key.
         volumes: The volumes, by key.
+        warnings: What is accepted and may not be meant, one line each, in the form of an error.
     """
 
     name: str
@@ -320,6 +384,7 @@ class ComposeProject:
     services: Mapping[str, Service]
     networks: Mapping[str, NetworkDefinition]
     volumes: Mapping[str, VolumeDefinition]
+    warnings: tuple[str, ...] = ()
 
     @property
     def published_tcp_ports(self) -> dict[str, int]:
@@ -331,6 +396,7 @@ class ComposeProject:
                     port.protocol == "tcp"
                     and port.published is not None
                     and port.is_reachable
+                    and service.publishes
                     and service.replicas
                 ):
                     found.setdefault(service.name, port.published[0])

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from ipaddress import ip_address
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.compose.convert import shared_with, text_map
+from constructs_lib.compose.convert import UnusableError, shared_with, text_map, whole
+from constructs_lib.compose.digest import paths_relative_to
 from constructs_lib.compose.errors import ComposeError, Problems
+from constructs_lib.compose.folders import machine_path, place_of, problems_of
 from constructs_lib.compose.model import (
     AddressPool,
     Attachment,
     ComposeProject,
     Dependency,
     NetworkDefinition,
-    Port,
     Service,
     VolumeDefinition,
 )
 from constructs_lib.compose.parse_build import read_build
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
 from constructs_lib.compose.parse_options import read_options
-from constructs_lib.compose.support import unsupported
+from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
+from constructs_lib.compose.parse_values import (
+    check_values,
+    first_network,
+    read_pids_limit,
+    read_replicas,
+    refuse_null_characters,
+    subnets_without_ipv6,
+)
+from constructs_lib.compose.support import unheeded, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
-    from pathlib import Path
 
-_REFERENCE: Final = re.compile(
-    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
+_INTERFACE_NAME: Final = "com.docker.network.endpoint.ifname"
+"""The driver's option that an interface's name becomes, as in Compose."""
 _NOT_IN_HASH: Final = ("build", "pull_policy", "scale", "depends_on", "profiles", "expose")
 """What can change without another container, as in Compose."""
 
@@ -52,6 +59,7 @@ class _Reader:
         for service, target in local:
             self.local.setdefault(service, set()).add(target)
         self.problems = problems
+        self.folder = Path(document.get("folder") or "/")
         self._linked: dict[tuple[str, str], list[str]] = {}
         """Names that other services have for a service, on one of its networks."""
         for name, raw in (document["services"] or {}).items():
@@ -60,38 +68,34 @@ class _Reader:
     def service(self, name: str, raw: Mapping[str, Any]) -> Service:
         where = f"services.{name}"
         networks = self._networks(name, raw, where)
-        mounts = read_mounts(raw, where, self.local.get(name, set()), self.problems)
+        local = self.local.get(name, set())
+        mounts = read_mounts(raw, where, local, self.folder, self.problems)
         restart, max_retries = self._restart(raw, where)
         options = read_options(raw, where, mounts, max_retries, self.problems)
         deliveries = [
             *mounts.copied,
             *read_deliveries(raw, where, self.document, self.problems),
         ]
-        check_deliveries(options, deliveries, where, self.problems)
-        deploy = raw.get("deploy") or {}
-        if (deploy.get("mode") or "replicated") != "replicated":
-            self.problems.add(
-                f"{where}.deploy.mode", f"must be replicated, got {deploy['mode']}; use replicas"
-            )
-        replicas = deploy.get("replicas")
-        if replicas is None:
-            replicas = raw.get("scale")
+        check_deliveries(options, deliveries, self.problems)
+        check_values(raw, where, self.problems, local)
+        image = raw.get("image")
         return Service(
             name=name,
-            image=self._image(raw, where),
+            image=None if image is None else str(image),
             build=read_build(
                 raw.get("build"), f"{where}.build", self.document, options.platform, self.problems
             ),
             pull=self._pull(raw, where),
             options=options,
-            replicas=1 if replicas is None else int(replicas),
+            replicas=read_replicas(raw, where, self.problems),
             container_name=raw.get("container_name"),
             hostname=raw.get("hostname"),
             environment={
                 k: None if v is None else str(v) for k, v in (raw.get("environment") or {}).items()
             },
-            ports=tuple(self._ports(raw, where)),
+            ports=read_ports(raw, where, self.problems),
             mounts=tuple(mounts.named),
+            folders=tuple(mounts.folders),
             deliveries=tuple(deliveries),
             networks=networks,
             depends_on=tuple(
@@ -109,6 +113,7 @@ class _Reader:
             shares_ipc=shared_with(raw.get("ipc")),
             shares_pid=shared_with(raw.get("pid")),
             volumes_from=tuple(self._volumes_from(raw, where)),
+            pids_limit=read_pids_limit(raw, where, self.problems),
             config_hash=self._hash(raw),
         )
 
@@ -116,23 +121,10 @@ class _Reader:
         """Digest what makes the container, with the networks and volumes that it names."""
         own = {k: v for k, v in raw.items() if k not in _NOT_IN_HASH and v is not None}
         deploy = {k: v for k, v in (raw.get("deploy") or {}).items() if k != "replicas"}
-        text = json.dumps({**own, "deploy": deploy}, sort_keys=True)
         # Where the project lies must not matter: the same file has one digest everywhere.
         folder = str(self.document.get("folder", ""))
-        if folder:
-            text = text.replace(folder, ".")
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _image(self, raw: Mapping[str, Any], where: str) -> str | None:
-        image = raw.get("image")
-        if image is None:
-            return None
-        if not _REFERENCE.fullmatch(image):
-            self.problems.add(
-                f"{where}.image",
-                f"must be a reference such as docker.io/library/nginx:1.27, got {image!r}",
-            )
-        return str(image)
+        own = paths_relative_to(folder, {**own, "deploy": deploy})
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
     def _pull(self, raw: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401  (a literal)
         policy = raw.get("pull_policy") or ""
@@ -161,49 +153,18 @@ class _Reader:
                 f"must be no, always, on-failure or unless-stopped, got {name!r}",
             )
             name = "no"
-        if retries and not retries.isdigit():
+        tries = 0
+        try:
+            tries = whole(retries or 0, most=2**31 - 1)
+        except UnusableError:
             self.problems.add(f"{where}.restart", f"must end in a number of tries, got {retries!r}")
-            retries = ""
-        if retries and int(retries) and name != "on-failure":
+        if tries and name != "on-failure":
             self.problems.add(
                 f"{where}.restart",
                 f"must be on-failure where tries are limited, got {name}:{retries}",
             )
-            retries = ""
-        return name, int(retries or 0)
-
-    def _ports(self, raw: Mapping[str, Any], where: str) -> Iterator[Port]:
-        for index, port in enumerate(raw.get("ports") or ()):
-            published = str(port.get("published") or "")
-            span: tuple[int, int] | None = None
-            if published and published != "0":
-                first, _, last = published.partition("-")
-                if not first.isdigit() or not (last or first).isdigit():
-                    self.problems.add(
-                        f"{where}.ports[{index}].published", f"must be a port, got {published!r}"
-                    )
-                    continue
-                span = (int(first), int(last or first))
-                if not 1 <= span[0] <= span[1] <= 65535:  # noqa: PLR2004
-                    self.problems.add(
-                        f"{where}.ports[{index}].published",
-                        f"must be in 1..65535, got {published}",
-                    )
-                    continue
-            host_ip = str(port.get("host_ip") or "0.0.0.0")  # noqa: S104
-            try:
-                ip_address(host_ip)
-            except ValueError:
-                self.problems.add(
-                    f"{where}.ports[{index}].host_ip", f"must be an address, got {host_ip!r}"
-                )
-                continue
-            yield Port(
-                target=int(port["target"]),
-                published=span,
-                protocol=str(port.get("protocol") or "tcp"),
-                host_ip=host_ip,
-            )
+            tries = 0
+        return name, tries
 
     def _link(self, raw: Mapping[str, Any], where: str) -> None:
         """Note what a service calls the services that it is linked to."""
@@ -227,7 +188,13 @@ class _Reader:
 
     def _networks(self, name: str, raw: Mapping[str, Any], where: str) -> tuple[Attachment, ...]:
         mode = raw.get("network_mode")
+        mac_address = raw.get("mac_address")
         if mode:
+            if mac_address:
+                self.problems.add(
+                    f"{where}.mac_address",
+                    f"must stand beside networks, got {mac_address} with network_mode {mode}",
+                )
             kind = str(mode).partition(":")[0]
             if kind not in ("host", "none", "bridge", "service", "container"):
                 self.problems.add(
@@ -236,9 +203,22 @@ class _Reader:
                     "use networks for a network",
                 )
             return ()
-        found = []
+        found: list[Attachment] = []
+        # Which of them Compose gives the service's own MAC address.
+        first = first_network(raw.get("networks") or {})
         for key, given in sorted((raw.get("networks") or {}).items()):
             value = given or {}
+            driver_opts = text_map(value.get("driver_opts") or {})
+            if value.get("interface_name"):
+                driver_opts[_INTERFACE_NAME] = str(value["interface_name"])
+            own_mac_address = value.get("mac_address")
+            first_mac_address = mac_address if key == first else None
+            if own_mac_address and first_mac_address not in (None, own_mac_address):
+                self.problems.add(
+                    f"{where}.mac_address",
+                    f"must be that of its network {key}, {own_mac_address}, got "
+                    f"{first_mac_address}; leave it out",
+                )
             found.append(
                 Attachment(
                     network=key,
@@ -249,9 +229,9 @@ class _Reader:
                     ipv4_address=value.get("ipv4_address"),
                     ipv6_address=value.get("ipv6_address"),
                     link_local_ips=tuple(value.get("link_local_ips") or ()),
-                    mac_address=value.get("mac_address"),
-                    driver_opts=text_map(value.get("driver_opts") or {}),
-                    gateway_priority=int(value.get("gw_priority") or 0),
+                    mac_address=own_mac_address or first_mac_address,
+                    driver_opts=driver_opts,
+                    gateway_priority=_number(value.get("gw_priority")),
                 )
             )
         return tuple(found)
@@ -273,6 +253,7 @@ def parse(
     file: str,
     folder: Path | None = None,
     local: AbstractSet[tuple[str, str]] = frozenset(),
+    local_volumes: AbstractSet[str] = frozenset(),
 ) -> ComposeProject:
     """Turn the output of `docker compose config --format json` into values.
 
@@ -281,25 +262,42 @@ def parse(
         file: The Compose file, for messages.
         folder: The project's folder, which digests leave out.
         local: The bind mounts whose source is a relative path: service and target.
+        local_volumes: The volumes that stand for a folder whose path is relative.
 
     Raises:
         ComposeError: Something cannot be honoured; with every problem.
     """
     document = {**document, "folder": str(folder) if folder else ""}
     document.setdefault("services", {})
-    problems = Problems(file)
+    problems, warnings = Problems(file), Problems(file)
+    refuse_null_characters(document, problems)
     reader = _Reader(document, local, problems)
     checked = {k: v for k, v in document.items() if k != "folder"}
     for where, remedy, value in unsupported(checked):
         problems.add(where, f"is not supported, got {_abbreviated(value)}; {remedy}")
+    for where, reason, value in unheeded(checked):
+        warnings.add(where, f"has no effect, got {_abbreviated(value)}: {reason}")
+    for where, subnet in subnets_without_ipv6(document):
+        warnings.add(where, f"has no effect, got {subnet}: the network has no enable_ipv6")
     services = {k: reader.service(k, v) for k, v in sorted((document["services"] or {}).items())}
     project = ComposeProject(
         name=str(document["name"]),
         file=file,
         services=services,
         networks={k: _network(k, v or {}) for k, v in _items(document, "networks")},
-        volumes={k: _volume(k, v or {}) for k, v in _items(document, "volumes")},
+        volumes={
+            k: _bound(str(document["name"]), reader.folder, _volume(k, v or {}))
+            if k in local_volumes
+            else _volume(k, v or {})
+            for k, v in _items(document, "volumes")
+        },
+        warnings=(
+            *warnings.found,
+            *(f"{file}: {line}" for line in ports_without_effect(services.values())),
+        ),
     )
+    for where, problem in problems_of(project):
+        problems.add(where, problem)
     if problems.found:
         raise ComposeError(problems.found)
     return project
@@ -342,6 +340,27 @@ def _volume(key: str, raw: Mapping[str, Any]) -> VolumeDefinition:
         driver=raw.get("driver"),
         driver_opts=text_map(raw.get("driver_opts") or {}),
         labels=text_map(raw.get("labels") or {}),
+    )
+
+
+def _number(value: object) -> int:
+    """Return a number that has been looked at; 0 for what is none."""
+    try:
+        return whole(value or 0)
+    except UnusableError:
+        return 0
+
+
+def _bound(project: str, folder: Path, volume: VolumeDefinition) -> VolumeDefinition:
+    """Let a volume stand for a folder of the machine, in place of one of this computer."""
+    source = folder / volume.driver_opts["device"]
+    place = place_of(source, folder)
+    device = machine_path(project, place)
+    return replace(
+        volume,
+        driver_opts={**volume.driver_opts, "device": device},
+        folder=source,
+        place=place,
     )
 
 

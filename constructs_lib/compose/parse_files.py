@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.compose.model import Delivery, NamedMount
+from constructs_lib.compose.folders import looks_like_a_file, place_of
+from constructs_lib.compose.model import Delivery, FolderMount, NamedMount
+from constructs_lib.compose.parse_values import read_whole
 from constructs_lib.docker.container_options import HostMount, TmpfsMount
+from constructs_lib.files.tree import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,11 +20,8 @@ if TYPE_CHECKING:
     from constructs_lib.compose.errors import Problems
     from constructs_lib.docker.container_options import ContainerOptions
 
-_MIB: Final = 1024 * 1024
-FILE_LIMIT: Final = 500
-"""Files of a folder that are copied into a container one by one."""
-SIZE_LIMIT: Final = 50 * _MIB
-"""Bytes that are copied into a container."""
+_HIGHEST_ID: Final = 2**32 - 2
+"""The kernel's last one means nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Mounts:
     Attributes:
         named: Volumes of the Compose file.
         copied: Files of this computer.
+        folders: Folders of this computer.
         host: Files and folders of the machine.
         tmpfs: Folders in memory.
         anonymous: Paths that get a volume without a name.
@@ -37,13 +39,18 @@ class Mounts:
 
     named: list[NamedMount] = field(default_factory=list)
     copied: list[Delivery] = field(default_factory=list)
+    folders: list[FolderMount] = field(default_factory=list)
     host: list[HostMount] = field(default_factory=list)
     tmpfs: list[TmpfsMount] = field(default_factory=list)
     anonymous: list[str] = field(default_factory=list)
 
 
 def read_mounts(
-    raw: Mapping[str, Any], where: str, local: AbstractSet[str], problems: Problems
+    raw: Mapping[str, Any],
+    where: str,
+    local: AbstractSet[str],
+    folder: Path,
+    problems: Problems,
 ) -> Mounts:
     """Read the `volumes` of a service.
 
@@ -51,6 +58,7 @@ def read_mounts(
         raw: The service.
         where: Its place in the file, for messages.
         local: The targets whose source is a relative path.
+        folder: The project's folder.
         problems: Gets what is wrong.
     """
     found = Mounts()
@@ -78,15 +86,21 @@ def read_mounts(
             found.tmpfs.append(
                 TmpfsMount(
                     path=target,
-                    size_bytes=int(how.get("size") or 0),
-                    mode=int(how.get("mode") or 0),
+                    size_bytes=read_whole(
+                        how.get("size") or 0, f"{here}.tmpfs.size", problems, most=2**63 - 1
+                    ),
+                    mode=read_whole(
+                        how.get("mode") or 0, f"{here}.tmpfs.mode", problems, most=0o7777
+                    ),
                     read_only=read_only,
                 )
             )
         elif mount["type"] == "bind" and target in local:
-            found.copied.extend(_copies(Path(mount["source"]), target, here, problems))
+            _check_labels(mount, here, problems, is_local=True)
+            _local(mount, folder, here, found, problems)
         elif mount["type"] == "bind":
             how = mount.get("bind") or {}
+            _check_labels(mount, here, problems, is_local=False)
             found.host.append(
                 HostMount(
                     source=mount["source"],
@@ -102,39 +116,97 @@ def read_mounts(
     return found
 
 
-def _copies(source: Path, target: str, where: str, problems: Problems) -> Iterator[Delivery]:
-    """Turn a file or folder of this computer into files that are copied."""
+def _check_labels(
+    mount: Mapping[str, Any], where: str, problems: Problems, *, is_local: bool
+) -> None:
+    """Refuse a label of SELinux that the engine would drop.
+
+    It takes the labels, and these other options, by two ways that exclude each other.
+    """
+    how = mount.get("bind") or {}
+    label, propagation = how.get("selinux"), how.get("propagation")
+    conflicts = {
+        f"propagation: {propagation}": bool(propagation),
+        # A folder of ours is there in any case.
+        "create_host_path: false": not is_local and not how.get("create_host_path"),
+    }
+    for other, is_there in conflicts.items():
+        if label and is_there:
+            problems.add(
+                f"{where}.bind.selinux",
+                f"must not stand beside {other}, with which the engine sets no label, got "
+                f"{label}; leave one of them out",
+            )
+
+
+def _local(
+    mount: Mapping[str, Any],
+    folder: Path,
+    where: str,
+    found: Mounts,
+    problems: Problems,
+) -> None:
+    """Turn a file of this computer into a copy, and a folder into one of the machine."""
+    source, target = Path(mount["source"]), str(mount["target"])
+    how = mount.get("bind") or {}
+    read_only = bool(mount.get("read_only"))
     if source.is_file():
-        yield Delivery(path=target, source=source, mode=_mode(source), origin=where)
-        return
-    if not source.is_dir():
-        problems.add(
-            f"{where}.source",
-            f"must be a file or folder of this computer, got no such thing as {source}; "
-            "create it, use a named volume for data, or an absolute path for the machine's",
-        )
-        return
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    size = sum(path.stat().st_size for path in files)
-    if not files:
-        problems.add(
-            f"{where}.source",
-            f"must hold a file, got the empty folder {source}; use a named volume for data",
-        )
-    elif len(files) > FILE_LIMIT or size > SIZE_LIMIT:
-        problems.add(
-            f"{where}.source",
-            f"must hold at most {FILE_LIMIT} files and {SIZE_LIMIT // _MIB} MiB, got "
-            f"{len(files)} files and {size // _MIB} MiB in {source}; build it into an image",
-        )
-    else:
-        for path in files:
-            yield Delivery(
-                path=f"{target.rstrip('/')}/{path.relative_to(source).as_posix()}",
-                source=path,
-                mode=_mode(path),
+        uid, gid = _owner(source)
+        found.copied.append(
+            Delivery(
+                path=target,
+                source=source,
+                mode=_mode(source),
+                uid=uid,
+                gid=gid,
+                writable=not read_only,
                 origin=where,
             )
+        )
+    elif source.is_symlink() and not source.exists():
+        problems.add(
+            f"{where}.source",
+            f"must be a file or folder of this computer, got a link that leads nowhere, {source} "
+            f"-> {shown(str(source.readlink()))}; remove it",
+        )
+    elif source.exists() and not source.is_dir():
+        problems.add(
+            f"{where}.source",
+            f"must be a file or folder of this computer, got neither in {source}; use an absolute "
+            "path for what is the machine's",
+        )
+    elif not source.exists() and not how.get("create_host_path"):
+        problems.add(
+            f"{where}.source",
+            f"must be a file or folder of this computer, got no such thing as {source}; create "
+            "it, or leave out bind.create_host_path",
+        )
+    elif not source.exists() and looks_like_a_file(str(source), target):
+        problems.add(
+            f"{where}.source",
+            f"must be a file or folder of this computer, got no such thing as {source}, and a "
+            "new folder would not do for a file; create it",
+        )
+    else:
+        found.folders.append(
+            FolderMount(
+                source=source,
+                place=place_of(source, folder),
+                path=target,
+                read_only=read_only,
+                propagation=how.get("propagation") or None,
+                selinux=how.get("selinux") or None,
+                origin=where,
+            )
+        )
+
+
+def _owner(file: Path) -> tuple[str, str]:
+    """Return a file's owner; root's are the engine's default."""
+    status = file.stat()
+    if not status.st_uid and not status.st_gid:
+        return "", ""
+    return str(status.st_uid), str(status.st_gid)
 
 
 def _mode(file: Path) -> str:
@@ -171,8 +243,14 @@ def _deliveries(
             continue
         target = str(use.get("target") or use["source"])
         for key in ("uid", "gid"):
-            if use.get(key) and not str(use[key]).isdigit():
-                problems.add(f"{here}.{key}", f"must be a number, got {use[key]!r}")
+            if use.get(key):
+                read_whole(use[key], f"{here}.{key}", problems, most=_HIGHEST_ID)
+        mode = str(use.get("mode") or "0444").rjust(4, "0")
+        if not re.fullmatch("0*[0-7]{3}", mode):
+            problems.add(
+                f"{here}.mode",
+                f"must be permissions such as 0440, got {mode}; the provider takes no others",
+            )
         source = definition.get("file")
         if source is not None and not Path(source).is_file():
             problems.add(
@@ -186,7 +264,7 @@ def _deliveries(
             variable=definition.get("environment"),
             content=definition.get("content") if kind == "configs" else None,
             is_secret=kind == "secrets" or bool(definition.get("environment")),
-            mode=str(use.get("mode") or "0444").rjust(4, "0")[-4:],
+            mode=mode[-4:],
             uid=str(use.get("uid") or ""),
             gid=str(use.get("gid") or ""),
             origin=here,
@@ -194,25 +272,18 @@ def _deliveries(
 
 
 def check_deliveries(
-    options: ContainerOptions, deliveries: list[Delivery], where: str, problems: Problems
+    options: ContainerOptions, deliveries: list[Delivery], problems: Problems
 ) -> None:
-    """Refuse files that would not be seen, or that the engine would not take.
+    """Refuse files that would not be seen.
 
     Args:
         options: The service's options.
         deliveries: All files that are copied into it.
-        where: Its place in the file, for messages.
         problems: Gets what is wrong.
     """
     memory = [*options.tmpfs, *(mount.path for mount in options.tmpfs_mounts)]
     seen: set[str] = set()
     for delivery in deliveries:
-        if options.read_only:
-            problems.add(
-                delivery.origin,
-                f"must not be copied into a read-only container, got {delivery.path}; leave "
-                f"out {where}.read_only, or build the file into the image",
-            )
         for path in memory:
             if delivery.path.startswith(f"{path.rstrip('/')}/"):
                 problems.add(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from constructs_lib.compose.convert import UnusableError, text_list, text_map
+from constructs_lib.compose.convert import (
+    UnusableError,
+    cdi_devices,
+    text_list,
+    text_map,
+    whole,
+)
 from constructs_lib.compose.support import SERVICE
 from constructs_lib.docker.container_options import ContainerOptions, DeviceRequest
 
@@ -32,24 +38,68 @@ def read_options(
         problems: Gets what is wrong.
     """
     found = dict(_options(raw, SERVICE, where, problems))
+    _settle_program(found, where, problems)
     for key in ("cpu_period", "cpu_quota"):
         if found.get(key) and "cpus" in found:
             problems.add(
                 f"{where}.{key}", f"must not stand beside cpus, got {found[key]}; use cpus"
             )
+    cdi = cdi_devices(raw.get("devices") or ())
     resources = (raw.get("deploy") or {}).get("resources") or {}
     reserved = (resources.get("reservations") or {}).get("devices") or ()
     return ContainerOptions(
         **found,
         max_retries=max_retries,
         device_requests=(
-            *(_device_request(request, "gpu") for request in raw.get("gpus") or ()),
-            *(_device_request(request) for request in reserved),
+            *((DeviceRequest(driver="cdi", ids=cdi),) if cdi else ()),
+            *(
+                _device_request(request, f"{where}.gpus[{index}]", problems, "gpu")
+                for index, request in enumerate(raw.get("gpus") or ())
+            ),
+            *(
+                _device_request(
+                    request, f"{where}.deploy.resources.reservations.devices[{index}]", problems
+                )
+                for index, request in enumerate(reserved)
+            ),
         ),
         host_mounts=tuple(mounts.host),
         tmpfs_mounts=tuple(mounts.tmpfs),
         anonymous_volumes=tuple(mounts.anonymous),
     )
+
+
+def _settle_program(found: dict[str, Any], where: str, problems: Problems) -> None:
+    """Say what is run such that the provider can: it hands on neither nothing nor empty arguments.
+
+    What the engine runs is the entry point with the command behind it, whichever of the two a word
+    stands in. Only the image's own entry point is not known here.
+
+    Source: the provider's `resourceDockerContainerCreate`; moby's `merge` in `daemon/commit.go` and
+    `mergeAndVerifyConfig`, which takes an entry point of one empty word for none.
+    """
+    entrypoint, command = found.pop("entrypoint", None), found.pop("command", None) or ()
+    if entrypoint in ((), ("",)):
+        if command in ((), ("",)):
+            problems.add(
+                f"{where}.entrypoint",
+                f"must have a word where command has none, got {list(entrypoint)}; name the "
+                "program in command",
+            )
+            return
+        entrypoint, command = command, ()
+    elif "" in command:
+        if entrypoint is None:
+            problems.add(
+                f"{where}.command",
+                f"must have no empty argument without an entrypoint, got {list(command)}; name the "
+                "image's entry point in entrypoint, or the program where the image has none",
+            )
+            return
+        entrypoint, command = (*entrypoint, *command), ()
+    # An empty command is none to the engine: the image's counts, as it does for Compose.
+    found |= {"entrypoint": entrypoint} if entrypoint else {}
+    found |= {"command": command} if command else {}
 
 
 def _options(
@@ -75,11 +125,20 @@ def _options(
             yield from _options(value, key.inside, f"{where}.{name}", problems)
 
 
-def _device_request(raw: Mapping[str, Any], *always: str) -> DeviceRequest:
+def _device_request(
+    raw: Mapping[str, Any], where: str, problems: Problems, *always: str
+) -> DeviceRequest:
+    count, ids = 0, text_list(raw.get("device_ids") or ())
+    try:
+        count = whole(raw.get("count") or 0, least=-1, most=2**31 - 1)
+    except UnusableError as error:
+        problems.add(f"{where}.count", f"{error.problems[0]}; all is all of them")
+    if count and ids:
+        problems.add(f"{where}.count", f"must not stand beside device_ids, got {count}; use one")
     return DeviceRequest(
         driver=str(raw.get("driver") or ""),
-        count=int(raw.get("count") or 0),
-        ids=text_list(raw.get("device_ids") or ()),
+        count=count,
+        ids=ids,
         capabilities=(*text_list(raw.get("capabilities") or ()), *always),
         options=text_map(raw.get("options") or {}),
     )

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -19,7 +20,6 @@ from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
-    from pathlib import Path
 
     from constructs_lib.aws.firewall import Opening
     from constructs_lib.compose.model import ComposeProject
@@ -57,11 +57,13 @@ def load_project(
         if k not in _ENGINE_VARIABLES
     } | dict(variables or {})
     file = shown(files[0])
-    document, problems = _config(files, name, environ)
     folder = files[0].parent.resolve()
-    local = _local_mounts(document, files, name, environ)
+    # What it is for who runs Compose there.
+    environ["PWD"] = str(folder)
+    document, problems = _config(files, name, environ)
+    mounts, volumes = _local_sources(document, files, name, environ)
     try:
-        project = parse(document, file=file, folder=folder, local=local)
+        project = parse(document, file=file, folder=folder, local=mounts, local_volumes=volumes)
         problems += _without_content(project, {*environ, *_dotenv(folder)})
         check(project, openings=openings)
     except ComposeError as error:
@@ -159,22 +161,52 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  (JSON)
     return value
 
 
-def _local_mounts(
+def _local_sources(
     document: Mapping[str, Any], files: Sequence[Path], name: str, environ: Mapping[str, str]
-) -> set[tuple[str, str]]:
-    """Find the bind mounts whose source was written as a relative path.
+) -> tuple[set[tuple[str, str]], set[str]]:
+    """Find the bind mounts, and the volumes, whose source was written as a relative path.
 
     Resolved, `./data` looks like the machine's `/data`. Where the file itself does not tell
-    plainly, Compose is asked once more, which takes a tenth of a synthesis.
+    plainly, Compose is asked once more, which takes a tenth of a synthesis. A variable that holds
+    a path into the project's folder, as `PWD` does, is a relative path for that.
     """
-    mounts = _bind_sources(document).keys()
-    if not mounts:
-        return set()
+    mounts, volumes = _bind_sources(document).keys(), _devices(document)
+    if not mounts and not volumes:
+        return set(), set()
     sources = _plain_sources(files)
-    if not mounts <= sources.keys():
-        unresolved, _ = _config(files, name, environ, "--no-path-resolution", "--no-env-resolution")
+    if volumes or not mounts <= sources.keys():
+        folder = files[0].parent.resolve()
+        relative = {
+            variable: _from(folder, value)
+            for variable, value in {**_dotenv(folder), **environ}.items()
+            if ":" not in value and Path(value).is_relative_to(folder)
+        }
+        asked = {**environ, **relative}
+        unresolved, _ = _config(files, name, asked, "--no-path-resolution", "--no-env-resolution")
         sources = _bind_sources(unresolved)
-    return {mount for mount in mounts & sources.keys() if not sources[mount].startswith("/")}
+        written = _devices(unresolved)
+        volumes = {k: written.get(k, device) for k, device in volumes.items()}
+    return (
+        {mount for mount in mounts & sources.keys() if not sources[mount].startswith("/")},
+        {key for key, device in volumes.items() if not device.startswith("/")},
+    )
+
+
+def _from(folder: Path, value: str) -> str:
+    """Return a path below a folder as one that is relative to it."""
+    below = Path(value).relative_to(folder).as_posix()
+    return "." if below == "." else f"./{below}"
+
+
+def _devices(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the folders that volumes of the engine's own driver stand for, by volume."""
+    found = {}
+    for key, body in (document.get("volumes") or {}).items():
+        options = (body or {}).get("driver_opts") or {}
+        bind = {"bind", "rbind"} & set(str(options.get("o", "")).split(","))
+        if bind and options.get("device") and (body.get("driver") or "local") == "local":
+            found[str(key)] = str(options["device"])
+    return found
 
 
 def _bind_sources(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:

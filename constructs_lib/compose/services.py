@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from cdktf import App, TerraformStack
 from constructs import Construct
 
 from constructs_lib.compose.convert import seconds
+from constructs_lib.compose.data_folders import DataFolders
+from constructs_lib.compose.folders import CopiedFile
 from constructs_lib.compose.images import Images
 from constructs_lib.compose.order import in_order
 from constructs_lib.docker.container import (
@@ -21,8 +24,10 @@ from constructs_lib.docker.container import (
     PublishedPort,
     VolumeMount,
 )
+from constructs_lib.docker.container_options import HostMount
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
+from constructs_lib.files.tree import digest_of_file
 from constructs_lib.terraform.literal import Expression, joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
@@ -68,6 +73,23 @@ class DockerEndpoint:
     port: int
     certificates: Path
     machine: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mounted:
+    """What a service mounts from this computer.
+
+    Attributes:
+        host: Folders and files of the machine.
+        volumes: Copies.
+        files: Files that are copied into the container itself.
+        steps: What fills the copies.
+    """
+
+    host: list[HostMount] = dataclasses.field(default_factory=list)
+    volumes: list[VolumeMount] = dataclasses.field(default_factory=list)
+    files: list[Delivery] = dataclasses.field(default_factory=list)
+    steps: list[TerraformResource] = dataclasses.field(default_factory=list)
 
 
 class ComposeServices(Construct):
@@ -127,6 +149,7 @@ class ComposeServices(Construct):
         self._waited_for = {
             (d.service, d.condition) for s in project.services.values() for d in s.depends_on
         }
+        self._folders = DataFolders(self, "Folders", project=project, endpoint=endpoint)
         scopes = Construct(self, "Services")
         self._scopes = {name: Construct(scopes, name) for name in project.services}
         for service in in_order(project.services):
@@ -139,18 +162,21 @@ class ComposeServices(Construct):
         needs: list[ITerraformDependable] = []
         for dependency in service.depends_on:
             needs += self._condition(dependency.service, dependency.condition)
+        filled = self._folders.steps_of(service)
+        mounted = self._mounted(service)
+        needs += [*filled, *mounted.steps]
         replaced_with = [
-            container
+            container.resource
             for dependency in service.depends_on
             if dependency.restart
             for container in self._containers[dependency.service]
-        ]
+        ] + filled
         self._containers[service.name] = containers = [
             Container(
                 scope,
                 str(replica + 1),
                 image=image,
-                spec=self._spec(service, replica, must_run=not completes),
+                spec=self._spec(service, replica, mounted, must_run=not completes),
                 depends_on=needs,
                 replaced_with=replaced_with,
             )
@@ -160,9 +186,14 @@ class ComposeServices(Construct):
         self._ready[service.name] = self._ended[service.name] = started
         if not containers:
             return
+        if service.pids_limit is not None:
+            self._step(scope, "Limits", service, "limits", "--pids", str(service.pids_limit))
         healthy = (service.name, "service_healthy") in self._waited_for
         if service.has_healthcheck or healthy:
-            waiting = self._wait(scope, "Healthy", service, "healthy", _patience(service))
+            # Only another service can ask for a check that nobody may have written.
+            lenient = service.needs_healthcheck_of_image and not healthy
+            until = "healthy_if_checked" if lenient else "healthy"
+            waiting = self._wait(scope, "Healthy", service, until, _patience(service))
             self._ready[service.name] = [waiting]
         if completes:
             waiting = self._wait(scope, "Completed", service, "completed", _END_SECONDS)
@@ -178,12 +209,19 @@ class ComposeServices(Construct):
     def _wait(
         self, scope: Construct, id_: str, service: Service, until: str, timeout: float
     ) -> TerraformResource:
+        options = ("--until", until, "--timeout", str(int(timeout)))
+        return self._step(scope, id_, service, "wait", *options)
+
+    def _step(
+        self, scope: Construct, id_: str, service: Service, module: str, *options: str
+    ) -> TerraformResource:
+        """Run a module of this folder once for the containers of a service that are new."""
         containers = self._containers[service.name]
         step = run_module(
-            "constructs_lib.compose.wait",
+            f"constructs_lib.compose.{module}",
             *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
             *("--certificates", str(self._endpoint.certificates)),
-            *("--until", until, "--timeout", str(int(timeout))),
+            *options,
             # What follows is no option, whatever it looks like.
             *("--", *service.container_names(self._project.name)),
         )
@@ -194,7 +232,70 @@ class ComposeServices(Construct):
             provisioners=[step],
         )
 
-    def _spec(self, service: Service, replica: int, *, must_run: bool) -> ContainerSpec:
+    def _mounted(self, service: Service) -> _Mounted:
+        """Define what a service mounts from this computer."""
+        found = _Mounted()
+        for mount in service.folders:
+            path = self._folders.on_machine(mount)
+            if path is None:
+                volume, step = self._folders.copy_of(mount)
+                found.volumes.append(
+                    VolumeMount(
+                        volume=ExternalVolume(name=volume.id), path=mount.path, read_only=True
+                    )
+                )
+                found.steps.append(step)
+            else:
+                found.host.append(
+                    HostMount(
+                        source=path,
+                        path=mount.path,
+                        read_only=mount.read_only,
+                        propagation=mount.propagation,
+                        selinux=mount.selinux,
+                    )
+                )
+        copies = [volume.path for volume in found.volumes]
+        bound = [
+            delivery
+            for delivery in service.deliveries
+            # The engine copies nothing into these.
+            if service.options.read_only
+            or any(delivery.path.startswith(f"{path.rstrip('/')}/") for path in copies)
+        ]
+        found.files.extend(d for d in service.deliveries if d not in bound)
+        if bound:
+            files = [self._copied(service, delivery) for delivery in bound]
+            volume, step = self._folders.files_of(self._scopes[service.name], service, files)
+            found.steps.append(step)
+            found.host.extend(
+                HostMount(
+                    source=joined(volume.mountpoint, f"/{number}"),
+                    path=delivery.path,
+                    read_only=not delivery.writable,
+                )
+                for number, delivery in enumerate(bound)
+            )
+        return found
+
+    def _copied(self, service: Service, delivery: Delivery) -> tuple[CopiedFile, str]:
+        """Return a file that is mounted by itself, and its digest in the state."""
+        source, digest = self._content(service, delivery)
+        plain = "" if digest is not None else digest_of_file(source)
+        return (
+            CopiedFile(
+                source=str(source.resolve()),
+                mode=delivery.mode,
+                uid=int(delivery.uid or 0),
+                gid=int(delivery.gid or 0),
+                digest=plain,
+            ),
+            digest or plain,
+        )
+
+    def _spec(
+        self, service: Service, replica: int, mounted: _Mounted, *, must_run: bool
+    ) -> ContainerSpec:
         name = service.container_names(self._project.name)[replica]
         options = service.options
         labels = {
@@ -206,7 +307,10 @@ class ComposeServices(Construct):
             "com.docker.compose.config-hash": service.config_hash,
             "com.docker.compose.version": COMPOSE_VERSION,
         }
-        changes: dict[str, Any] = {"labels": labels}
+        changes: dict[str, Any] = {
+            "labels": labels,
+            "host_mounts": (*options.host_mounts, *mounted.host),
+        }
         for field, other in (
             ("network_mode", service.shares_network),
             ("ipc_mode", service.shares_ipc),
@@ -239,11 +343,12 @@ class ComposeServices(Construct):
                 PublishedPort(
                     container=port.target,
                     host=port.host_port(replica),
-                    protocol=cast("Any", port.protocol),
+                    protocol=port.protocol,
                     address=None if port.host_ip == "0.0.0.0" else port.host_ip,  # noqa: S104
                 )
                 # In the order in which the provider reads them back.
                 for port in sorted(service.ports, key=lambda p: (p.target, p.protocol))
+                if service.publishes
             ],
             volumes=[
                 VolumeMount(
@@ -254,28 +359,19 @@ class ComposeServices(Construct):
                     subpath=mount.subpath,
                 )
                 for mount in service.mounts
-            ],
-            files=[self._upload(service, delivery) for delivery in service.deliveries],
+            ]
+            + mounted.volumes,
+            files=[self._upload(service, delivery) for delivery in mounted.files],
             restart=service.restart,
             must_run=must_run,
             options=replace(options, **changes),
         )
 
     def _upload(self, service: Service, delivery: Delivery) -> FileUpload:
-        private = delivery.is_secret or delivery.source is None
-        source, digest = delivery.source, None
-        if private:
-            if source is None:
-                text = (
-                    delivery.content
-                    if delivery.variable is None
-                    else self._value_of(delivery.variable)
-                )
-                source = self._vault.keep(service.name, delivery.path, (text or "").encode())
-            digest = self._vault.digest(source.read_bytes())
+        source, digest = self._content(service, delivery)
+        if digest is not None:
             # Terraform runs in its own folder; relative to that, each checkout says the same.
             source = Path(os.path.relpath(source, self._directory))
-        assert source is not None  # noqa: S101  (for the type checker)
         return FileUpload(
             source=source,
             path=delivery.path,
@@ -284,6 +380,18 @@ class ComposeServices(Construct):
             uid=delivery.uid or None,
             gid=delivery.gid or None,
         )
+
+    def _content(self, service: Service, delivery: Delivery) -> tuple[Path, str | None]:
+        """Return the file that has the content, and a keyed digest of what is not to be known."""
+        source = delivery.source
+        if source is not None and not delivery.is_secret:
+            return source, None
+        if source is None:
+            text = (
+                delivery.content if delivery.variable is None else self._value_of(delivery.variable)
+            )
+            source = self._vault.keep(service.name, delivery.path, (text or "").encode())
+        return source, self._vault.digest(source.read_bytes())
 
 
 def _terraform_directory(scope: Construct) -> Path:

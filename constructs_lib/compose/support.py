@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from constructs_lib.compose import convert
+from constructs_lib.compose import convert, grammar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,8 @@ class Key:
 
     Attributes:
         how: `yes`: it does what it says. `nothing`: it is accepted and changes nothing on an
-            engine. `no`: it is refused.
+            engine. `unheeded`: the same, but whoever wrote it may think otherwise, and is warned.
+            `no`: it is refused.
         text: For `yes` and `nothing` what is to be known, for `no` what to do instead.
         inside: The keys below it; None where its value is the user's own.
         shape: Whether those keys stand in the value, in each item of a list, or in each value
@@ -33,14 +34,16 @@ class Key:
         option: The field of `ContainerOptions` that it becomes; empty where more than a field
             comes of it, or where it takes other keys to know.
         read: From its value to that field's.
+        so_anyway: For `no` and `unheeded` the values that ask for what is so without them.
     """
 
-    how: Literal["yes", "nothing", "no"]
+    how: Literal["yes", "nothing", "unheeded", "no"]
     text: str = ""
     inside: Mapping[str, Key] | None = None
     shape: Shape = "one"
     option: str = ""
     read: Callable[[Any], Any] = convert.same
+    so_anyway: tuple[object, ...] = ()
 
 
 def _yes(
@@ -58,12 +61,20 @@ def _nothing(text: str) -> Key:
     return Key(how="nothing", text=text)
 
 
-def _no(remedy: str) -> Key:
-    return Key(how="no", text=remedy)
+def _unheeded(text: str, *so_anyway: object) -> Key:
+    return Key(how="unheeded", text=text, so_anyway=so_anyway)
 
 
-_SWARM: Final = "leave it out: it is for a swarm, and this is one engine"
+def _no(remedy: str, *so_anyway: object) -> Key:
+    return Key(how="no", text=remedy, so_anyway=so_anyway)
+
+
+_SWARM: Final = "it is for a swarm, and this is one engine"
+_NO_SWARM: Final = f"leave it out: {_SWARM}"
 _WINDOWS: Final = "leave it out: it is for Windows"
+_MAC_ADDRESS: Final = "before Docker 29.3 the engine discards it"
+"""It does so where a container joins a network that is there already, as the provider's do."""
+_CGROUP_V2: Final = "engines on cgroup v2, such as Flatcar's, discard it"
 _DEVICE_REQUEST: Final = {
     "capabilities": _yes(),
     "count": _yes("`all` too"),
@@ -116,10 +127,10 @@ HEALTHCHECK: Final[Mapping[str, Key]] = {
 }
 
 DEPLOY: Final[Mapping[str, Key]] = {
-    "endpoint_mode": _no(_SWARM),
-    "labels": _no("use the service's `labels`: these would be on a swarm's service only"),
-    "mode": _yes("`replicated` only"),
-    "placement": _no(_SWARM),
+    "endpoint_mode": _unheeded(_SWARM),
+    "labels": _unheeded("they are for a swarm's service; the service's `labels` are on containers"),
+    "mode": _yes("`replicated` and `global`, which is one container on one engine"),
+    "placement": _unheeded(_SWARM),
     "replicas": _yes("one container and one resource a replica"),
     "resources": _yes(
         inside={
@@ -127,20 +138,20 @@ DEPLOY: Final[Mapping[str, Key]] = {
                 inside={
                     "cpus": _yes(option="cpus", read=convert.decimal),
                     "devices": _no("use `reservations.devices`"),
-                    "generic_resources": _no(_SWARM),
-                    "memory": _yes("in whole MiB", option="memory_mib", read=convert.mib),
-                    "pids": _no("use `ulimits.nproc`: the provider has no limit of processes"),
+                    "generic_resources": _unheeded(_SWARM),
+                    "memory": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
+                    "pids": _yes("as `pids_limit`"),
                 }
             ),
             "reservations": _yes(
                 inside={
-                    "cpus": _no("use `cpu_shares`: an engine cannot reserve CPUs"),
+                    "cpus": _unheeded("an engine reserves no CPUs; `cpu_shares` is a weight"),
                     "devices": _yes(inside=_DEVICE_REQUEST, shape="list"),
-                    "generic_resources": _no(_SWARM),
+                    "generic_resources": _unheeded(_SWARM),
                     "memory": _yes(
-                        "in whole MiB", option="memory_reservation_mib", read=convert.mib
+                        "in whole MiB", option="memory_reservation_mib", read=convert.memory_mib
                     ),
-                    "pids": _no("leave it out: an engine cannot reserve processes"),
+                    "pids": _unheeded("an engine reserves no processes"),
                 }
             ),
         }
@@ -148,23 +159,24 @@ DEPLOY: Final[Mapping[str, Key]] = {
     "restart_policy": _yes(
         inside={
             "condition": _yes(),
-            "delay": _no("leave it out: an engine chooses the delay"),
+            "delay": _unheeded("an engine chooses the delay"),
             "max_attempts": _yes(),
-            "window": _no("leave it out: an engine has no such window"),
+            "window": _unheeded("an engine has no such window"),
         }
     ),
-    "rollback_config": _no(_SWARM),
-    "update_config": _no(_SWARM),
+    "rollback_config": _unheeded(_SWARM),
+    "update_config": _unheeded(_SWARM),
 }
 
 PORT: Final[Mapping[str, Key]] = {
     "app_protocol": _nothing("a note for people"),
-    "host_ip": _yes("without it the port is published on IPv4 only"),
+    "host_ip": _yes("without it the port is published on IPv4 only; `::` is all of IPv6"),
     "mode": _yes("`ingress` and `host` are the same on one engine"),
     "name": _nothing("a note for people"),
     "protocol": _yes("`tcp`, `udp` or `sctp`"),
     "published": _yes(
-        "a security group must open it; of a range for one target each replica gets the next port"
+        "a security group must open it; of a range for one target each replica gets the next port. "
+        "Without it the engine chooses one, which `moor status` tells and no security group opens"
     ),
     "target": _yes(),
 }
@@ -172,18 +184,22 @@ PORT: Final[Mapping[str, Key]] = {
 MOUNT: Final[Mapping[str, Key]] = {
     "bind": _yes(
         inside={
-            "create_host_path": _yes(),
+            "create_host_path": _yes("a relative path that is missing here is made on the machine"),
             "propagation": _yes(),
             "recursive": _no("leave it out: the provider cannot set it"),
-            "selinux": _yes("for absolute paths"),
+            "selinux": _yes("not beside a propagation, or an absolute path that is not to be made"),
         }
     ),
     "consistency": _nothing("it is for Docker Desktop"),
     "image": _no("use a named volume, which takes what the image has at that path"),
     "read_only": _yes(),
     "source": _yes(
-        "an absolute path is one of the machine. A relative path is a file or folder of this "
-        "computer: it is copied into the container, and a changed file replaces the container"
+        "an absolute path is one of the machine. A relative path, or one with `${PWD}` or another "
+        "variable that leads into the project's folder, is of this computer. A file is copied into "
+        "the container. A folder is one of the machine, `/var/lib/moor/PROJECT/folders/PATH`, "
+        "which outlives containers: a file is copied into it when it changes here, and what the "
+        "containers wrote stays. A folder that every service mounts `:ro` is an exact copy. In "
+        'each case a changed file replaces the containers. See README, "Data"'
     ),
     "target": _yes(),
     "tmpfs": _yes(inside={"mode": _yes(), "size": _yes()}),
@@ -201,12 +217,12 @@ ATTACHMENT: Final[Mapping[str, Key]] = {
     "aliases": _yes(),
     "driver_opts": _yes(),
     "gw_priority": _yes("needs Docker 28 on the machine"),
-    "interface_name": _no("leave it out: the provider cannot set it"),
+    "interface_name": _yes("needs Docker 28 on the machine"),
     "ipv4_address": _yes(),
     "ipv6_address": _yes(),
     "link_local_ips": _yes(),
-    "mac_address": _yes(),
-    "priority": _no("use `gw_priority`"),
+    "mac_address": _unheeded(_MAC_ADDRESS),
+    "priority": _unheeded("networks are joined in no order; `gw_priority` chooses the gateway"),
 }
 
 _FILE_REFERENCE: Final = {
@@ -244,7 +260,9 @@ SERVICE: Final[Mapping[str, Key]] = {
     "cgroup": _yes(option="cgroupns_mode"),
     "cgroup_parent": _yes(option="cgroup_parent"),
     "command": _yes(
-        "no argument may be empty, and `[]` is refused", option="command", read=convert.command
+        "an empty argument needs an `entrypoint` beside it",
+        option="command",
+        read=convert.text_list,
     ),
     "configs": _yes(
         "copied into the container; their content is not in Terraform's state",
@@ -254,13 +272,19 @@ SERVICE: Final[Mapping[str, Key]] = {
     "container_name": _yes(),
     "cpu_count": _no(_WINDOWS),
     "cpu_percent": _no(_WINDOWS),
-    "cpu_period": _yes("not together with `cpus`", option="cpu_period"),
-    "cpu_quota": _yes("not together with `cpus`", option="cpu_quota"),
+    "cpu_period": _yes(
+        "not together with `cpus`",
+        option="cpu_period",
+        read=convert.within(1000, 1_000_000, or_zero=True),
+    ),
+    "cpu_quota": _yes(
+        "not together with `cpus`", option="cpu_quota", read=convert.within(1000, or_zero=True)
+    ),
     "cpu_rt_period": _no("use `cpus` or `cpu_shares`"),
     "cpu_rt_runtime": _no("use `cpus` or `cpu_shares`"),
-    "cpu_shares": _yes(option="cpu_shares"),
+    "cpu_shares": _yes(option="cpu_shares", read=convert.within(0, convert.MOST_SHARES)),
     "cpus": _yes(option="cpus", read=convert.decimal),
-    "cpuset": _yes(option="cpu_set"),
+    "cpuset": _yes(option="cpu_set", read=convert.good(grammar.wrong_cpu_set)),
     "credential_spec": _no(_WINDOWS),
     "depends_on": _yes(
         "all conditions; a dependency that ends with an error or becomes unhealthy fails the "
@@ -270,19 +294,22 @@ SERVICE: Final[Mapping[str, Key]] = {
     ),
     "deploy": _yes(inside=DEPLOY),
     "develop": _nothing("it is for `docker compose watch`"),
-    "device_cgroup_rules": _yes(option="device_cgroup_rules", read=convert.text_list),
+    "device_cgroup_rules": _yes(option="device_cgroup_rules", read=convert.device_cgroup_rules),
     "devices": _yes(
+        "those of the Container Device Interface (`vendor.com/class=name`), too",
         inside={"permissions": _yes(), "source": _yes(), "target": _yes()},
         shape="list",
         option="devices",
         read=convert.devices,
     ),
-    "dns": _yes(option="dns", read=convert.text_list),
+    "dns": _yes(option="dns", read=convert.addresses),
     "dns_opt": _yes(option="dns_options", read=convert.text_list),
     "dns_search": _yes(option="dns_search", read=convert.text_list),
     "dockerfile": _no("use `build.dockerfile`"),
-    "domainname": _yes(option="domainname"),
-    "entrypoint": _yes("`[]` is refused", option="entrypoint", read=convert.entrypoint),
+    "domainname": _yes(option="domainname", read=convert.good(grammar.wrong_host_name)),
+    "entrypoint": _yes(
+        "`[]` needs a `command` beside it", option="entrypoint", read=convert.text_list
+    ),
     "environment": _yes("it is in Terraform's state: use `secrets` for secrets"),
     "expose": _nothing("containers of one network reach all of each other's ports"),
     "external_links": _no("join the network of the other container, as an external one"),
@@ -300,10 +327,10 @@ SERVICE: Final[Mapping[str, Key]] = {
     "hostname": _yes(),
     "image": _yes("a tag that moved in its registry shows in the plan; see `pull_policy`"),
     "init": _yes(option="init"),
-    "ipc": _yes("`service:NAME` too", option="ipc_mode", read=convert.own_mode),
-    "isolation": _no(_WINDOWS),
+    "ipc": _yes("`service:NAME` too", option="ipc_mode", read=convert.ipc_mode),
+    "isolation": _no(_WINDOWS, "default"),
     "label_file": _yes(),
-    "labels": _yes(option="labels", read=convert.text_map),
+    "labels": _yes(option="labels", read=convert.labels),
     "links": _yes("to services that share a network"),
     "log_driver": _no("use `logging.driver`"),
     "log_opt": _no("use `logging.options`"),
@@ -313,10 +340,12 @@ SERVICE: Final[Mapping[str, Key]] = {
             "options": _yes(option="log_options", read=convert.text_map),
         }
     ),
-    "mac_address": _no("use `networks.NAME.mac_address`"),
-    "mem_limit": _yes("in whole MiB", option="memory_mib", read=convert.mib),
-    "mem_reservation": _yes("in whole MiB", option="memory_reservation_mib", read=convert.mib),
-    "mem_swappiness": _no("use `memswap_limit`"),
+    "mac_address": _unheeded(f"it is that of the first network, and {_MAC_ADDRESS}"),
+    "mem_limit": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
+    "mem_reservation": _yes(
+        "in whole MiB", option="memory_reservation_mib", read=convert.memory_mib
+    ),
+    "mem_swappiness": _unheeded(_CGROUP_V2),
     "memswap_limit": _yes(
         "in whole MiB, or -1", option="memory_swap_mib", read=convert.mib_or_unlimited
     ),
@@ -324,12 +353,19 @@ SERVICE: Final[Mapping[str, Key]] = {
     "net": _no("use `network_mode`"),
     "network_mode": _yes("`service:NAME` too", option="network_mode", read=convert.own_mode),
     "networks": _yes(inside=ATTACHMENT, shape="map"),
-    "oom_kill_disable": _no("use `mem_limit` and `mem_reservation`"),
+    "oom_kill_disable": _unheeded(_CGROUP_V2),
     "oom_score_adj": _no("use `mem_limit` and `mem_reservation`"),
-    "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.own_mode),
-    "pids_limit": _no("use `ulimits.nproc`: the provider has no limit of processes"),
-    "platform": _yes(option="platform"),
-    "ports": _yes(inside=PORT, shape="list"),
+    "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.pid_mode),
+    "pids_limit": _yes(
+        "set right after the start, since the provider does not know it; a change of it by hand "
+        "does not show in the plan"
+    ),
+    "platform": _yes(option="platform", read=convert.good(grammar.wrong_platform)),
+    "ports": _yes(
+        "with `network_mode: host` they have no effect, and a warning says so",
+        inside=PORT,
+        shape="list",
+    ),
     "post_start": _no("put the command into the image's entry point"),
     "pre_stop": _no("let the program act on its `stop_signal`"),
     "privileged": _yes(option="privileged", read=bool),
@@ -341,7 +377,7 @@ SERVICE: Final[Mapping[str, Key]] = {
         "here. `build`: as `build` says. The periods are refused"
     ),
     "read_only": _yes(
-        "not together with files that are copied into the container", option="read_only", read=bool
+        "files, configs and secrets are mounted into it one by one", option="read_only", read=bool
     ),
     "restart": _yes(),
     "runtime": _yes(option="runtime"),
@@ -359,7 +395,7 @@ SERVICE: Final[Mapping[str, Key]] = {
     "stop_grace_period": _yes(
         "in whole seconds", option="stop_timeout", read=convert.whole_seconds
     ),
-    "stop_signal": _yes(option="stop_signal"),
+    "stop_signal": _yes(option="stop_signal", read=convert.good(grammar.wrong_signal)),
     "storage_opt": _yes(option="storage_options", read=convert.text_map),
     "sysctls": _yes(option="sysctls", read=convert.text_map),
     "tmpfs": _yes(option="tmpfs", read=convert.tmpfs),
@@ -372,14 +408,14 @@ SERVICE: Final[Mapping[str, Key]] = {
     "volume_driver": _no("use the volume's `driver`"),
     "volumes": _yes(inside=MOUNT, shape="list"),
     "volumes_from": _yes(),
-    "working_dir": _yes(option="working_dir"),
+    "working_dir": _yes(option="working_dir", read=convert.absolute),
 }
 
 NETWORK: Final[Mapping[str, Key]] = {
     "attachable": _yes(),
     "driver": _yes(),
     "driver_opts": _yes(),
-    "enable_ipv4": _no("leave it out: the provider cannot switch IPv4 off"),
+    "enable_ipv4": _no("leave it out: the provider cannot switch IPv4 off", True),
     "enable_ipv6": _yes(),
     "external": _yes("it must be on the machine already"),
     "internal": _yes(),
@@ -404,7 +440,9 @@ NETWORK: Final[Mapping[str, Key]] = {
 
 VOLUME: Final[Mapping[str, Key]] = {
     "driver": _yes(),
-    "driver_opts": _yes(),
+    "driver_opts": _yes(
+        "a bound `device` is a folder of this computer or the machine, as a mount's `source`"
+    ),
     "external": _yes("it must be on the machine already"),
     "labels": _yes("a changed label replaces the volume, as the plan says"),
     "name": _yes(),
@@ -412,14 +450,14 @@ VOLUME: Final[Mapping[str, Key]] = {
 
 _FILE: Final = {
     "content": _yes(),
-    "driver": _no(_SWARM),
-    "driver_opts": _no(_SWARM),
+    "driver": _no(_NO_SWARM),
+    "driver_opts": _no(_NO_SWARM),
     "environment": _yes(),
     "external": _no("use `file` or `environment`: external ones are in a swarm"),
     "file": _yes(),
-    "labels": _no(_SWARM),
+    "labels": _unheeded(_SWARM),
     "name": _yes(),
-    "template_driver": _no(_SWARM),
+    "template_driver": _no(_NO_SWARM),
 }
 CONFIG: Final[Mapping[str, Key]] = _FILE
 SECRET: Final[Mapping[str, Key]] = {
@@ -441,9 +479,6 @@ PROJECT: Final[Mapping[str, Key]] = {
     ),
 }
 
-_EMPTY: Final[tuple[object, ...]] = (None, "", [], {}, False)
-"""Values that say nothing. Compose writes some of them for keys that nobody set."""
-
 
 def unsupported(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
     """Find all that is refused.
@@ -454,26 +489,57 @@ def unsupported(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]
     Yields:
         Where it stands (`services.web.uts`), what to do instead, and its value.
     """
+    for where, key, value in _found(project):
+        if key.how == "no":
+            yield where, key.text, value
+
+
+def unheeded(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
+    """Find all that has no effect, though whoever wrote it may think so.
+
+    Args:
+        project: What `docker compose config --format json` says.
+
+    Yields:
+        Where it stands (`services.web.deploy.placement`), why, and its value.
+    """
+    for where, key, value in _found(project):
+        if key.how == "unheeded":
+            yield where, key.text, value
+
+
+_UNKNOWN: Final = _no("leave it out: it is not known here")
+
+
+def _found(project: Mapping[str, Any]) -> Iterator[tuple[str, Key, object]]:
     yield from _walk(project, PROJECT, "")
+
+
+def _says_nothing(value: object) -> bool:
+    """Whether a value is one that Compose writes for keys that nobody set.
+
+    Nothing else is: it writes `false` and 0 only where somebody wrote them, and they say something.
+    """
+    return value is None or (isinstance(value, str | list | dict) and not value)
 
 
 def _walk(
     value: Mapping[str, Any], keys: Mapping[str, Key], where: str
-) -> Iterator[tuple[str, str, object]]:
+) -> Iterator[tuple[str, Key, object]]:
     for name, item in value.items():
         key = keys.get(name)
         if key is None:
             if not name.startswith("x-"):
-                yield f"{where}{name}", "leave it out: it is not known here", item
-        elif item in _EMPTY:
+                yield f"{where}{name}", _UNKNOWN, item
+        elif _says_nothing(item) or item in key.so_anyway:
             continue
-        elif key.how == "no":
-            yield f"{where}{name}", key.text, item
+        elif key.how in ("no", "unheeded"):
+            yield f"{where}{name}", key, item
         elif key.inside is not None:
             yield from _walk_inside(item, key, f"{where}{name}")
 
 
-def _walk_inside(item: object, key: Key, path: str) -> Iterator[tuple[str, str, object]]:
+def _walk_inside(item: object, key: Key, path: str) -> Iterator[tuple[str, Key, object]]:
     assert key.inside is not None  # noqa: S101  (for the type checker; the caller has looked)
     if key.shape == "one" and isinstance(item, dict):
         yield from _walk(item, key.inside, f"{path}.")

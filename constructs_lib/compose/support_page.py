@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DIFFERENCES: Final[Mapping[str, str]] = {
     "Config.Image": "an image is named by its digest, so that a moved tag shows in the plan; a "
     "built one by the hash of its context",
+    "Config.Entrypoint": "has the command's words, too, where an argument is empty or the image's "
+    "entry point is cleared: what runs is the same",
     "Config.ExposedPorts": "ports that are only exposed are not noted in the container: the "
     "provider knows published ports only",
     "Config.Labels": "the labels with paths of this computer (`working_dir`, `config_files`) and "
@@ -30,6 +32,8 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "`docker compose up` by hand would make the containers anew",
     "Config.AttachStdout": "and `AttachStderr`: Compose attaches to the output of what it starts",
     "Config.Volumes": "the provider notes the path of each mounted volume here; Compose does not",
+    "HostConfig.MemorySwappiness": "`mem_swappiness` is not handed on: engines on cgroup v2 "
+    "discard it, and older ones heed it",
     "HostConfig.NetworkMode": "it stays `bridge`: the provider takes the container from there to "
     "its networks before it starts",
     "HostConfig.Init": "false where nothing is said; Compose leaves it to the engine, whose "
@@ -39,7 +43,8 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "back, and the folder of the image stays visible below a copied one",
     "HostConfig.Mounts": "a volume without a name is in `Config.Volumes`; for secrets and configs "
     "see `HostConfig.Binds`",
-    "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too",
+    "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too; "
+    "what the engine would discard, with `network_mode: host`, is not told to it",
     "HostConfig.RestartPolicy": "`no` is written out; Compose leaves it empty, which is the same",
     "HostConfig.VolumesFrom": "`:ro` counts; Compose 2.40 forgets it",
     "NetworkSettings.Networks.NAME.Links": "another name that `links` gives to a service is an "
@@ -62,7 +67,12 @@ _HEADLINES: Final[tuple[tuple[str, str, Mapping[str, Key]], ...]] = (
     ("Secrets", "secrets.NAME.", SECRET),
 )
 
-_WORDS: Final = {"yes": "yes", "nothing": "accepted, without effect", "no": "refused"}
+_WORDS: Final = {
+    "yes": "yes",
+    "nothing": "accepted, without effect",
+    "unheeded": "accepted, without effect, with a warning",
+    "no": "refused",
+}
 
 
 def document() -> str:
@@ -109,21 +119,27 @@ named as Compose names it (`project-service-1`), so that a plan shows what will 
 
 - **Images**: a plan asks the registry for the digest behind a tag, and shows when it has moved.
   `pull_policy: missing` keeps what the machine has. Old images stay on the machine.
-- **Relative paths** in `volumes` are files of this computer; they are copied into the container
-  with their permissions, as root's, and a changed file shows in the plan.
-- **Secrets and configs** are copied into the container by the deployment. Terraform's state has
-  their path and a keyed hash, never their content. Those from variables pass through a file under
-  `.moor/` that only you can read.
+- **Relative paths** in `volumes` are files and folders of this computer. A file is copied into the
+  container with its mode and owner. A folder that a service may write to becomes one of the machine
+  and outlives the containers; one that is only read is an exact copy. A changed file shows in the
+  plan. [README](../README.md#data) says what lives where.
+- **Secrets and configs** are copied into the container by the deployment; into one with
+  `read_only` they are mounted. Terraform's state has their path and a keyed hash, never their
+  content. Those from variables pass through a file under `.moor/` that only you can read.
 - **Volumes** are destroyed when their declaration under `volumes:` is removed, or with
   `make down`; never by a change to a service.
 - **Waiting**: the deployment waits for services with a healthcheck, in the order of
   `depends_on`, and fails with the health log if one becomes unhealthy.
-- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`.
+- **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`,
+  as `443`, `53/udp`, `8000-8010` or `8000-8010/udp`. One that is left to the engine (`- "80"`) is
+  open to nobody: `moor status` tells which it is, and SSH leads there.
 
 ## What is supported
 
 Keys beginning with `x-` are Compose's own extension and are free. Whatever is refused, or is not
-in these tables, is an error that names file, service and key; all of them are told at once.
+in these tables, is an error that names file, service and key; all of them are told at once. What
+Compose itself does not heed on one engine is accepted, and a warning says so. What the engine would
+refuse, such as an address that is none, is told before anything is deployed.
 """
 
 

@@ -28,6 +28,11 @@ _POLL_SECONDS: Final = 0.25
 _LOG_LINES: Final = 20
 _ANSWER_SECONDS: Final = 30
 _OUTPUT_LIMIT: Final = 300
+_WORDS: Final = {
+    "healthy": "healthy",
+    "healthy_if_checked": "healthy",
+    "completed": "completed",
+}
 
 
 class NotReadyError(Exception):
@@ -48,7 +53,7 @@ def wait(
     Args:
         engine: The Docker engine on the machine.
         name: The container's name or id.
-        until: `healthy` or `completed`.
+        until: `healthy`, `healthy_if_checked`, which asks for no check, or `completed`.
         timeout_seconds: How long to wait at most.
         clock: Tells the time in seconds.
         sleep: Waits some seconds.
@@ -70,11 +75,14 @@ def wait(
             raise NotReadyError(msg) from None
         state = container["State"]
         name = container["Name"].lstrip("/")
+        if until == "healthy_if_checked" and state.get("Health") is None:
+            return f"{name} has no healthcheck, in the file and in its image"
         done, problem = _verdict(state, until)
         if done:
-            return f"{name} is {until} after {clock() - begin:.1f} s"
+            return f"{name} is {_WORDS[until]} after {clock() - begin:.1f} s"
         if not problem and clock() - begin > timeout_seconds:
-            problem = f"must be {until} within {timeout_seconds:.0f} s, got {_described(state)}"
+            within = f"must be {_WORDS[until]} within {timeout_seconds:.0f} s"
+            problem = f"{within}, got {_described(state)}"
         if problem:
             raise NotReadyError(_explained(engine, container, f"{name}: {problem}"))
         sleep(_POLL_SECONDS)
@@ -144,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--certificates", type=Path, required=True)
-    parser.add_argument("--until", choices=["healthy", "completed"], required=True)
+    parser.add_argument("--until", choices=list(_WORDS), required=True)
     parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args(arguments)

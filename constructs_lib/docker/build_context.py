@@ -58,10 +58,16 @@ class Ignored:
 
     @property
     def patterns(self) -> list[str]:
-        """The patterns, in which bytes that are no UTF-8 stand for themselves."""
-        text = os.fsdecode(self.content.removeprefix(b"\xef\xbb\xbf"))
-        lines = [line.strip() for line in text.split("\n")]
-        return [line for line in lines if line and not line.startswith("#")]
+        """The patterns.
+
+        Raises:
+            ContextError: One is no UTF-8, which the builder's protocol cannot carry.
+        """
+        lines = [line.strip() for line in self.content.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+        patterns = [line for line in lines if line and not line.startswith(b"#")]
+        for line in patterns:
+            _must_be_text(line, f"patterns in {shown(self.file or IGNORE)}")
+        return [line.decode() for line in patterns]
 
 
 def inside(folder: Path, paths: Sequence[Path]) -> list[str]:
@@ -95,6 +101,7 @@ def digest_of(folder: Path, patterns: Sequence[str] = (), without: Sequence[str]
     total = hashlib.sha256()
     ignores = _Matcher(patterns)
     for name, path, status in sorted(_walk(folder, "", ignores, frozenset(without))):
+        _must_be_text(name, f"names in {shown(folder)}")
         kind = stat.S_IFMT(status.st_mode)
         entry = hashlib.sha256()
         if kind == stat.S_IFREG:
@@ -157,6 +164,17 @@ def _unreadable(path: Path, error: OSError) -> str:
         f"must be readable, got {error.strerror or error} for {shown(path)}; change its "
         f"permissions, or name it in {IGNORE}"
     )
+
+
+def _must_be_text(name: bytes, what: str) -> None:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        raise ContextError(
+            f"must have {what} that are UTF-8, since the builder takes no others, got "
+            f"{name.decode(errors='backslashreplace')}; rename it, or leave it out by a wildcard "
+            f"in {IGNORE}"
+        ) from None
 
 
 def shown(path: Path | str) -> str:

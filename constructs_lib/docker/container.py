@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cdktf import ITerraformDependable
+    from cdktf import ITerraformDependable, TerraformResource
 
     from constructs_lib.docker.image import Image
     from constructs_lib.docker.network import ExternalNetwork, Network
@@ -166,7 +166,9 @@ class ContainerSpec:
         environment: Its environment variables. They end up in Terraform's state: no secrets.
             None takes away one that the image has.
         attachments: The networks that it joins; the engine's default bridge where empty.
-        ports: The ports that it publishes.
+        ports: The ports that it publishes. Where one of the container is published more than once,
+            a change to them is told by a label that changes with it, and by nothing else: the
+            provider loses their order.
         volumes: The volumes that it mounts.
         files: The files copied into it.
         restart: What the engine does when it ends by itself.
@@ -219,7 +221,7 @@ class Container(Construct):
         image: Image,
         spec: ContainerSpec,
         depends_on: Sequence[ITerraformDependable] = (),
-        replaced_with: Sequence[Container] = (),
+        replaced_with: Sequence[TerraformResource] = (),
     ) -> None:
         """Define the container.
 
@@ -229,7 +231,7 @@ class Container(Construct):
             image: What it runs.
             spec: What it is.
             depends_on: What has to be there first.
-            replaced_with: Containers with which this one is replaced.
+            replaced_with: Containers and steps with which this one is replaced.
 
         Raises:
             ValueError: Two published ports are the same port of the machine.
@@ -304,12 +306,12 @@ class Container(Construct):
             return []
         scope = Construct(self, "Files")
         uploads = []
+        ids: set[str] = set()
         for file in files:
             if file.digest is None:
                 # An asset's path in the state is the same from every checkout.
-                asset = TerraformAsset(
-                    scope, _asset_id(file.path), path=str(file.source), type=AssetType.FILE
-                )
+                asset_id = _asset_id(file.path, ids)
+                asset = TerraformAsset(scope, asset_id, path=str(file.source), type=AssetType.FILE)
                 source, digest = asset.path, asset.asset_hash
             else:
                 source, digest = str(file.source), file.digest
@@ -325,12 +327,24 @@ class Container(Construct):
         return uploads
 
 
-def _asset_id(path: str) -> str:
-    """Return an id that cdktf takes; another one than before would be another path in the state."""
-    return f"file-{hashlib.sha256(path.encode()).hexdigest()}" if "TfToken[" in path else path
+def _asset_id(path: str, taken: set[str]) -> str:
+    """Return an id that cdktf takes; another one than before would be another path in the state.
+
+    Args:
+        path: The file's path in the container.
+        taken: The ids of the files before, as cdktf spells them; this one is added.
+    """
+    # cdktf takes `/a/b` and `/a--b` for one.
+    spelled = path.replace("/", "--")
+    if "TfToken[" in path or spelled in taken:
+        return f"file-{hashlib.sha256(path.encode()).hexdigest()}"
+    taken.add(spelled)
+    return path
 
 
-def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) -> dict[str, Any]:
+def _further_arguments(
+    spec: ContainerSpec, replaced_with: Sequence[TerraformResource]
+) -> dict[str, Any]:
     """Spell what the bindings do not know, or know only in part."""
     arguments = provider_arguments(spec.options)
     special = [m for m in spec.volumes if m.no_copy or m.subpath]
@@ -346,16 +360,35 @@ def _further_arguments(spec: ContainerSpec, replaced_with: Sequence[Container]) 
         # As separate paths: an override of the whole list would lose the bindings' part.
         arguments[f"upload.{index}.owner"] = file.uid or "0"
         arguments[f"upload.{index}.group"] = file.gid or "0"
+    if _unordered(spec.ports):
+        lifecycle = arguments.get("lifecycle", {})
+        ignored = [*lifecycle.get("ignore_changes", ()), "ports"]
+        arguments["lifecycle"] = {**lifecycle, "ignore_changes": ignored}
     if replaced_with:
         arguments["lifecycle"] = {
             **arguments.get("lifecycle", {}),
             # Spelled out: for an object cdktf writes ${…}, which Terraform refuses here.
             "replace_triggered_by": [
-                f"{ContainerResource.TF_RESOURCE_TYPE}.{other.resource.friendly_unique_id}.id"
+                f"{other.terraform_resource_type}.{other.friendly_unique_id}.id"
                 for other in replaced_with
             ],
         }
     return {name: value for name, value in arguments.items() if value != []}
+
+
+def _unordered(ports: Sequence[PublishedPort]) -> bool:
+    """Tell whether the provider may read ports back in another order than they were written.
+
+    It sorts by the container's port only, behind which the engine has an order of its own. What
+    differs would be a plan that replaces the container each time.
+
+    Source: its `flattenContainerPorts` and `suppressIfPortsDidNotChangeForMigrationV0ToV1`;
+    docker/go-connections, `nat.SortPortMap`.
+    """
+    # Protocols of one port it tells apart, unless the engine chooses what they are published on.
+    chosen = {port.container for port in ports if port.host is None}
+    inside = [(p.container, "" if p.container in chosen else p.protocol) for p in ports]
+    return len(set(inside)) != len(inside)
 
 
 def _volume(mount: VolumeMount) -> dict[str, Any]:

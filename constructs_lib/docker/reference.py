@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Final
 
 _DOMAIN: Final = "docker.io"
+_PLAIN: Final = re.compile(r"[\w.:@/-]*", re.ASCII)
 _LIBRARY: Final = "library/"
 
 
@@ -35,6 +38,11 @@ def identifier(*parts: str) -> str:
     """Return a construct's id that no other parts have; a slash would be made two hyphens.
 
     Args:
-        parts: References and the like, which hold neither a vertical bar nor a comma.
+        parts: References and the like. Of what else there may be in one, a digest is taken.
     """
-    return ",".join(part.replace("/", "|") for part in parts)
+    return ",".join(
+        part.replace("/", "|")
+        if _PLAIN.fullmatch(part)
+        else hashlib.sha256(part.encode(errors="surrogateescape")).hexdigest()
+        for part in parts
+    )

@@ -33,6 +33,7 @@ class Volume(Construct):
         name: The volume's name (a token, so that what uses it is created after it).
         id: The same, but not known before apply where the volume is to be replaced: what uses
             this one is replaced together with it.
+        mountpoint: Where the engine keeps it on the machine (likewise).
     """
 
     def __init__(
@@ -71,3 +72,4 @@ class Volume(Construct):
         )
         self.name = Expression(resource.name)
         self.id = Expression(resource.id)
+        self.mountpoint = Expression(resource.mountpoint)

@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from constructs_lib.aws.port_range import PortRange
 from constructs_lib.files.private_file import write_public
 from constructs_lib.settings.settings import Settings
 from constructs_lib.settings.values import Otherwise
@@ -305,7 +306,7 @@ def _written(value: Any) -> Any:  # noqa: ANN401
         return [_written(item) for item in value]
     if isinstance(value, Path):
         return os.path.relpath(value, (ROOT / EXAMPLE).parent)
-    return to_jsonable_python(value)
+    return value.written if isinstance(value, PortRange) else to_jsonable_python(value)
 
 
 def _read(file: Path) -> str | None:

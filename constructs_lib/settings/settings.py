@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from constructs_lib.aws.firewall import EVERYWHERE, openings
+from constructs_lib.aws.firewall import EVERYWHERE, Opening, openings
+from constructs_lib.aws.port_range import PortRange
 from constructs_lib.identity.ssh_key import check_private_key_file
 from constructs_lib.settings.values import (
     AccountId,
@@ -51,6 +52,9 @@ from constructs_lib.settings.values import (
     VpcId,
     covers_internet,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FLATCAR_OWNER: Final = "075585003325"
 """The AWS account that publishes Flatcar Container Linux.
@@ -119,7 +123,7 @@ class DockerApiSettings(_Guarded):
     service_ports: Ports = Field(
         default=(),
         description="ports of services that the same networks may reach, and nobody else: "
-        "for what operators use and the public must not see",
+        "for what operators use and the public must not see; written as `http.ports` are",
         examples=[[9200]],
     )
 
@@ -128,7 +132,9 @@ class HttpSettings(_Model):
     """Who may reach the web services."""
 
     ports: Annotated[Ports, Field(min_length=1)] = Field(
-        default=(80, 443), description="TCP ports of the web services"
+        default=(PortRange.single(80), PortRange.single(443)),
+        description="ports of the services: a number is one of TCP, and `53/udp`, `8000-8010` or "
+        "`8000-8010/udp` are others; one of SCTP opens all of SCTP, whose ports EC2 does not know",
     )
     cidrs: Cidrs = Field(
         default=EVERYWHERE, description="the networks that may connect; everyone by default"
@@ -260,17 +266,27 @@ class AwsSettings(_Model):
 
     @model_validator(mode="after")
     def _each_port_in_one_opening(self) -> Self:
-        owners: dict[int, str] = {}
+        every = openings(self)
         problems = [
-            f"{opening.setting}: must share no port with {owner}, got {port} in both; "
+            f"{opening.setting}: must share no port with {other.setting}, got {shared} in both; "
             "change one of them, or the networks of both could connect"
-            for opening in openings(self)
-            for port in opening.ports
-            if (owner := owners.setdefault(port, opening.setting)) != opening.setting
+            for index, opening in enumerate(every)
+            for ports in opening.ports
+            for other in every[:index]
+            for shared in _shared(ports, other)
         ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+
+def _shared(ports: PortRange, other: Opening) -> Iterator[PortRange]:
+    """Yield which of some ports another opening lets in, too."""
+    for theirs in other.ports:
+        if ports.protocol == theirs.protocol == "sctp":
+            yield ports  # Of SCTP a rule of EC2 lets in all.
+        elif (shared := ports.shared_with(theirs)) is not None:
+            yield shared
 
 
 class S3StateSettings(_Model):

@@ -17,8 +17,17 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
+from constructs_lib.aws.port_range import PortRange, overlaps
 from constructs_lib.host.machine_config import WINDOW_LENGTH, WINDOW_START
 
 if TYPE_CHECKING:
@@ -83,11 +92,38 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _apart(values: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
+    for one, other in overlaps(values):
+        msg = f"must name each port once; {one} and {other} overlap: change one of them"
+        raise ValueError(msg)
+    return values
+
+
 Text = Annotated[str, Field(min_length=1)]
 Flag = Annotated[bool, Field(strict=True)]
 
 Port = Annotated[int, Field(strict=True), _between(1, 65535)]
-Ports = Annotated[tuple[Port, ...], AfterValidator(_each_once)]
+Ports = Annotated[
+    tuple[
+        Annotated[
+            PortRange,
+            PlainValidator(PortRange.read),
+            PlainSerializer(lambda ports: ports.written, return_type=int | str),
+            WithJsonSchema(
+                {
+                    "anyOf": [
+                        {"type": "integer", "minimum": 1, "maximum": 65535},
+                        {"type": "string", "pattern": "^[0-9]+(-[0-9]+)?(/(tcp|udp|sctp))?$"},
+                    ]
+                }
+            ),
+        ],
+        ...,
+    ],
+    AfterValidator(_each_once),
+    AfterValidator(_apart),
+]
+"""Ports of services: numbers of TCP, `"53/udp"`, and ranges such as `"8000-8010"`."""
 Cidr = Annotated[IPv4Network | IPv6Network, BeforeValidator(_written_as_text)]
 Cidrs = Annotated[tuple[Cidr, ...], Field(min_length=1), AfterValidator(_each_once)]
 PlainIPv4Network = Annotated[IPv4Network, BeforeValidator(_written_as_text)]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.parameters import Parameters
+    from sandbox.ports import OpenPort
 
 _UNREACHABLE: Final = IPv4Network("198.51.100.0/24")
 """Where automatic public addresses come from: nothing answers there, as only Elastic IPs are
@@ -459,7 +460,7 @@ class Emulator:
 
     def _describe(self, instance: Any) -> dict[str, Any]:
         eips = [e.public_ip for e in instance.ec2_backend.addresses if instance_of(e) is instance]
-        ports: set[int] = set()
+        ports: set[OpenPort] = set()
         for public in eips:
             ports |= self._gates.open_ports(IPv4Address(public))
         private = self._addresses.get(instance.id)
@@ -469,5 +470,6 @@ class Emulator:
             "address": eips[0] if eips else None,
             "private_address": str(private) if private else None,
             "container": self._machines.name(instance.id),
-            "ports": sorted(ports),
+            "ports": sorted(port.number for port in ports if port.protocol == "tcp"),
+            "udp_ports": sorted(port.number for port in ports if port.protocol == "udp"),
         }

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Final
 
 from sandbox.machines.packet_filter import ALL, Admission
+from sandbox.ports import OpenPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,9 +24,14 @@ WIDEST_RANGE: Final = 64
 WELL_KNOWN: Final = (
     22, 80, 443, 2375, 2376, 3000, 3306, 5000, 5432, 6379, 8000, 8080, 8443, 9000, 9090, 9200,
 )  # fmt: skip
-"""What is opened of a wider range."""
+"""What is opened of a wider range of TCP."""
 
-_TCP: Final = "tcp"
+WELL_KNOWN_UDP: Final = (53, 123, 161, 443, 500, 514, 1194, 3478, 4500, 5060, 5353, 51820)
+"""What is opened of a wider range of UDP."""
+
+_SOME: Final = {"tcp": WELL_KNOWN, "udp": WELL_KNOWN_UDP}
+
+_SCTP: Final = frozenset({"132", "sctp"})
 _ALL: Final = "-1"
 _HIGHEST_PORT: Final = 65535
 
@@ -55,40 +61,49 @@ class OpenPorts:
     """What the rules open.
 
     Attributes:
-        ports: TCP ports.
+        ports: The ports of TCP and UDP.
         notes: One line for each rule that is opened only in part.
     """
 
-    ports: frozenset[int]
+    ports: frozenset[OpenPort]
     notes: tuple[str, ...] = ()
 
 
 def open_ports(rules: Iterable[IngressRule], caller: IPv4Address = CALLER) -> OpenPorts:
-    """Work out the TCP ports that are open to a caller.
+    """Work out the ports that are open to a caller.
 
     Args:
         rules: The ingress rules of all groups of an instance.
         caller: Who connects.
     """
-    ports: set[int] = set()
+    ports: set[OpenPort] = set()
     notes: list[str] = []
     for rule in rules:
-        if rule.protocol not in {_TCP, _ALL} or not rule.cidr:
+        if not rule.cidr or caller not in IPv4Network(rule.cidr, strict=False):
             continue
-        if caller not in IPv4Network(rule.cidr, strict=False):
+        if rule.protocol in _SCTP:
+            notes.append(
+                f"SCTP from {rule.cidr}: not opened, as gates hand on TCP and UDP; it is let in "
+                "between machines"
+            )
+        # Of all protocols, what most rules are about is what programs try.
+        protocol = "tcp" if rule.protocol == _ALL else rule.protocol
+        if protocol not in _SOME:
             continue
         first, last = 0, _HIGHEST_PORT
-        if rule.protocol == _TCP:
+        if rule.protocol != _ALL:
             first = 0 if rule.from_port in (None, -1) else rule.from_port or 0
             last = _HIGHEST_PORT if rule.to_port in (None, -1) else rule.to_port or 0
         if last - first < WIDEST_RANGE:
-            ports.update(range(max(first, 1), last + 1))
+            ports.update(OpenPort(protocol, number) for number in range(max(first, 1), last + 1))
             continue
-        some = [port for port in WELL_KNOWN if first <= port <= last]
-        ports.update(some)
+        some = [number for number in _SOME[protocol] if first <= number <= last]
+        ports.update(OpenPort(protocol, number) for number in some)
+        suffix = "" if protocol == "tcp" else f"/{protocol}"
         notes.append(
-            f"ports {first}-{last} from {rule.cidr}: only {', '.join(map(str, some)) or 'none'} "
-            f"opened, as ranges of more than {WIDEST_RANGE} ports are not opened one by one"
+            f"ports {first}-{last}{suffix} from {rule.cidr}: only "
+            f"{', '.join(map(str, some)) or 'none'} opened, as ranges of more than {WIDEST_RANGE} "
+            "ports are not opened one by one"
         )
     return OpenPorts(ports=frozenset(ports), notes=tuple(notes))
 

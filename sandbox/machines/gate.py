@@ -1,7 +1,7 @@
 """Gates: what stands between a public address and a machine.
 
-A gate is a small container that publishes ports on a public address and hands their
-connections on to a machine. It is separate from the machine so that security groups and
+A gate is a small container that publishes ports on a public address and hands their connections
+and datagrams on to a machine. It is separate from the machine so that security groups and
 addresses can change while the machine runs. Ports that were opened together share a gate;
 opening another makes another gate, so that connections through the first are not cut.
 """
@@ -19,6 +19,7 @@ from docker.errors import APIError, NotFound
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
+from sandbox.ports import OpenPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 _READY: Final = b"ready"
 _READY_TIMEOUT: Final = 15.0
-_TAKEN: Final = re.compile(r"(?:listen tcp4?|Bind for) ([0-9.]+):(\d+).*(?:in use|allocated)")
+_TAKEN: Final = re.compile(
+    r"(?:listen (?:tcp|udp)4?|Bind for) ([0-9.]+):(\d+).*(?:in use|allocated)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,12 @@ class Target:
 
     Attributes:
         machine: The machine's address on the sandbox's network.
-        ports: The TCP ports that are open.
+        ports: The ports that are open.
         instance: The instance's id.
     """
 
     machine: IPv4Address
-    ports: frozenset[int]
+    ports: frozenset[OpenPort]
     instance: str
 
 
@@ -92,12 +95,12 @@ class Gates:
         self._gates: list[_Gate] = []
         self._count = 0
 
-    def open_ports(self, public: IPv4Address) -> frozenset[int]:
+    def open_ports(self, public: IPv4Address) -> frozenset[OpenPort]:
         """Return the ports that are open on a public address now."""
         opened = (gate.target.ports for gate in self._gates if gate.public == public)
-        return frozenset[int]().union(*opened)
+        return frozenset[OpenPort]().union(*opened)
 
-    def to(self, machine: IPv4Address) -> dict[IPv4Address, frozenset[int]]:
+    def to(self, machine: IPv4Address) -> dict[IPv4Address, frozenset[OpenPort]]:
         """Return a machine's gates: where they send from, and to which ports."""
         return {g.own: g.target.ports for g in self._gates if g.target.machine == machine}
 
@@ -149,7 +152,7 @@ class Gates:
                 name=name,
                 entrypoint=["/usr/lib/moor/gate"],
                 labels=self._owner.labels(Role.GATE, instance=target.instance),
-                ports={f"{port}/tcp": (str(public), port) for port in ports},
+                ports={f"{p.number}/{p.protocol}": (str(public), p.number) for p in ports},
                 network=self._network,
                 networking_config={
                     self._network: self._client.api.create_endpoint_config(ipv4_address=str(own))
@@ -196,7 +199,7 @@ class Gates:
         self._log(f"closed {gate.public} ports {ports}")
 
 
-def _explain(public: IPv4Address, ports: list[int], error: Exception) -> str:
+def _explain(public: IPv4Address, ports: list[OpenPort], error: Exception) -> str:
     """Turn an engine's refusal into an error that says what to change."""
     text = str(error.explanation or error) if isinstance(error, APIError) else str(error)
     if found := _TAKEN.search(text):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from ipaddress import IPv4Address, IPv4Network
 
+    from sandbox.ports import OpenPort
+
 CHAIN: Final = "MOOR-SANDBOX"
 """Named in the script `filter` of the machine image, too."""
 
@@ -46,18 +48,18 @@ def script(
     admissions: Iterable[Admission],
     *,
     subnet: IPv4Network,
-    gates: Mapping[IPv4Address, frozenset[int]],
+    gates: Mapping[IPv4Address, frozenset[OpenPort]],
 ) -> str:
     """Write a machine's filter, as `iptables-restore` reads it.
 
     Args:
         admissions: What the rules of the machine's groups let in.
         subnet: The machines' network. Its gateway is this computer, for whom the gates are.
-        gates: The machine's gates: where they send from, and to which TCP ports.
+        gates: The machine's gates: where they send from, and to which ports.
     """
     lines = ["-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN"]
     lines += [
-        f"-s {address}/32 -p tcp -m tcp --dport {port} -j RETURN"
+        f"-s {address}/32 -p {port.protocol} -m {port.protocol} --dport {port.number} -j RETURN"
         for address, ports in sorted(gates.items())
         for port in sorted(ports)
     ]

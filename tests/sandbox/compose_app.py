@@ -26,16 +26,24 @@ from cdktf_cdktf_provider_docker.provider import (
 
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.errors import ComposeError
-from constructs_lib.compose.reader import load_project
+from constructs_lib.compose.reader import delivered_value, load_project
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
 
 
 def main(file: str, project: str, out: str, vault: str) -> None:
-    """Write it."""
+    """Write it.
+
+    Args:
+        file: The Compose files, joined as paths are.
+        project: The project's name.
+        out: Where the configuration goes.
+        vault: Where secrets are kept for the deployment.
+    """
+    files = [Path(word) for word in file.split(os.pathsep)]
     host = os.environ["DOCKER_HOST"]
     certificates = os.environ["DOCKER_CERT_PATH"]
     try:
-        services = load_project([Path(file)], name=project)
+        services = load_project(files, name=project)
     except ComposeError as error:
         sys.exit(str(error))
     app = App(outdir=out)
@@ -62,7 +70,7 @@ def main(file: str, project: str, out: str, vault: str) -> None:
             host=str(parts.hostname), port=int(parts.port or 0), certificates=Path(certificates)
         ),
         vault=Vault(Path(vault)),
-        value_of=lambda name: os.environ[name],
+        value_of=lambda name: delivered_value(name, folder=files[0].parent),
     )
     app.synth()
 

@@ -62,11 +62,12 @@ class ComposeMachine:
             "DB_PASSWORD": "the database's password",
         }
 
-    def synth(self, file: Path, project: str) -> Path:
-        """Write the Terraform configuration of a Compose file. Returns its folder."""
+    def synth(self, file: Path, project: str, *more: Path) -> Path:
+        """Write the Terraform configuration of Compose files. Returns its folder."""
         out = self.folder / "out"
+        files = os.pathsep.join(map(str, (file, *more)))
         self._run(
-            [sys.executable, str(SYNTH), str(file), project, str(out), str(self.folder / "vault")],
+            [sys.executable, str(SYNTH), files, project, str(out), str(self.folder / "vault")],
             cwd=ROOT,
         )
         return out / "stacks" / "docker"
@@ -79,15 +80,15 @@ class ComposeMachine:
             [str(toolchain.terraform), *words], cwd=stack, expect=expect, terraform=toolchain
         )
 
-    def apply(self, file: Path, project: str) -> str:
-        """Deploy a Compose file with this project's constructs."""
-        self.synth(file, project)
+    def apply(self, file: Path, project: str, *more: Path) -> str:
+        """Deploy Compose files with this project's constructs."""
+        self.synth(file, project, *more)
         self.terraform("init", "-input=false", "-no-color")
         return self.terraform("apply", "-auto-approve", "-input=false", "-no-color")
 
-    def plan(self, file: Path, project: str) -> dict[str, list[str]]:
+    def plan(self, file: Path, project: str, *more: Path) -> dict[str, list[str]]:
         """Return what would be done, by resource; nothing where nothing would."""
-        self.synth(file, project)
+        self.synth(file, project, *more)
         self.terraform("plan", "-input=false", "-no-color", "-out=plan")
         document = json.loads(self.terraform("show", "-json", "plan"))
         return {
@@ -96,10 +97,11 @@ class ComposeMachine:
             if change["change"]["actions"] not in (["no-op"], ["read"])
         }
 
-    def compose(self, file: Path, project: str, *words: str) -> str:
+    def compose(self, file: Path, project: str, *words: str, override: Path | None = None) -> str:
         """Run `docker compose` on the machine."""
+        files = ["--file", str(file), *(() if override is None else ("--file", str(override)))]
         return self._run(
-            [*find_compose(), "--project-name", project, "--file", str(file), *words],
+            [*find_compose(), "--project-name", project, *files, *words],
             cwd=file.parent,
         )
 
@@ -173,6 +175,8 @@ class ComposeMachine:
         for network in self.client.networks.list(filters=mine):
             network.remove()
         for volume in self.client.volumes.list(filters=mine):
+            volume.remove(force=True)
+        for volume in self.client.volumes.list(filters={"label": "moor.copy-of"}):
             volume.remove(force=True)
         shutil.rmtree(self.folder / "out", ignore_errors=True)
         for state in self.folder.glob("*.tfstate*"):

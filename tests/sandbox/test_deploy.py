@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.request
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 600
 
 UNCHANGED = "0 to add, 0 to change, 0 to destroy"
+
+rarely = partial(pytest.param, marks=pytest.mark.kills)
+"""A kill of its own lane (`make test-kills`): each takes a minute, and others are much like it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -528,12 +532,12 @@ def test_a_failed_proof_is_repeated_and_never_taints_the_machine(deployment: Dep
 @pytest.mark.parametrize(
     ("words", "phase", "victim"),
     [
-        (("up", "web"), "synthesis ...", "node"),
-        (("up", "web"), "plan of web ...", "terraform"),
-        (("up", "web"), "plan of web ...", "moor"),
-        (("up",), "plan of both stacks ...", "terraform-provi"),
+        rarely(("up", "web"), "synthesis ...", "node"),
+        rarely(("up", "web"), "plan of web ...", "terraform"),
+        rarely(("up", "web"), "plan of web ...", "moor"),
+        rarely(("up",), "plan of both stacks ...", "terraform-provi"),
         (("up", "web"), "container moor-web-1: creating ...", "terraform"),
-        (("up", "web"), "container moor-web-1: creating ...", "terraform-provi"),
+        rarely(("up", "web"), "container moor-web-1: creating ...", "terraform-provi"),
         (("up", "web"), "container moor-web-1: creating ...", "moor"),
     ],
 )
@@ -556,7 +560,7 @@ def test_whatever_is_killed_is_a_failure_and_the_next_deployment_repairs(
 
 @pytest.mark.parametrize(
     ("words", "command"),
-    [(("diff", "docker"), "plan"), (("deploy", "*", "--auto-approve"), "apply")],
+    [rarely(("diff", "docker"), "plan"), (("deploy", "*", "--auto-approve"), "apply")],
 )
 def test_a_terraform_killed_beneath_cdktf_is_a_failure(
     deployment: Deployment, words: tuple[str, ...], command: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -204,6 +206,49 @@ def test_a_gate_is_for_this_computer_and_not_for_machines(pair: Pair) -> None:
         pair.ec2.disassociate_address(AssociationId=association)
         pair.ec2.release_address(AllocationId=eip["AllocationId"])
         pair.rule("revoke", pair.groups[0], **permission)
+
+
+def asked(address: str, port: int, times: int = 1) -> list[bytes]:
+    """Ask a UDP port of this computer's, from a socket of its own each time; no answer is none."""
+    answers = []
+    for _ in range(times):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(2)
+            sender.connect((address, port))
+            with contextlib.suppress(OSError):
+                sender.send(b"\n")
+                answers.append(sender.recv(100))
+    return answers
+
+
+def test_udp_is_answered_through_the_public_address_while_a_rule_says_so(pair: Pair) -> None:
+    permission = {
+        "IpProtocol": "udp",
+        "FromPort": 4780,
+        "ToPort": 4790,
+        "IpRanges": [{"CidrIp": HERE}],
+    }
+    sctp = {"IpProtocol": "132", "IpRanges": [{"CidrIp": HERE}]}
+    eip = pair.ec2.allocate_address(Domain="vpc")
+    instance = pair.sandbox.status().instances[0].id
+    pair.ec2.associate_address(InstanceId=instance, AllocationId=eip["AllocationId"])
+    try:
+        assert asked(eip["PublicIp"], 4789) == []
+        pair.rule("authorize", pair.groups[0], **permission)
+        pair.rule("authorize", pair.groups[0], **sctp)
+        assert asked(eip["PublicIp"], 4789, times=5) == [b"there\n"] * 5
+        # In the rule nobody listens there, and outside of it somebody does.
+        assert asked(eip["PublicIp"], 4785) == asked(eip["PublicIp"], 7946) == []
+        (status,) = [i for i in pair.sandbox.status().instances if i.id == instance]
+        assert (status.ports, status.udp_ports) == ((), tuple(range(4780, 4791)))
+        pair.rule("revoke", pair.groups[0], **permission)
+        assert asked(eip["PublicIp"], 4789) == []
+        log = pair.sandbox.log_file.read_text()
+        assert f"{instance}: SCTP from {HERE}: not opened" in log
+        pair.rule("revoke", pair.groups[0], **sctp)
+    finally:
+        pair.ec2.disassociate_address(PublicIp=eip["PublicIp"])
+        pair.ec2.release_address(AllocationId=eip["AllocationId"])
 
 
 def test_protocol_50_is_a_rule_like_others(pair: Pair) -> None:

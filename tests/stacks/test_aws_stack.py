@@ -45,14 +45,16 @@ def test_it_is_exactly_these_resources(name: str) -> None:
     }
 
 
-def openings(document: Json) -> list[tuple[str, int, int, str, str | None, str | None]]:
+def openings(
+    document: Json,
+) -> list[tuple[str, int | None, int | None, str, str | None, str | None]]:
     """Return what is open: group, ports, protocol, IPv4 network, IPv6 network."""
     rules = document["resource"]["aws_vpc_security_group_ingress_rule"].values()
     found = [
         (
             rule["security_group_id"].removeprefix("${aws_security_group.").removesuffix(".id}"),
-            rule["from_port"],
-            rule["to_port"],
+            rule.get("from_port"),
+            rule.get("to_port"),
             rule["ip_protocol"],
             rule.get("cidr_ipv4"),
             rule.get("cidr_ipv6"),
@@ -86,6 +88,26 @@ def test_these_ports_are_open_to_these_networks_and_to_nobody_else(
         ],
         key=str,
     )
+
+
+def test_udp_ranges_and_sctp_are_one_rule_each_and_change_no_other() -> None:
+    before = changed()["resource"]["aws_vpc_security_group_ingress_rule"]
+    document = changed(
+        http={"ports": [80, 443, "53/udp", "10000-10999/udp", "2905/sctp"]},
+        docker_api={"cidrs": ["203.0.113.0/24"], "service_ports": [9200, "9300-9400"]},
+    )
+    found = set(openings(document)) - set(openings(synthesized("production")["aws"]))
+    assert found == {
+        ("AllowAllHttpHttps", 53, 53, "udp", None, "::/0"),
+        ("AllowAllHttpHttps", 53, 53, "udp", "0.0.0.0/0", None),
+        ("AllowAllHttpHttps", 10000, 10999, "udp", None, "::/0"),
+        ("AllowAllHttpHttps", 10000, 10999, "udp", "0.0.0.0/0", None),
+        ("AllowAllHttpHttps", None, None, "132", None, "::/0"),
+        ("AllowAllHttpHttps", None, None, "132", "0.0.0.0/0", None),
+        ("AllowDocker", 9300, 9400, "tcp", "203.0.113.0/24", None),
+    }
+    after = document["resource"]["aws_vpc_security_group_ingress_rule"]
+    assert {name: after[name] for name in before} == before
 
 
 @pytest.mark.parametrize("name", SETTINGS)

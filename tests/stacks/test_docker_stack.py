@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
+import cdktf
 import pytest
-from project_stacks import SETTINGS, synthesized
-from synthesis import Json, counts
+from project_stacks import SETTINGS, environment_of, fixed_identity, settings_of, synthesized
+from synthesis import Json, counts, new_app
+
+from constructs_lib.compose.reader import load_project
+from main import add_stacks
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLAIN = {"address": "http://172.30.18.1:5000", "auth_disabled": True}
 """The sandbox's registry speaks HTTP; elsewhere none does."""
@@ -147,4 +157,29 @@ def test_the_outputs(name: str) -> None:
     assert {key: output["value"] for key, output in docker["output"].items()} == {
         "elastic_url": f"http://{address}:9200/",
         "web_url": f"http://{address}:80/",
+    }
+
+
+def test_every_service_has_an_output_whose_name_terraform_takes(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    services = "".join(
+        f"  '{name}': {{image: x, ports: ['{port}:80']}}\n"
+        for name, port in (("1st", 80), ("a.b", 9200), ("ab", 9201))
+    )
+    file.write_text(f"services:\n{services}")
+    environment, settings = environment_of("production"), settings_of("production")
+    stack = add_stacks(
+        new_app(),
+        environment=environment,
+        settings=settings,
+        identity=fixed_identity(environment, settings),
+        services=load_project([file], name="moor"),
+    )[1]
+    stack.prepare_stack()
+    # With its hashes, by which alone the two services' resources differ.
+    outputs = json.loads(cdktf.Testing.synth(stack, run_validations=True))["output"]
+    assert {name: output["value"].rpartition(":")[2] for name, output in outputs.items()} == {
+        "_1st_url": "80/",
+        "a_b_url": "9200/",
+        "ab_url": "9201/",
     }

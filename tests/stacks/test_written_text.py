@@ -24,11 +24,12 @@ from pydantic import BaseModel
 from synthesis import Json, new_app, synth, synth_of
 from terraform_evaluation import evaluate, texts
 
+from constructs_lib.aws import port_range
 from constructs_lib.compose import model as compose_model
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.model import ComposeProject, Service
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
-from constructs_lib.docker import build_options, container_options
+from constructs_lib.docker import container_options
 from constructs_lib.settings.services import load_services
 from constructs_lib.settings.settings import Settings
 from main import add_stacks
@@ -59,15 +60,32 @@ STRUCTURE: Final[Mapping[tuple[str, str], str]] = {
     ("Service", "shares_ipc"): "a service's name",
     ("Service", "shares_pid"): "a service's name",
     ("Service", "volumes_from"): "a service's name",
-    ("Port", "protocol"): "tcp, udp or sctp",
     ("ContainerOptions", "cap_add"): "the engine's spelling of it is in capitals",
     ("ContainerOptions", "cap_drop"): "the engine's spelling of it is in capitals",
     ("ContainerOptions", "volumes_from"): "ids that the engine gives",
-    ("Build", "dockerfile_inline"): "it is written into a file, beside the configuration",
+    **{
+        ("Build", name): "it is written into a file, of which a digest is told"
+        for name in (
+            "context",
+            "project_folder",
+            "dockerfile",
+            "dockerfile_inline",
+            "args",
+            "target",
+            "platform",
+            "contexts",
+            "secrets",
+            "options",
+        )
+    },
     ("Delivery", "variable"): "the name of what is written into a file",
     ("Delivery", "content"): "it is written into a file",
     ("Delivery", "origin"): "for messages",
+    ("Delivery", "uid"): "a number",
+    ("Delivery", "gid"): "a number",
+    ("FolderMount", "origin"): "for messages",
     ("ComposeProject", "file"): "for messages",
+    ("ComposeProject", "warnings"): "for messages",
     ("Settings", "variables"): "what the Compose files make of them is tried above",
     ("ImageSettings", "id"): "it is in one of the two tries",
     ("ImageSettings", "owner"): "it is in the other try",
@@ -125,7 +143,8 @@ class Filled:
             key, item = arguments
             return {self._value(key, f"{field} (key)"): self._value(item, field)}
         if hint is str:
-            return self._text(field, front="/" if field.endswith("path") else "")
+            fronts = {"path": "/", "place": "folders/"}
+            return self._text(field, front=fronts.get(field.rpartition(".")[2], ""))
         if hint is bool:
             return False
         if hint is int:
@@ -145,7 +164,8 @@ def _has_text(hint: Any) -> bool:  # noqa: ANN401
 
 def _hints(kind: type[Any]) -> dict[str, Any]:
     space = {
-        **vars(compose_model), **vars(container_options), **vars(build_options),
+        **vars(compose_model), **vars(container_options),
+        **vars(port_range),
         "Mapping": Mapping, "Sequence": Sequence,
     }  # fmt: skip
     known = typing.get_type_hints(kind, globalns=space, include_extras=True)
@@ -172,14 +192,26 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         ("ContainerOptions", "cap_add"): (),
         ("ContainerOptions", "cap_drop"): (),
         ("ContainerOptions", "volumes_from"): (),
-        ("Build", "context"): context,
+        ("Build", "context"): str(context),
+        ("Build", "project_folder"): str(folder),
+        ("Build", "contexts"): {},
+        ("Build", "secrets"): {},
+        ("Build", "options"): {},
+        ("Build", "dockerfile"): "Dockerfile",
         ("Build", "dockerfile_inline"): None,
+        ("Build", "target"): None,
+        ("Build", "platform"): None,
+        ("Build", "args"): {"A": evil, "B": evil},
         ("Delivery", "source"): source,
         ("Delivery", "variable"): None,
         ("Delivery", "content"): None,
         ("Delivery", "origin"): "",
+        ("Delivery", "uid"): "7",
+        ("Delivery", "gid"): "8",
+        ("FolderMount", "origin"): "",
         ("Delivery", "is_secret"): False,
         ("ComposeProject", "file"): "compose.yaml",
+        ("ComposeProject", "warnings"): (),
     }
     filled = Filled(evil, folder, fixed)
     build = filled.instance(compose_model.Build)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from synthesis import ROOT
 
 from constructs_lib.aws.firewall import EVERYWHERE, IngressRule, groups, openings
+from constructs_lib.aws.port_range import PortRange
 from constructs_lib.settings.settings import AwsSettings
 
+tcp = PortRange.single
 OFFICE = IPv4Network("203.0.113.0/24")
 OPERATORS = IPv4Network("198.51.100.0/24")
 
@@ -32,16 +34,16 @@ def test_this_is_open_and_nothing_else() -> None:
     assert [
         (o.setting, o.ports, o.cidrs, o.description, o.for_services) for o in openings(settings())
     ] == [
-        ("ssh.port", (2022,), (OPERATORS,), "SSH: the deployment and its operators", False),
-        ("docker_api.port", (2376,), (OFFICE,), "Docker API behind mutual TLS", False),
+        ("ssh.port", (tcp(2022),), (OPERATORS,), "SSH: the deployment and its operators", False),
+        ("docker_api.port", (tcp(2376),), (OFFICE,), "Docker API behind mutual TLS", False),
         (
             "docker_api.service_ports",
-            (9200, 9300),
+            (tcp(9200), tcp(9300)),
             (OFFICE,),
             "a service for the users of the Docker API",
             True,
         ),
-        ("http.ports", (80, 443), EVERYWHERE, "HTTP and HTTPS services", True),
+        ("http.ports", (tcp(80), tcp(443)), EVERYWHERE, "HTTP and HTTPS services", True),
     ]
 
 
@@ -57,15 +59,15 @@ def test_a_group_has_a_rule_for_each_port_of_its_openings() -> None:
     _, docker_api, _ = groups(settings())
     service = "a service for the users of the Docker API"
     assert docker_api.ingress == (
-        IngressRule(port=2376, cidrs=(OFFICE,), description="Docker API behind mutual TLS"),
-        IngressRule(port=9200, cidrs=(OFFICE,), description=service),
-        IngressRule(port=9300, cidrs=(OFFICE,), description=service),
+        IngressRule(ports=tcp(2376), cidrs=(OFFICE,), description="Docker API behind mutual TLS"),
+        IngressRule(ports=tcp(9200), cidrs=(OFFICE,), description=service),
+        IngressRule(ports=tcp(9300), cidrs=(OFFICE,), description=service),
     )
 
 
 def test_without_service_ports_the_group_has_the_api_only() -> None:
     _, docker_api, _ = groups(settings(docker_api={"cidrs": [str(OFFICE)]}))
-    assert [rule.port for rule in docker_api.ingress] == [2376]
+    assert [rule.ports for rule in docker_api.ingress] == [tcp(2376)]
 
 
 def test_every_opening_is_fed_by_a_setting_that_there_is() -> None:
@@ -73,7 +75,8 @@ def test_every_opening_is_fed_by_a_setting_that_there_is() -> None:
         found: object = settings()
         for part in opening.setting.split("."):
             found = getattr(found, part)
-        assert opening.ports in (found, (found,)), opening.setting
+        single = (tcp(found),) if isinstance(found, int) else found
+        assert opening.ports == single, opening.setting
 
 
 def test_it_needs_no_node() -> None:
@@ -84,22 +87,25 @@ def test_it_needs_no_node() -> None:
     assert result.stdout == "False\n"
 
 
-@pytest.mark.parametrize("port", [0, -1, 65536, 70000])
-def test_a_rule_fails_when_the_port_is_out_of_range(port: int) -> None:
-    with pytest.raises(ValueError, match="port") as caught:
-        IngressRule(port=port, cidrs=(OFFICE,), description="x")
-    assert str(caught.value) == f"ingress rule: port: must be in 1..65535, got {port}"
+def test_udp_and_ranges_are_a_rule_each() -> None:
+    *_, http = groups(settings(http={"ports": [80, "53/udp", 53, "10000-10999/udp"]}))
+    assert [rule.ports for rule in http.ingress] == [
+        tcp(80),
+        PortRange(53, 53, "udp"),
+        tcp(53),
+        PortRange(10000, 10999, "udp"),
+    ]
 
 
 def test_a_rule_fails_when_it_names_no_network() -> None:
     with pytest.raises(ValueError, match="cidrs") as caught:
-        IngressRule(port=22, cidrs=(), description="x")
+        IngressRule(ports=tcp(22), cidrs=(), description="x")
     assert str(caught.value) == "ingress rule: cidrs: must name a network for port 22, got none"
 
 
 def test_a_rule_fails_when_a_network_stands_twice() -> None:
     with pytest.raises(ValueError, match="cidrs") as caught:
-        IngressRule(port=22, cidrs=(OFFICE, OFFICE), description="x")
+        IngressRule(ports=tcp(22), cidrs=(OFFICE, OFFICE), description="x")
     assert str(caught.value) == (
         "ingress rule: cidrs: must name each network once, got 203.0.113.0/24, 203.0.113.0/24"
     )
@@ -108,7 +114,7 @@ def test_a_rule_fails_when_a_network_stands_twice() -> None:
 @pytest.mark.parametrize("length", [0, 256])
 def test_a_rule_fails_when_the_description_is_empty_or_too_long(length: int) -> None:
     with pytest.raises(ValueError, match="description") as caught:
-        IngressRule(port=22, cidrs=(OFFICE,), description="x" * length)
+        IngressRule(ports=tcp(22), cidrs=(OFFICE,), description="x" * length)
     assert str(caught.value) == (
         f"ingress rule: description: must be 1 to 255 characters, got {length}"
     )
@@ -125,20 +131,19 @@ NETWORKS = st.one_of(
 
 
 @given(
-    port=st.integers(-10, 70000),
     cidrs=st.lists(NETWORKS, max_size=3),
     length=st.sampled_from([0, 1, 2, 254, 255, 256]),
 )
 def test_a_rule_is_made_when_and_only_when_every_value_is_in_range(
-    port: int, cidrs: list[IPv4Network | IPv6Network], length: int
+    cidrs: list[IPv4Network | IPv6Network], length: int
 ) -> None:
-    good = 1 <= port <= 65535 and 0 < len(cidrs) == len(set(cidrs)) and 1 <= length <= 255
+    good = 0 < len(cidrs) == len(set(cidrs)) and 1 <= length <= 255
 
     def make() -> IngressRule:
-        return IngressRule(port=port, cidrs=tuple(cidrs), description="x" * length)
+        return IngressRule(ports=tcp(80), cidrs=tuple(cidrs), description="x" * length)
 
     if good:
-        assert make().port == port
+        assert make().cidrs == tuple(cidrs)
     else:
         with pytest.raises(ValueError, match=r"^ingress rule: "):
             make()

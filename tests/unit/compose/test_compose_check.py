@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from constructs_lib.aws.firewall import EVERYWHERE, Opening
+from constructs_lib.aws.port_range import PortRange
 from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.parse import parse
@@ -15,17 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def opening(ports: set[int]) -> list[Opening]:
+def opening(ports: set[int | str]) -> list[Opening]:
     """Return what lets in these ports for services, and one beside them for the machine."""
     return [
-        Opening(setting=s, ports=p, cidrs=EVERYWHERE, description="x", for_services=s != "ssh.port")
-        for s, p in (("ssh.port", (81,)), ("a.ports", (9200,)), ("b.ports", tuple(sorted(ports))))
+        Opening(
+            setting=setting,
+            ports=tuple(map(PortRange.read, numbers)),
+            cidrs=EVERYWHERE,
+            description="x",
+            for_services=setting != "ssh.port",
+        )
+        for setting, numbers in (("ssh.port", (81,)), ("a.ports", (9200,)), ("b.ports", ports))
     ]
 
 
 def problems(
     services: Mapping[str, Any],
-    ports: set[int] | None = None,
+    ports: set[int | str] | None = None,
     **more: Any,  # noqa: ANN401
 ) -> list[str]:
     document = {
@@ -140,7 +147,8 @@ def test_networks_and_volumes_that_are_not_there() -> None:
         "c.yaml: services.a.networks: must be a network of this file, got n",
         "c.yaml: services.a.volumes: must be a volume of this file, got v",
     ]
-    assert problems({"a": service}, networks={"n": {}}, volumes={"v": {}}) == []
+    volumes = {"v": {"name": "moor_v"}}
+    assert problems({"a": service}, networks={"n": {}}, volumes=volumes) == []
 
 
 def test_sharing_a_network_with_replicas() -> None:
@@ -166,13 +174,9 @@ def test_sharing_a_network_with_replicas() -> None:
         ),
         (
             _port("80", protocol="udp"),
-            "no security group opens port 80/udp; publish TCP, or publish on 127.0.0.1",
-        ),
-        (
-            _port(""),
             (
-                "must name the machine's port, got none for port 80; no security group opens "
-                "a port that the engine chooses"
+                "no security group opens port 80/udp; add it to aws.a.ports or aws.b.ports, or "
+                "publish on 127.0.0.1"
             ),
         ),
     ],
@@ -181,3 +185,54 @@ def test_a_port_that_the_firewall_holds_back(port: dict[str, Any], expected: str
     assert problems({"a": {"ports": [port]}}, {80}) == [f"c.yaml: services.a.ports: {expected}"]
     assert problems({"a": {"ports": [port]}}) == []
     assert problems({"a": {"ports": [port | {"host_ip": "127.0.0.1"}]}}, {80}) == []
+
+
+def test_udp_and_ranges_that_are_open() -> None:
+    service = {"ports": [_port("53", protocol="udp"), _port("53"), _port("8001", host_ip="::")]}
+    assert problems({"a": service}, {"53/udp", 53, "8000-8010"}) == []
+
+
+def test_ports_in_a_row_that_are_closed_are_one_problem() -> None:
+    numbers = [*range(10000, 10006), 10008]
+    service = {"ports": [_port(str(n), n, protocol="udp") for n in numbers]}
+    assert problems({"a": service}, {"10002/udp"}) == [
+        (
+            f"c.yaml: services.a.ports: no security group opens port {ports}; add it to "
+            "aws.a.ports or aws.b.ports, or publish on 127.0.0.1"
+        )
+        for ports in ("10000-10001/udp", "10003-10005/udp", "10008/udp")
+    ]
+
+
+def test_a_port_left_to_the_engine_needs_no_opening() -> None:
+    assert problems({"a": {"ports": [_port(""), _port("0", 81)]}}, {80}) == []
+
+
+def test_all_of_both_families_is_one_publication_of_one_service() -> None:
+    both = {"ports": [_port("80", host_ip=ip) for ip in ("0.0.0.0", "::", "0:0:0:0:0:0:0:0")]}  # noqa: S104
+    assert problems({"a": both}, {80}) == []
+    assert problems({"a": {"ports": [_port("80"), _port("80"), _port("80", host_ip="::1")]}}) == []
+    assert problems({"a": both, "b": {"ports": [_port("80", host_ip="::1")]}}) == [
+        "c.yaml: services.b.ports: must not publish a port that a publishes, got 80/tcp"
+    ]
+    families = {"a": {"ports": [_port("80")]}, "b": {"ports": [_port("80", host_ip="::")]}}
+    assert len(problems(families)) == 1
+
+
+def test_one_port_for_two_of_the_container_is_a_collision() -> None:
+    assert problems({"a": {"ports": [_port("80", 1), _port("80", 2)]}}) == [
+        "c.yaml: services.a.ports: must not publish a port that a publishes, got 80/tcp"
+    ]
+
+
+def test_on_the_machines_network_the_program_listens_where_it_listens() -> None:
+    service = {"network_mode": "host", "ports": [_port("8080", host_ip="127.0.0.1")]}
+    assert problems({"a": service}, {80}) == []
+    assert problems({"a": service}, {8080}) == [
+        (
+            "c.yaml: services.a.ports: no security group opens port 80; add it to aws.a.ports or "
+            "aws.b.ports, or publish on 127.0.0.1"
+        )
+    ]
+    # What is discarded collides with nothing.
+    assert problems({"a": service, "b": {"ports": [_port("8080", 1)]}}) == []

@@ -19,7 +19,7 @@ SANDBOX_CANNOT: Final = {
     "services.deploy.resources.reservations.devices.": "there is no GPU",
     "services.storage_opt": "it takes a file system with project quotas",
     "services.healthcheck.start_interval": "the machines' engine is Docker 20.10; this needs 25",
-    "services.networks.mac_address": "the machines' engine is Docker 20.10; this needs 25",
+    "services.networks.interface_name": "the machines' engine is Docker 20.10; this needs 28",
     "services.volumes.volume.": "the machines' engine is Docker 20.10; the provider needs 26",
     "services.networks.gw_priority": "the machines' engine is Docker 20.10; this needs 28",
 }

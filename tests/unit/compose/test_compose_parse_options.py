@@ -116,21 +116,30 @@ def test_what_is_wrong_is_told_with_its_place() -> None:
         deploy={"resources": {"limits": {"memory": "7"}}},
         extra_hosts=["a=::1", "b=::2"],
         cpus=1,
-        cpu_period=5,
+        cpu_period=5000,
     ) == [
         "mem_limit: must be whole MiB, got 5 bytes; write 1m",
         "healthcheck.interval: must be a duration, got 'soon'",
         "extra_hosts: must be an IPv4 address, got ::1; the provider cannot read back IPv6 ones",
         "extra_hosts: must be an IPv4 address, got ::2; the provider cannot read back IPv6 ones",
         "deploy.resources.limits.memory: must be whole MiB, got 7 bytes; write 1m",
-        "cpu_period: must not stand beside cpus, got 5; use cpus",
+        "cpu_period: must not stand beside cpus, got 5000; use cpus",
     ]
 
 
 def test_what_deploy_says_counts_more() -> None:
-    limits = {"cpus": 2, "memory": "2097152"}
-    found = service(deploy={"resources": {"limits": limits}}, cpus=1, mem_limit="1048576").options
-    assert (found.cpus, found.memory_mib) == ("2", 2)
+    limits = {"cpus": 2, "memory": "16777216"}
+    found = service(deploy={"resources": {"limits": limits}}, cpus=1, mem_limit="8388608").options
+    assert (found.cpus, found.memory_mib) == ("2", 16)
+
+
+def test_devices_of_the_container_device_interface_are_requests() -> None:
+    name = "vendor.com/class=name"
+    found = service(devices=[{"source": name, "target": name, "permissions": "rwm"}]).options
+    assert (found.devices, found.device_requests) == (
+        (),
+        (DeviceRequest(driver="cdi", ids=(name,)),),
+    )
 
 
 def options_of(keys: Mapping[str, support.Key]) -> Iterator[str]:
@@ -181,3 +190,58 @@ def test_a_plain_key_takes_a_line_of_the_table_and_a_field(
         "must_run": True,
         "oom_score_adj": 500,
     }
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "command", "expected"),
+    [
+        (None, None, (None, None)),
+        (None, ["a"], (None, ("a",))),
+        (["a"], None, (("a",), None)),
+        (["a"], ["b"], (("a",), ("b",))),
+        # Nothing said of the command is the image's, for the engine as for Compose.
+        (None, [], (None, None)),
+        (["a"], [], (("a",), None)),
+        # The provider hands on no empty argument of a command.
+        (["a", "-c"], ["", "b"], (("a", "-c", "", "b"), None)),
+        (["a", ""], None, (("a", ""), None)),
+        # Without an entry point the command is what runs.
+        ([], ["a", "b"], (("a", "b"), None)),
+        ([""], ["a", ""], (("a", ""), None)),
+    ],
+)
+def test_what_runs_is_the_entry_point_with_the_command_behind_it(
+    entrypoint: list[str] | None,
+    command: list[str] | None,
+    expected: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
+) -> None:
+    found = service(entrypoint=entrypoint, command=command).options
+    assert (found.entrypoint, found.command) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        *(
+            (
+                {"entrypoint": entrypoint, "command": command},
+                (
+                    f"entrypoint: must have a word where command has none, got {entrypoint}; name "
+                    "the program in command"
+                ),
+            )
+            for entrypoint in ([], [""])
+            for command in (None, [], [""])
+        ),
+        (
+            {"command": ["sh", "-c", ""]},
+            (
+                "command: must have no empty argument without an entrypoint, got ['sh', '-c', '']; "
+                "name the image's entry point in entrypoint, or the program where the image has "
+                "none"
+            ),
+        ),
+    ],
+)
+def test_it_fails_when_only_the_image_knows_what_runs(keys: dict[str, Any], expected: str) -> None:
+    assert problems(**keys) == [expected]

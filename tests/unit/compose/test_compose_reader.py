@@ -101,6 +101,65 @@ def test_a_relative_path_is_told_from_the_machines(tmp_path: Path) -> None:
     assert [m.path for m in web.options.host_mounts] == ["/b"]
 
 
+@pytest.mark.parametrize(
+    ("source", "is_local"),
+    [
+        ("./data", True),
+        ("${PWD}/data", True),
+        ("$PWD/data", True),
+        ("${PWD:-.}/data", True),
+        ("${HERE}/data", True),
+        ("${FROM_FILE}", True),
+        ("${RELATIVE}", True),
+        ("HERE/data", False),
+        ("${ELSEWHERE}/data", False),
+    ],
+)
+def test_a_path_of_this_computer_in_a_variable_means_this_computer(
+    tmp_path: Path, source: str, *, is_local: bool
+) -> None:
+    folder = tmp_path / "project"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "a").touch()
+    (folder / ".env").write_text(f"FROM_FILE={folder}/data\n")
+    spelled = source.replace("HERE/", f"{folder}/") if source.startswith("HERE") else source
+    project = load(
+        folder,
+        f"""
+        services: {{web: {{image: nginx, volumes: ['{spelled}:/a', 'vol:/v']}}}}
+        volumes: {{vol: {{driver_opts: {{type: none, o: bind, device: '{spelled}'}}}}}}
+        """,
+        HERE=str(folder),
+        ELSEWHERE="/srv",
+        RELATIVE="./data",
+        PWD="/nowhere",
+    )
+    web, volume = project.services["web"], project.volumes["vol"]
+    assert [mount.source for mount in web.folders] == ([folder / "data"] if is_local else [])
+    assert len(web.options.host_mounts) == (not is_local)
+    assert volume.folder == (folder / "data" if is_local else None)
+    device = volume.driver_opts["device"]
+    assert (device == "/var/lib/moor/moor/folders/data") is is_local
+
+
+def test_only_a_bound_folder_of_the_engines_own_driver_is_one(tmp_path: Path) -> None:
+    project = load(
+        tmp_path,
+        """
+        services: {web: {image: nginx}}
+        volumes:
+          nfs: {driver_opts: {type: nfs, o: 'addr=192.0.2.1,rw', device: ':/export'}}
+          other: {driver: own, driver_opts: {o: bind, device: ./x}}
+          read: {driver_opts: {type: none, o: 'bind,ro', device: ./x}}
+        """,
+    )
+    assert {key: volume.place for key, volume in project.volumes.items()} == {
+        "nfs": "",
+        "other": "",
+        "read": "folders/x",
+    }
+
+
 def test_the_content_of_a_secret_is_in_no_value(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("geheim-a")
     project = load(

@@ -92,9 +92,18 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
         },
     ),
     "devices": (
-        "devices: ['/dev/fuse:/dev/x:r']\ndevice_cgroup_rules: ['c 1:3 mr']",
+        "devices: ['/dev/fuse:/dev/x:r', vendor.com/class=name]\ndevice_cgroup_rules: ['c 1:3 mr']",
         {
             "devices": [{"host_path": "/dev/fuse", "container_path": "/dev/x", "permissions": "r"}],
+            "device_requests": [
+                {
+                    "driver": "cdi",
+                    "count": 0,
+                    "device_ids": ["vendor.com/class=name"],
+                    "capabilities": [],
+                    "options": {},
+                }
+            ],
             "device_cgroup_rules": ["c 1:3 mr"],
         },
     ),
@@ -236,7 +245,11 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
     ),
     "platform": (
         "platform: linux/arm64",
-        {"platform": "linux/arm64", "lifecycle": {"ignore_changes": ["platform"]}},
+        {
+            "image": "${docker_image.Compose_Images_nginx127linuxarm64missing.image_id}",
+            "platform": "linux/arm64",
+            "lifecycle": {"ignore_changes": ["platform"]},
+        },
     ),
     "spaces": (
         "network_mode: host\nipc: shareable\npid: host",
@@ -273,6 +286,25 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
                 {"internal": 80, "external": 8080, "protocol": "tcp", "ip": "127.0.0.1"},
             ]
         },
+    ),
+    "families": (
+        "ports: ['0.0.0.0:80:80', '[::]:80:80', '80:80', '53:53/udp', '81']",
+        {
+            "ports": [
+                {"internal": 53, "external": 53, "protocol": "udp"},
+                {"internal": 80, "external": 80, "protocol": "tcp"},
+                {"internal": 80, "external": 80, "protocol": "tcp", "ip": "::"},
+                {"internal": 81, "protocol": "tcp"},
+            ],
+            "lifecycle": {"ignore_changes": ["ports"]},
+        },
+    ),
+    "outside": (
+        """
+        network_mode: host
+        ports: ['80:80']
+        """,
+        {"network_mode": "host", "networks_advanced": None},
     ),
     "volumes": (
         """
@@ -339,6 +371,7 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
             aliases: [store]
             ipv4_address: 198.51.100.3
             ipv6_address: 2001:db8::3
+            interface_name: lan0
             link_local_ips: [169.254.1.1]
             mac_address: 02:00:00:00:00:01
             driver_opts: {a: b}
@@ -353,8 +386,21 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
                     "ipv6_address": "2001:db8::3",
                     "link_local_ips": ["169.254.1.1"],
                     "mac_address": "02:00:00:00:00:01",
-                    "driver_opts": ["a=b"],
+                    "driver_opts": ["a=b", "com.docker.network.endpoint.ifname=lan0"],
                     "gw_priority": 5,
+                }
+            ]
+        },
+    ),
+    "limited": ("pids_limit: 100\ndeploy: {resources: {limits: {pids: 100}}}", {}),
+    "fixed": (
+        "mac_address: 02:00:00:00:00:07",
+        {
+            "networks_advanced": [
+                {
+                    "name": "${docker_network.Compose_Networks_default.id}",
+                    "aliases": ["moor-fixed-1", "fixed"],
+                    "mac_address": "02:00:00:00:00:07",
                 }
             ]
         },
@@ -448,7 +494,7 @@ EVERY: Final[Mapping[str, tuple[str, Json]]] = {
 IMAGES: Final[Mapping[str, tuple[str, Json]]] = {
     "pulled": (
         "image: nginx:1.27",
-        {"name": "nginx@${data.docker_registry_image.Compose_Services_pulled_Image_Tag."
+        {"name": "nginx@${data.docker_registry_image.Compose_Images_Registry_nginx127."
                  "sha256_digest}"},
     ),
     "kept": ("image: nginx:1.27\npull_policy: missing", {"name": "nginx:1.27"}),
@@ -464,42 +510,33 @@ IMAGES: Final[Mapping[str, tuple[str, Json]]] = {
           args: {A: '1'}
           target: final
           labels: {a: b}
+          additional_contexts: {more: context}
           cache_from: [registry.example/cache]
+          cache_to: [type=inline]
+          entitlements: [network.host]
           extra_hosts: ['db=192.0.2.2']
           network: host
           no_cache: true
+          platforms: [linux/amd64]
           pull: true
+          secrets: [{source: token, target: t}]
           shm_size: 5m
+          ssh: [default]
+          tags: ['own:1']
+          ulimits: {nofile: 5}
         """,
         {
             "name": "moor-built:TAG",
-            "triggers": {"context": "DIGEST"},
-            "build": {
-                "context": "FOLDER",
-                "dockerfile": "Dockerfile.web",
-                "build_args": {"A": "1"},
-                "target": "final",
-                "labels": {"a": "b"},
-                "cache_from": ["registry.example/cache"],
-                "extra_hosts": ["db:192.0.2.2"],
-                "network_mode": "host",
-                "no_cache": True,
-                "pull_parent": True,
-                "shm_size": 5242880,
-                "use_legacy_builder": True,
-            },
+            "triggers": {"build": "${terraform_data.Compose_Images_Built_contextDockerfileweb"
+                                  "finallinuxamd64_Build.id}"},
         },
     ),
     "inline": (
         "build: {context: context, dockerfile_inline: 'FROM scratch'}",
         {
             "name": "moor-inline:TAG",
-            "triggers": {"context": "DIGEST"},
-            "build": {
-                "context": "FOLDER",
-                "dockerfile": ".dockerfile-inline",
-                "use_legacy_builder": True,
-            },
+            "triggers": {"build": "${terraform_data.Compose_Images_Built_contextinline-"
+                                  "67c4282c6928ae38_Build.id}"},
         },
     ),
 }  # fmt: skip
@@ -520,6 +557,7 @@ networks:
           ip_range: 198.51.100.0/25
           gateway: 198.51.100.1
           aux_addresses: {router: 198.51.100.2}
+        - subnet: 2001:db8::/64
     labels: {a: b}
     name: own-network
   there: {external: true, name: someones}
@@ -615,7 +653,7 @@ def container_of(name: str, project: ComposeProject) -> Json:
     }
     return {
         "name": f"moor-{name}-1",
-        "image": f"${{docker_image.Compose_Services_{name}_Image.image_id}}",
+        "image": "${docker_image.Compose_Images_nginx127missing.image_id}",
         "restart": "no",
         "must_run": True,
         "labels": [{"label": key, "value": value} for key, value in sorted(labels.items())],
@@ -629,13 +667,11 @@ def test_labels_of_the_file_are_labels(project: ComposeProject) -> None:
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_images_of_every_kind(document: Json, name: str) -> None:
-    found = document["resource"]["docker_image"][f"Compose_Services_{name}_Image"]
-    if "build" in found:
-        digest = found["triggers"]["context"]
-        assert re.fullmatch(r"[0-9A-F]{32}", digest)
-        assert found["name"].endswith(f":{digest[:12].lower()}")
-        assert found["build"]["context"].endswith(f"Compose_Services_{name}_Image_Context/{digest}")
-        found["build"]["context"], found["triggers"]["context"] = "FOLDER", "DIGEST"
+    container = document["resource"]["docker_container"][f"Compose_Services_{name}_1"]
+    image = container["image"].removeprefix("${docker_image.").removesuffix(".image_id}")
+    found = document["resource"]["docker_image"][image]
+    if "triggers" in found:
+        assert re.search(r":[0-9a-f]{12}$", found["name"])
         found["name"] = f"{found['name'].partition(':')[0]}:TAG"
     kept = {"keep_locally": True, "lifecycle": {"create_before_destroy": True}}
     assert found == {**kept, **IMAGES[name][1]}
@@ -674,7 +710,8 @@ def test_networks(document: Json) -> None:
                     "ip_range": "198.51.100.0/25",
                     "gateway": "198.51.100.1",
                     "aux_address": {"router": "198.51.100.2"},
-                }
+                },
+                {"subnet": "2001:db8::/64"},
             ],
             "labels": [
                 {"label": "a", "value": "b"},
@@ -702,7 +739,11 @@ def test_volumes(document: Json) -> None:
 
 
 def test_what_is_waited_for(document: Json) -> None:
-    waits = document["resource"]["terraform_data"]
+    waits = {
+        name: step
+        for name, step in document["resource"]["terraform_data"].items()
+        if not name.endswith("_Build")
+    }
     assert {name: wait["triggers_replace"] for name, wait in waits.items()} == {
         "Compose_Services_checked_Healthy": {
             "1": "${docker_container.Compose_Services_checked_1.id}"
@@ -710,22 +751,26 @@ def test_what_is_waited_for(document: Json) -> None:
         "Compose_Services_first_Completed": {
             "1": "${docker_container.Compose_Services_first_1.id}"
         },
+        "Compose_Services_limited_Limits": {
+            "1": "${docker_container.Compose_Services_limited_1.id}"
+        },
     }
     commands = [words_of(wait["provisioner"][0]["local-exec"]) for wait in waits.values()]
     # Four tries of 90 and 5 s each after the 20 s of the start, and a minute more.
     assert commands[0][-6:] == ["--until", "healthy", "--timeout", "555", "--", "moor-checked-1"]
     assert commands[1][-6:] == ["--until", "completed", "--timeout", "3600", "--", "moor-first-1"]
+    assert commands[2][-4:] == ["--pids", "100", "--", "moor-limited-1"]
 
 
 def test_what_a_variable_says_is_never_evaluated(tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
     file.write_text(
-        "services: {web: {image: x, hostname: '${BRANCH}', container_name: '${BRANCH}', "
+        "services: {web: {image: x, hostname: '${BRANCH}', domainname: '${BRANCH}', "
         "command: ['$${HOME}', '%{if}']}}"
     )
     evil = '${file("/etc/passwd")}'
     project = load_project([file], name="moor", variables={"BRANCH": evil})
     resources = synthesized(project, tmp_path)["resource"]
     found = evaluate(tmp_path, resources["docker_container"]["Compose_Services_web_1"])
-    assert (found["hostname"], found["name"]) == (evil, evil)
+    assert (found["hostname"], found["domainname"]) == (evil, evil)
     assert found["command"] == ["${HOME}", "%{if}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from constructs_lib.compose.support import BUILD, SERVICE, Key, unsupported
+from constructs_lib.compose.support import BUILD, SERVICE, Key, unheeded, unsupported
 
 
 def test_finds_what_is_refused_at_any_depth() -> None:
@@ -14,9 +14,10 @@ def test_finds_what_is_refused_at_any_depth() -> None:
                 "services": {
                     "web": {
                         "annotations": {"a": "b"},
+                        "isolation": "default",
                         "build": {"ssh": ["default"]},
                         "ports": [{"target": 80}, {"target": 81, "no_such_key": 1}],
-                        "networks": {"a": {"interface_name": "eth9"}, "b": None},
+                        "networks": {"a": {"no_such_key": 9}, "b": None},
                     }
                 },
                 "x-mine": {"annotations": 1},
@@ -27,7 +28,7 @@ def test_finds_what_is_refused_at_any_depth() -> None:
         ("services.web.annotations", {"a": "b"}),
         ("services.web.build.ssh", ["default"]),
         ("services.web.ports[1].no_such_key", 1),
-        ("services.web.networks.a.interface_name", "eth9"),
+        ("services.web.networks.a.no_such_key", 9),
     ]
 
 
@@ -35,6 +36,23 @@ def test_what_says_nothing_is_not_refused() -> None:
     assert (
         list(unsupported({"services": {"a": {"annotations": {}, "models": None, "uts": ""}}})) == []
     )
+
+
+@pytest.mark.parametrize(("value", "expected"), [(False, ["networks.a.enable_ipv4"]), (True, [])])
+def test_false_says_something(value: object, expected: list[str]) -> None:
+    found = unsupported({"networks": {"a": {"enable_ipv4": value}}})
+    assert [where for where, _, _ in found] == expected
+
+
+def test_nought_says_something() -> None:
+    found = unsupported({"services": {"a": {"oom_score_adj": 0}}})
+    assert [where for where, _, _ in found] == ["services.a.oom_score_adj"]
+
+
+def test_what_has_no_effect_is_not_refused() -> None:
+    given = {"services": {"a": {"deploy": {"placement": {"a": 1}, "labels": {}}}}}
+    assert list(unsupported(given)) == []
+    assert [where for where, _, _ in unheeded(given)] == ["services.a.deploy.placement"]
 
 
 @pytest.mark.parametrize("keys", [SERVICE, BUILD], ids=["service", "build"])

@@ -235,6 +235,23 @@ def test_every_field_that_the_bindings_know_in_part(tmp_path: Path) -> None:
     }
 
 
+def test_paths_that_differ_only_in_how_cdktf_spells_them_are_two_files(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    (tmp_path / "y").write_text("y")
+    files = [
+        FileUpload(source=tmp_path / "x", path="/a/b"),
+        FileUpload(source=tmp_path / "y", path="/a--b"),
+    ]
+
+    def define(stack: TerraformStack) -> None:
+        image = PulledImage(stack, "Image", name="nginx:1.27")
+        Container(stack, "Web", image=image, spec=ContainerSpec(name="web", files=files))
+
+    first, second = synth_of(define)["resource"]["docker_container"]["Web"]["upload"]
+    assert (first["file"], second["file"]) == ("/a/b", "/a--b")
+    assert first["source"] != second["source"]
+
+
 def test_a_container_is_replaced_with_others() -> None:
     def define(stack: TerraformStack) -> None:
         image = PulledImage(stack, "Image", name="nginx:1.27")
@@ -245,7 +262,7 @@ def test_a_container_is_replaced_with_others() -> None:
             image=image,
             spec=ContainerSpec(name="second", options=ContainerOptions(platform="linux/arm64")),
             depends_on=[first.resource],
-            replaced_with=[first],
+            replaced_with=[first.resource],
         )
 
     second = synth_of(define)["resource"]["docker_container"]["Second"]
@@ -294,6 +311,42 @@ def test_one_number_may_be_published_for_both_protocols() -> None:
     ]
     found = only(container(lambda _: ContainerSpec(name="dns", ports=ports)), "docker_container")
     assert [p["protocol"] for p in found["ports"]] == ["tcp", "udp"]
+    assert "lifecycle" not in found
+
+
+@pytest.mark.parametrize(
+    ("ports", "ignored"),
+    [
+        ([PublishedPort(container=80, host=None), PublishedPort(container=81, host=None)], None),
+        # The provider may read these back in another order.
+        ([PublishedPort(container=80, host=80), PublishedPort(container=80, host=81)], ["ports"]),
+        (
+            [
+                PublishedPort(container=80, host=80),
+                PublishedPort(container=80, host=80, address="::"),
+            ],
+            ["ports"],
+        ),
+        (
+            [
+                PublishedPort(container=53, host=None),
+                PublishedPort(container=53, host=None, protocol="udp"),
+            ],
+            ["ports"],
+        ),
+    ],
+)
+def test_an_order_that_the_provider_loses_is_no_change(
+    ports: list[PublishedPort], ignored: list[str] | None
+) -> None:
+    document = container(
+        lambda _: ContainerSpec(
+            name="web", ports=ports, options=ContainerOptions(platform="linux/amd64")
+        )
+    )
+    found = only(document, "docker_container")
+    assert found["lifecycle"]["ignore_changes"] == ["platform", *(ignored or ())]
+    assert [p.get("ip") for p in found["ports"]] == [p.address for p in ports]
 
 
 @given(inside=st.integers(-10, 70000), outside=st.integers(-10, 70000))

@@ -73,6 +73,31 @@ def test_a_port_where_nobody_answers_is_found(environment: Environment) -> None:
     assert finding.text == "the port is open and no service publishes it"
 
 
+def test_udp_and_ranges_are_told_apart(environment: Environment) -> None:
+    opened = Settings.model_validate(document(http={"ports": [53, "53/udp", "8000-8010/udp"]}))
+    dns = Service(name="dns", ports=(Port(target=53, published=(53, 53), protocol="udp"),))
+    calls = Service(
+        name="calls",
+        options=ContainerOptions(network_mode="host"),
+        ports=(Port(target=8003, published=(1, 1), protocol="udp", host_ip="127.0.0.1"),),
+    )
+    more = Service(name="more", ports=(Port(target=1, published=(8010, 8012), protocol="udp"),))
+    result = exposure.examine(environment, opened, project(dns, calls, more, SEARCH))
+    rows = [row for row in result.ports if row.setting == "http.ports"]
+    assert [(str(row.ports), row.port, row.last, row.protocol, row.answers) for row in rows] == [
+        ("53", 53, 53, "tcp", ""),
+        ("53/udp", 53, 53, "udp", "dns"),
+        ("8000-8010/udp", 8000, 8010, "udp", "calls, more"),
+    ]
+    idle = [f for f in result.findings if "http.ports" in f.subject]
+    assert [(f.subject, f.remedy) for f in idle] == [
+        (
+            "aws.http.ports: 53",
+            "take it out, unless calls on the machine's network answers there",
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "subject"),
     [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from constructs_lib.compose.model import ComposeProject, Dependency, Port, Service
+from constructs_lib.docker.container_options import ContainerOptions
 from moor.health import (
     Expected,
     Found,
@@ -82,6 +83,42 @@ def test_what_is_waited_for_until_it_ends_may_end(condition: Any, *, ends: bool)
         depends_on=(Dependency(service="job", condition=condition),),
     )
     assert [e.ends for e in expectations(project(job, other), {})] == [ends, False]
+
+
+CHOSEN = replace(HTTP, target=81, published=None)
+
+
+def test_ports_left_to_the_engine_are_looked_for() -> None:
+    local = replace(HTTP, target=81, published=(9000, 9001), host_ip="127.0.0.1")
+    web = Service(name="web", replicas=2, ports=(HTTP, CHOSEN, local, replace(CHOSEN, target=53)))
+    both = expectations(project(web), {})
+    assert [e.chosen for e in both] == [("81/tcp", "53/tcp")] * 2
+    assert [e.fixed for e in both] == [{80, 9000}, {81, 9001}]
+    host = replace(web, options=ContainerOptions(network_mode="host"))
+    assert [e.chosen for e in expectations(project(host), {})] == [(), ()]
+
+
+def test_a_port_that_the_engine_chose_is_told_and_is_no_problem() -> None:
+    expected = Expected(
+        name="a", service="a", config_hash="", chosen=("81/tcp", "9/udp"), fixed=frozenset({9000})
+    )
+    container = {
+        "Name": "/a",
+        "State": {"Status": "running"},
+        "NetworkSettings": {
+            "Ports": {
+                "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}],  # noqa: S104
+                "81/tcp": [
+                    {"HostIp": "0.0.0.0", "HostPort": "32768"},  # noqa: S104
+                    {"HostIp": "::", "HostPort": "32768"},
+                    {"HostIp": "127.0.0.1", "HostPort": "9000"},
+                ],
+                "9/udp": None,
+            }
+        },
+    }
+    row = judge(expected, found_in(container, {}))
+    assert (row.verdict, row.chosen) == ("good", {"81/tcp": (32768,)})
 
 
 # What is there

@@ -214,6 +214,9 @@ TCP = {"from_port": 443, "to_port": 443, "ip_protocol": "tcp"}
         (INGRESS, {**TCP, "cidr_ipv6": "::/0"}, "443/tcp from ::/0"),
         (INGRESS, {**TCP, "to_port": 450, "cidr_ipv6": "::/0"}, "443-450/tcp from ::/0"),
         (INGRESS, TCP, "443/tcp from itself"),
+        (INGRESS, {**TCP, "ip_protocol": "udp", "cidr_ipv6": "::/0"}, "443/udp from ::/0"),
+        (INGRESS, {"ip_protocol": "132", "cidr_ipv6": "::/0"}, "all of SCTP from ::/0"),
+        (INGRESS, {"ip_protocol": "50", "from_port": -1}, "all of protocol 50 from itself"),
         (EGRESS, {**TCP, "cidr_ipv4": "10.0.0.0/8"}, "443/tcp to 10.0.0.0/8"),
         (EGRESS, {"ip_protocol": "-1", "cidr_ipv4": "0.0.0.0/0"}, "all to 0.0.0.0/0"),
         (INGRESS, {"ip_protocol": "-1", "cidr_ipv4": "10.0.0.0/8"}, "all from 10.0.0.0/8"),
@@ -286,6 +289,28 @@ def test_what_is_not_known_is_told_only_where_it_replaces() -> None:
         AttributeChange(name="image", before="a", after=UNKNOWN, replaces=True),
         AttributeChange(name="networks", before="a", after="b"),
     )
+
+
+def test_of_a_mapping_what_is_known_is_told() -> None:
+    assert attributes(
+        {"triggers": {"volume": "v", "./a": "1", "./b": "1"}},
+        {"triggers": {"./a": "2", "./b": "1"}},
+        after_unknown={"triggers": {"volume": True}},
+        replace_paths=[["triggers"]],
+    ) == (AttributeChange(name="triggers../a", before="1", after="2", replaces=True),)
+    (change,) = attributes(
+        {"triggers": {"volume": "v", "./b": "1"}},
+        {"triggers": {"./b": "1"}},
+        after_unknown={"triggers": {"volume": True}},
+        replace_paths=[["triggers"]],
+    )
+    assert (change.name, change.after) == ("triggers", UNKNOWN)
+
+
+def test_with_a_copy_of_what_is_here_nothing_is_lost() -> None:
+    labels = [{"label": "moor.copy-of", "value": "./conf"}]
+    plan = only(raw("docker_volume", ["delete"], before={"name": "v", "labels": labels}))
+    assert plan.changes[0].lost == ""
 
 
 @pytest.mark.parametrize("empty", [None, 0, False, "", [], {}])

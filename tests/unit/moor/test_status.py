@@ -285,6 +285,25 @@ def test_everything_one_needs_next(session: Session) -> None:
     ]
 
 
+CHOSEN = replace(GOOD, chosen={"81/tcp": (32768,), "53/udp": (32769, 32770)})
+
+
+def test_what_the_engine_chose_is_told_with_the_way_there(session: Session) -> None:
+    told = [line for line in shown(session, CHOSEN) if "chose" in line]
+    assert told == [
+        (
+            "moor-web-1: port 81/tcp is 32768 on the machine, as the engine chose; no security "
+            "group opens it: reach it by SSH, with -L 32768:localhost:32768"
+        ),
+        (
+            "moor-web-1: port 53/udp is 32769, 32770 on the machine, as the engine chose; no "
+            "security group opens it"
+        ),
+    ]
+    (service,) = status.as_json(OUTPUTS, [CHOSEN])["services"]
+    assert service["chosen_ports"] == {"81/tcp": [32768], "53/udp": [32769, 32770]}
+
+
 def test_a_sandbox_is_called_so(tmp_path: Path) -> None:
     lines = shown(make_session(tmp_path, sandbox=True))
     assert lines[1] == "production runs in the sandbox on this computer, at 192.0.2.7"
@@ -333,6 +352,7 @@ def test_the_same_for_a_script() -> None:
                 "answer": "418 I'm a [Teapot] [/]",
                 "image": "nginx:1",
                 "problem": None,
+                "chosen_ports": {},
             },
             {
                 "container": "moor-job-1",
@@ -343,6 +363,7 @@ def test_the_same_for_a_script() -> None:
                 "answer": None,
                 "image": None,
                 "problem": "must be there, got nothing",
+                "chosen_ports": {},
             },
         ],
     }

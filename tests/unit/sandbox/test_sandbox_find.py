@@ -13,6 +13,7 @@ import pytest
 from docker.errors import DockerException
 
 from sandbox.engine import find as finding
+from sandbox.engine import private as engines
 from sandbox.engine import record as records
 from sandbox.engine.find import Engine, find_engine
 from sandbox.errors import SandboxError
@@ -27,7 +28,8 @@ ADDRESSES = IPv4Network("127.19.0.0/24")
 def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide every engine of this computer."""
     monkeypatch.setattr(finding, "DEFAULT_URL", f"unix://{tmp_path}/none.sock")
-    monkeypatch.setattr(records, "runtime_folder", lambda: tmp_path / "runtime")
+    for module in (records, engines):
+        monkeypatch.setattr(module, "runtime_folder", lambda: tmp_path / "runtime")
     monkeypatch.setenv("HOME", str(tmp_path))
 
 

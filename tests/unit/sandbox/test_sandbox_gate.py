@@ -12,6 +12,7 @@ from sandbox.addresses import AddressBook, AddressPool
 from sandbox.errors import SandboxError
 from sandbox.machines.gate import Gates, Target
 from sandbox.names import Owner
+from sandbox.ports import OpenPort
 
 PUBLIC = IPv4Address("127.19.0.2")
 TAKEN = (
@@ -27,7 +28,8 @@ class Engine:
 
     def __init__(self, refusal: str = "") -> None:
         self.containers = self.api = self
-        self.there: dict[str, list[int]] = {}
+        self.there: dict[str, list[str]] = {}
+        self.published: dict[str, tuple[str, int]] = {}
         self._refusal = refusal
 
     def create_endpoint_config(self, *, ipv4_address: str) -> str:
@@ -39,7 +41,8 @@ class Engine:
         machine, caller, *ports = command
         assert machine.startswith("172.30.19.")
         assert caller == "172.30.19.1"
-        self.there[options["name"]] = [int(port) for port in ports]
+        self.there[options["name"]] = ports
+        self.published |= options["ports"]
         return self
 
     def start(self) -> None:
@@ -71,8 +74,14 @@ def gates(engine: Engine) -> Gates:
     )
 
 
-def target(*ports: int, machine: str = "172.30.19.5") -> dict[IPv4Address, Target]:
-    return {PUBLIC: Target(machine=IPv4Address(machine), ports=frozenset(ports), instance="i-1")}
+def opened(*ports: int | str) -> frozenset[OpenPort]:
+    """Return ports: 80, or "53/udp"."""
+    words = [f"{port}/tcp".split("/")[:2] for port in ports]
+    return frozenset(OpenPort(protocol, int(number)) for number, protocol in words)
+
+
+def target(*ports: int | str, machine: str = "172.30.19.5") -> dict[IPv4Address, Target]:
+    return {PUBLIC: Target(machine=IPv4Address(machine), ports=opened(*ports), instance="i-1")}
 
 
 def test_a_port_more_is_a_gate_more_and_what_was_open_is_left_alone() -> None:
@@ -80,8 +89,11 @@ def test_a_port_more_is_a_gate_more_and_what_was_open_is_left_alone() -> None:
     ours = gates(engine)
     ours.arrange(target(22, 80))
     ours.arrange(target(22, 80, 443))
-    assert engine.there == {"moor-trial-i-1-gate-1": [22, 80], "moor-trial-i-1-gate-2": [443]}
-    assert ours.open_ports(PUBLIC) == {22, 80, 443}
+    assert engine.there == {
+        "moor-trial-i-1-gate-1": ["22", "80"],
+        "moor-trial-i-1-gate-2": ["443"],
+    }
+    assert ours.open_ports(PUBLIC) == opened(22, 80, 443)
 
 
 @pytest.mark.parametrize("wanted", [target(22), target(22, 80, machine="172.30.19.6")])
@@ -90,7 +102,21 @@ def test_a_port_less_or_another_machine_is_another_gate(wanted: dict[IPv4Address
     ours = gates(engine)
     ours.arrange(target(22, 80))
     ours.arrange(wanted)
-    assert engine.there == {"moor-trial-i-1-gate-2": sorted(wanted[PUBLIC].ports)}
+    assert engine.there == {"moor-trial-i-1-gate-2": [str(p) for p in sorted(wanted[PUBLIC].ports)]}
+
+
+def test_udp_is_a_port_of_its_own() -> None:
+    engine = Engine()
+    ours = gates(engine)
+    ours.arrange(target(53, "53/udp"))
+    assert engine.there == {"moor-trial-i-1-gate-1": ["53", "53/udp"]}
+    assert engine.published == {
+        "53/tcp": (str(PUBLIC), 53),
+        "53/udp": (str(PUBLIC), 53),
+    }
+    ours.arrange(target(53))
+    assert engine.there == {"moor-trial-i-1-gate-2": ["53"]}
+    assert ours.open_ports(PUBLIC) == opened(53)
 
 
 def test_what_is_not_wanted_is_closed() -> None:
@@ -107,8 +133,8 @@ def test_a_machine_knows_where_its_gates_send_from() -> None:
     ours.arrange(target(22, 80))
     ours.arrange(target(22, 80, 443))
     assert ours.to(IPv4Address("172.30.19.5")) == {
-        IPv4Address("172.30.19.3"): {22, 80},
-        IPv4Address("172.30.19.4"): {443},
+        IPv4Address("172.30.19.3"): opened(22, 80),
+        IPv4Address("172.30.19.4"): opened(443),
     }
     assert ours.to(IPv4Address("172.30.19.6")) == {}
 
@@ -119,7 +145,7 @@ def test_one_that_is_gone_is_made_anew() -> None:
     ours.arrange(target(22))
     ours.forget_missing(frozenset())
     ours.arrange(target(22))
-    assert engine.there == {"moor-trial-i-1-gate-2": [22]}
+    assert engine.there == {"moor-trial-i-1-gate-2": ["22"]}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +153,13 @@ def test_one_that_is_gone_is_made_anew() -> None:
     [
         (
             TAKEN,
+            (
+                "127.19.0.2:22: must be free, got a port that another program listens on (perhaps "
+                "on all addresses); stop it, or choose another port in the settings"
+            ),
+        ),
+        (
+            TAKEN.replace("tcp4", "udp"),
             (
                 "127.19.0.2:22: must be free, got a port that another program listens on (perhaps "
                 "on all addresses); stop it, or choose another port in the settings"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sandbox.machines import machine, packet_filter
 from sandbox.machines.packet_filter import ALL, CHAIN, Admission, script
+from sandbox.ports import OpenPort
 
 SUBNET = IPv4Network("172.30.19.0/24")
 EVERYWHERE = IPv4Network("0.0.0.0/0")
@@ -34,7 +35,7 @@ def let_in(protocol: str, *numbers: int, source: str = "172.30.19.0/24") -> Admi
 
 
 def rules(
-    *admissions: Admission, gates: dict[IPv4Address, frozenset[int]] | None = None
+    *admissions: Admission, gates: dict[IPv4Address, frozenset[OpenPort]] | None = None
 ) -> list[str]:
     text = script(admissions, subnet=SUBNET, gates=gates or {})
     table, chain, *found, end = text.splitlines()
@@ -51,10 +52,12 @@ def test_without_a_rule_only_answers_come_in() -> None:
 
 
 def test_a_gate_reaches_its_ports_and_this_computer_none() -> None:
-    assert rules(gates={GATE: frozenset({443, 22})}) == [
+    ports = {OpenPort("udp", 53), OpenPort("tcp", 443), OpenPort("tcp", 22)}
+    assert rules(gates={GATE: frozenset(ports)}) == [
         ANSWERS,
         "-s 172.30.19.9/32 -p tcp -m tcp --dport 22 -j RETURN",
         "-s 172.30.19.9/32 -p tcp -m tcp --dport 443 -j RETURN",
+        "-s 172.30.19.9/32 -p udp -m udp --dport 53 -j RETURN",
         *OTHERS,
         "-j DROP",
     ]
@@ -104,7 +107,7 @@ def test_the_script_of_the_image_names_the_same_chain_and_file() -> None:
     assert entry.index("/usr/lib/moor/filter") < entry.index("exec /sbin/init")
 
 
-PORTS = st.integers(0, 65535)
+PORTS = st.builds(OpenPort, st.sampled_from(["tcp", "udp"]), st.integers(0, 65535))
 ADMISSIONS = st.builds(
     Admission,
     protocol=st.sampled_from(["tcp", "udp", "icmp", "50", "132", ALL]),
@@ -120,7 +123,7 @@ ADMISSIONS = st.builds(
 @settings(max_examples=25)
 @given(admissions=st.lists(ADMISSIONS, max_size=8), ports=st.frozensets(PORTS, max_size=3))
 def test_whatever_the_rules_are_they_can_be_loaded(
-    admissions: list[Admission], ports: frozenset[int]
+    admissions: list[Admission], ports: frozenset[OpenPort]
 ) -> None:
     ordered = [
         Admission(

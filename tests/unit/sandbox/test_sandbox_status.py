@@ -23,3 +23,17 @@ def test_an_instance_is_what_the_emulator_says_of_it() -> None:
         container="moor-trial-i-1",
         ports=(22, 80),
     )
+
+
+def test_udp_ports_are_told_apart() -> None:
+    item = {
+        "id": "i-1",
+        "state": "running",
+        "address": None,
+        "private_address": None,
+        "container": "x",
+        "ports": [53],
+        "udp_ports": [53, 4500],
+    }
+    found = InstanceStatus.read(item)
+    assert (found.ports, found.udp_ports) == ((53,), (53, 4500))

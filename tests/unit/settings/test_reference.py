@@ -127,7 +127,11 @@ def test_a_row_says_what_a_key_means_and_its_default() -> None:
         "| `aws.instance_type` | the EC2 instance type, of the image's architecture | `t3.small` |",
         "| `aws.network` | a network of your own | the region's default VPC |",
         "| `aws.network.vpc_id` | the VPC of the security groups | required in `aws.network` |",
-        "| `aws.http.ports` | TCP ports of the web services | `[80, 443]` |",
+        (
+            "| `aws.http.ports` | ports of the services: a number is one of TCP, and `53/udp`, "
+            "`8000-8010` or `8000-8010/udp` are others; one of SCTP opens all of SCTP, whose ports "
+            "EC2 does not know | `[80, 443]` |"
+        ),
         "| `state.s3.prefix` | what the objects' keys begin with | `moor` |",
     ):
         assert row in rows

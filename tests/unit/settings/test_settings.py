@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from settings_files import A_NETWORK, OFFICE, document, private_key
 from synthesis import ROOT
 
+from constructs_lib.aws.port_range import PortRange
 from constructs_lib.settings.load import SettingsError, load_settings
 from constructs_lib.settings.settings import SERVICES
 from constructs_lib.settings.values import covers_internet
@@ -43,7 +44,7 @@ def test_the_defaults(load: Load) -> None:
     assert (aws.docker_api.port, aws.docker_api.cidrs) == (2376, (IPv4Network(OFFICE),))
     assert not aws.ssh.open_to_the_whole_internet
     assert not aws.docker_api.open_to_the_whole_internet
-    assert aws.http.ports == (80, 443)
+    assert aws.http.ports == (PortRange.single(80), PortRange.single(443))
     assert aws.http.cidrs == (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
     assert (aws.updates.reboot_strategy, aws.updates.window_start) == ("reboot", None)
     assert settings.state.s3 is None
@@ -248,7 +249,7 @@ def test_it_fails_when_a_port_is_no_number(problems: Problems, value: object) ->
     assert problems(document(**aws)) == [f"aws.ssh.port: must be a whole number, got {value!r}"]
 
 
-def shared(setting: str, other: str, port: int) -> str:
+def shared(setting: str, other: str, port: int | str) -> str:
     return (
         f"aws.{setting}: must share no port with {other}, got {port} in both; "
         "change one of them, or the networks of both could connect"
@@ -263,6 +264,47 @@ def shared(setting: str, other: str, port: int) -> str:
             [
                 "aws.http.ports.0: must be in 1..65535, got 0",
                 "aws.http.ports.2: must be in 1..65535, got 70000",
+            ],
+        ),
+        (
+            {"http": {"ports": [True, "x", "٣", 1.5, "1/icmp", "9-8", "70000/udp"]}},
+            [
+                *(
+                    f"aws.http.ports.{index}: must be a port, such as 443, 53/udp, 8000-8010 or "
+                    f"8000-8010/udp, got {value}"
+                    for index, value in enumerate(("True", "'x'", "'٣'", "1.5"))
+                ),
+                "aws.http.ports.4: must be of tcp, udp or sctp, got '1/icmp'",
+                "aws.http.ports.5: must begin with the lower port, got '9-8'",
+                "aws.http.ports.6: must be in 1..65535, got '70000/udp'",
+            ],
+        ),
+        (
+            {"http": {"ports": ["8000-8010", "8005/udp", 8010]}},
+            [
+                (
+                    "aws.http.ports: must name each port once, got ['8000-8010', '8005/udp', "
+                    "8010]; 8000-8010 and 8010 overlap: change one of them"
+                )
+            ],
+        ),
+        (
+            {"http": {"ports": [80, "53", "53/udp", "53/tcp"]}},
+            [
+                (
+                    "aws.http.ports: must name each one once, got [80, '53', '53/udp', '53/tcp']; "
+                    "remove the other"
+                )
+            ],
+        ),
+        (
+            {
+                "http": {"ports": ["20-90", "9200/udp", "10-20/sctp"]},
+                "docker_api": {"cidrs": [OFFICE], "service_ports": ["9200-9300", "30/sctp"]},
+            },
+            [
+                shared("http.ports", "ssh.port", 22),
+                shared("http.ports", "docker_api.service_ports", "10-20/sctp"),
             ],
         ),
         ({"http": {"ports": 80}}, ["aws.http.ports: must be a list, got 80"]),

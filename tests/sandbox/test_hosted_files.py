@@ -1,0 +1,225 @@
+"""Each file of `compose_corpus/hosted` is deployed, seen running, and is what Compose makes of it.
+
+`make test-compose` deploys all of them; a few are part of each run. What is seen is kept in
+`compose_corpus/hosted.json` where `UPDATE_CORPUS=1` is set, and docs/hosted.md is made of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from compose_machine import differences
+from hosted import (
+    FOLDER,
+    PROJECT,
+    RESULTS,
+    Hosted,
+    document,
+    hosted,
+    repository,
+    tag,
+    write_override,
+)
+from hosted import stand_ins as stand_ins_of
+from stand_ins import StandIns
+from test_compose_equivalence import (  # noqa: F401  (the fixture)
+    _names,
+    _same_ids,
+    _ssh,
+    _without_listed_differences,
+    machine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from compose_machine import ComposeMachine
+
+CASES = [
+    pytest.param(app, id=app.name, marks=() if app.few else pytest.mark.compose)
+    for app in hosted()
+    if not app.refused and not app.sandbox_cannot
+]
+SECONDS = 240
+"""How long one file may take: deployed, planned again, destroyed, and started by Compose."""
+
+_DEVICES = """
+set -eu
+mkdir -p /dev/net /dev/dri /dev/serial/by-id
+for node in net/tun:10:200 ttyUSB0:188:0 dri/renderD128:226:128 kmsg:1:11 \
+        serial/by-id/usb-Zigbee_stick-if00-port0:166:0; do
+    path=/dev/${node%%:*}; numbers=${node#*:}
+    [ -e "${path}" ] || mknod "${path}" c "${numbers%:*}" "${numbers#*:}"
+done
+"""
+"""Devices that files name. They are only names here: nothing can be read from them."""
+
+
+@pytest.fixture(scope="module")
+def registry(machine: ComposeMachine) -> StandIns:  # noqa: F811  (the fixture)
+    """Return the sandbox's registry, ready for stand-ins, beside a machine with devices."""
+    subprocess.run([*_ssh(machine), f"sudo sh -c '{_DEVICES}'"], check=True, capture_output=True)
+    return StandIns(machine.registry)
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """Collect what is seen of a file, and keep it where that is asked for."""
+    found: dict[str, Any] = {"failed": "", "compose": ""}
+    yield found
+    if os.environ.get("UPDATE_CORPUS") == "1":
+        name = request.node.callspec.id
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        kept[name] = found
+        text = json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False)
+        RESULTS.write_text(text + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("app", CASES)
+def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
+    machine: ComposeMachine,  # noqa: F811
+    registry: StandIns,
+    seen: dict[str, Any],
+    tmp_path: Path,
+    app: Hosted,
+) -> None:
+    begin = time.monotonic()
+    raw = document(app.file)
+    for (reference, ends), stand_in in stand_ins_of(app, raw).items():
+        registry.put(repository(app, reference, ends=ends), tag(reference), stand_in)
+    more = write_override(app, raw, machine.registry, tmp_path)
+    _clean(machine, raw)
+    try:
+        _prepare(machine, raw)
+        seen["failed"] = "did not deploy"
+        started = time.monotonic()
+        machine.apply(app.file, PROJECT, more)
+        seen["seconds"] = round(time.monotonic() - started, 1)
+        seen["failed"] = "is not in the state that it should be in"
+        assert _states(machine) == _expected(app, raw)
+        ours = _same_ids(machine.snapshot(PROJECT), _names(machine, PROJECT))
+        assert len(ours["containers"]) == app.containers
+        seen["failed"] = "a second plan is not empty"
+        assert machine.plan(app.file, PROJECT, more) == {}
+        seen["failed"] = "is not removed"
+        machine.terraform("destroy", "-auto-approve", "-input=false")
+        assert machine.snapshot(PROJECT) == {"containers": {}, "networks": {}, "volumes": {}}
+        seen["failed"] = ""
+        seen["compose"] = "not compared"
+        machine.put(app.file.parent, _ssh(machine))
+        machine.compose(app.file, PROJECT, "up", "--detach", "--quiet-pull", override=more)
+        theirs = _same_ids(machine.snapshot(PROJECT), _names(machine, PROJECT))
+        seen["compose"] = "differs"
+        found = differences(_comparable(ours, app, raw), _comparable(theirs, app, raw))
+        assert found == {}
+        seen["compose"] = "the same"
+    finally:
+        _clean(machine, raw)
+    assert time.monotonic() - begin < SECONDS
+
+
+def _comparable(snapshot: dict[str, Any], app: Hosted, raw: dict[str, Any]) -> dict[str, Any]:
+    """Take out what cannot be the same: where files of this computer lie on the machine.
+
+    Compose mounts the folder's path, here put on the machine for it. This project has a folder
+    of the machine for data, and copies for files, for `:ro` folders, configs and secrets.
+    """
+    plain = _without_listed_differences(snapshot)
+    for container in plain["containers"].values():
+        # Ended at once, or in a second: whoever looks first.
+        for key in ("Running", "RestartCount"):
+            container.pop(key, None)
+        body = raw["services"][container["Config"]["Labels"]["com.docker.compose.service"]]
+        delivered = _delivered(app, body)
+        host = container["HostConfig"]
+        host["Binds"] = [b for b in host["Binds"] if b.split(":")[1] not in delivered]
+        host["Mounts"] = [m for m in host["Mounts"] if m["Target"] not in delivered]
+        container["Mounts"] = [m for m in container["Mounts"] if m[1] not in delivered]
+    return plain
+
+
+def _delivered(app: Hosted, body: dict[str, Any]) -> set[str]:
+    """Return the paths in a service's containers that files of this computer are at, or beside."""
+    found = set()
+    for mount in body.get("volumes") or ():
+        source = mount.get("source", "")
+        if mount["type"] == "bind" and source.startswith(str(app.file.parent)):
+            found |= {mount["target"].rstrip("/"), mount["target"].rpartition("/")[0]}
+    for kind, folder in (("configs", ""), ("secrets", "/run/secrets")):
+        for use in body.get(kind) or ():
+            target = str(use.get("target") or use["source"])
+            path = target if target.startswith("/") else f"{folder}/{target}"
+            found |= {path, path.rpartition("/")[0]}
+    return found
+
+
+def _external(raw: dict[str, Any], kind: str) -> list[str]:
+    return [thing["name"] for thing in (raw.get(kind) or {}).values() if thing.get("external")]
+
+
+def _prepare(machine: ComposeMachine, raw: dict[str, Any]) -> None:  # noqa: F811
+    """Make what the file calls external."""
+    for name in _external(raw, "networks"):
+        machine.client.networks.create(name)
+    for name in _external(raw, "volumes"):
+        machine.client.volumes.create(name)
+
+
+def _clean(machine: ComposeMachine, raw: dict[str, Any]) -> None:  # noqa: F811
+    machine.remove(PROJECT)
+    words = f"sudo rm -rf /var/lib/moor/{PROJECT} {FOLDER}"
+    subprocess.run([*_ssh(machine), words], check=True, capture_output=True)
+    for network in machine.client.networks.list(names=_external(raw, "networks") or ["-"]):
+        if network.name in _external(raw, "networks"):
+            network.remove()
+    for volume in machine.client.volumes.list():
+        own = any(label.startswith("moor.") for label in volume.attrs.get("Labels") or ())
+        if own or volume.name in _external(raw, "volumes"):
+            volume.remove(force=True)
+
+
+def _states(machine: ComposeMachine) -> dict[str, str]:  # noqa: F811
+    """Return the state of each container of the project, once none is in between."""
+    mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={PROJECT}"}
+    deadline = time.monotonic() + 20
+    while True:
+        found = {}
+        for container in machine.client.containers.list(all=True, filters=mine):
+            state = container.attrs["State"]
+            word = state["Status"]
+            if word == "exited":
+                word = f"exited {state['ExitCode']}"
+            elif "Health" in state:
+                word = state["Health"]["Status"]
+            service = container.labels["com.docker.compose.service"]
+            number = container.labels["com.docker.compose.container-number"]
+            found[f"{service}-{number}"] = word
+        if time.monotonic() > deadline or not {"starting", "restarting"} & set(found.values()):
+            return found
+        time.sleep(0.3)
+
+
+def _expected(app: Hosted, raw: dict[str, Any]) -> dict[str, str]:
+    checked = {
+        other
+        for body in raw["services"].values()
+        for other, how in (body.get("depends_on") or {}).items()
+        if how["condition"] == "service_healthy"
+    }
+    expected = {}
+    for name, body in raw["services"].items():
+        word = "running"
+        if name in app.ends:
+            word = "exited 0"
+        elif name in checked or (body.get("healthcheck") or {}).get("test"):
+            word = "healthy"
+        replicas = (body.get("deploy") or {}).get("replicas", body.get("scale"))
+        for number in range(1 if replicas is None else int(replicas)):
+            expected[f"{name}-{number + 1}"] = word
+    return expected
