@@ -29,6 +29,11 @@ _ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "CO
 """Variables that would point Compose somewhere else. Reading needs no engine."""
 
 
+_YAML: Final = ("--format", "yaml")
+_NO_JSON: Final = "types.SSHKey"
+"""Compose cannot write a build's SSH key as JSON, and fails."""
+
+
 def load_project(
     files: Sequence[Path],
     *,
@@ -76,10 +81,13 @@ def load_project(
 def _without_content(project: ComposeProject, known: AbstractSet[str]) -> list[str]:
     missing = sorted(
         {
-            (delivery.variable, service.name)
+            (item.variable, service.name)
             for service in project.services.values()
-            for delivery in service.deliveries
-            if delivery.variable is not None and delivery.variable not in known
+            for item in (
+                *service.deliveries,
+                *(service.build.secrets.values() if service.build else ()),
+            )
+            if item.variable is not None and item.variable not in known
         }
     )
     return [
@@ -142,9 +150,15 @@ def _config(
     if result.returncode != 0 and is_missing(result.stderr):
         raise ComposeError([MISSING])
     problems = list(unset_variables(result.stderr, files))
+    if _NO_JSON in result.stderr and not set(_YAML) <= set(more):
+        return _config(files, name, environ, *more, *_YAML)
     if result.returncode != 0:
         raise ComposeError([*problems, *failures(result.stderr, files)])
-    document = _plain(json.loads(result.stdout))
+    told = result.stdout
+    # What Compose writes is no more than mappings, lists and texts.
+    document = _plain(
+        yaml.load(told, Loader=_Loader) if set(_YAML) <= set(more) else json.loads(told)  # noqa: S506
+    )
     if not isinstance(document, dict):
         raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
     return document, problems

@@ -10,6 +10,7 @@ import pytest
 from synthesis import Json, counts, synth_of
 
 from constructs_lib.compose.delivery import Vault
+from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
 from constructs_lib.docker.build_context import ContextError
@@ -178,3 +179,18 @@ def test_what_cannot_be_read_is_told_with_its_service(context: Path) -> None:
     (context / "app" / ".dockerignore").write_bytes(b"\xff\n")
     with pytest.raises(ContextError, match=r"compose.yaml: services.a.build.context: must have"):
         synthesized(context, "services: {a: {build: ./app}}")
+
+
+def test_a_key_for_ssh_is_told_to_the_builder(context: Path) -> None:
+    (context / "id").touch()
+    synthesized(context, "services: {a: {build: {context: ./app, ssh: [default, k=./id]}}}")
+    assert definitions(context)["a"]["build"]["ssh"] == ["default", f"k={context / 'id'}"]
+
+
+def test_a_secret_of_a_build_must_have_a_value(context: Path) -> None:
+    with pytest.raises(ComposeError, match=r'services.a: variable "NO_SUCH" is not set'):
+        synthesized(
+            context,
+            "services: {a: {build: {context: ./app, secrets: [t]}}}\n"
+            "secrets: {t: {environment: NO_SUCH}}\n",
+        )

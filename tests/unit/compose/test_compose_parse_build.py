@@ -68,8 +68,8 @@ def test_secrets(tmp_path: Path) -> None:
         ({"context": "/no/such"}, "context: must be a folder, got no such folder as /no/such"),
         ({"dockerfile": "../x"}, "dockerfile: must be a file in HERE, got none named ../x"),
         ({"entitlements": ["security.insecure"]}, ("entitlements: must not have more rights than "
-         "the machine's builder grants, got security.insecure; do what needs them when the container "
-         "runs")),
+         "the machine's builder grants, got security.insecure; do what needs them when the "
+         "container runs")),
         ({"additional_contexts": {"a": "/no/such"}},
          "additional_contexts.a: must be a folder, got no such folder as /no/such"),
         ({"additional_contexts": {"a": "service:b"}},
