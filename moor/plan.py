@@ -245,7 +245,10 @@ def _ports(values: Mapping[str, Any]) -> str:
 def _lost(kind: str, action: Action, before: Mapping[str, Any]) -> str:
     if action not in ("destroy", "replace"):
         return ""
-    if any(label.get("label") == COPY_LABEL for label in before.get("labels") or ()):
+    is_copy = any(label.get("label") == COPY_LABEL for label in before.get("labels") or ())
+    # Only the name for a folder of the machine, which stays.
+    is_bound = "bind" in str((before.get("driver_opts") or {}).get("o")).split(",")
+    if is_copy or is_bound:
         return ""
     if kind == "docker_volume":
         return "all data in it is lost"

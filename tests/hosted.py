@@ -45,6 +45,7 @@ class Hosted:
         ends: The services that end by themselves, and well.
         bases: The images that its Dockerfiles begin with.
         refused: What of it is refused, and rightly; empty for nothing.
+        not_yet: What of it is refused that ought to work; empty for nothing.
         sandbox_cannot: Why it cannot run on a machine of the sandbox; empty where it can.
         few: Whether it is one of those that each run of the tests deploys.
     """
@@ -56,6 +57,7 @@ class Hosted:
     ends: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     refused: str = ""
+    not_yet: str = ""
     sandbox_cannot: str = ""
     few: bool = False
 
@@ -68,10 +70,11 @@ class Hosted:
 def hosted() -> tuple[Hosted, ...]:
     """Return all files, as the table has them."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    return tuple(
-        Hosted(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-        for name, row in table.items()
-    )
+    found = []
+    for name, row in table.items():
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        found.append(Hosted(name=name, **values))
+    return tuple(found)
 
 
 def environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Writes docs/hosted.md: `python tests/hosted_page.py`."""
+"""Writes docs/hosted.md: `PYTHONPATH=. python tests/hosted_page.py`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "hosted.md"
 
 _HEAD: Final = """# Files as projects publish them
 
-<!-- Written by `python tests/hosted_page.py`; `UPDATE_CORPUS=1 make test-compose` saw it. -->
+<!-- `PYTHONPATH=. python tests/hosted_page.py` writes what `make test-compose` has seen. -->
 
-These Compose files are written for the tests, in the manner of the projects that people host; they
-lie in `tests/compose_corpus/hosted`. Each is deployed to a machine of the sandbox, with small
+These Compose files are written for the tests, in the manner of the projects that people host;
+they lie in `tests/compose_corpus/hosted`. Each is deployed to a machine of the sandbox, with small
 stand-ins for its images: every container is seen running, healthy, or ended well; a second plan is
 empty; it is removed again; and `docker compose up` of the same file is compared with it. The
 seconds are those of the deployment.
@@ -62,6 +62,8 @@ def _outcome(app: Hosted, seen: Mapping[str, Any] | None) -> tuple[str, str, str
         return f"refused: {app.refused}", "", ""
     if app.sandbox_cannot:
         return f"not in the sandbox: {app.sandbox_cannot}", "", ""
+    if app.not_yet and (seen is None or seen["failed"]):
+        return f"refused, and ought not to be: {app.not_yet}", "", ""
     if seen is None:
         return "not tried", "", ""
     failed = seen["failed"]

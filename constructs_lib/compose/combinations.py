@@ -88,7 +88,7 @@ def _network_of_another(service: Service) -> Iterator[str]:
 
 
 def _logging(service: Service) -> Iterator[str]:
-    known = _LOG_OPTIONS.get(service.options.log_driver or "")
+    known = _LOG_OPTIONS.get(service.options.log_driver or "", ())
     for name in service.options.log_options if known else ():
         if name not in (*known, *_LOG_OPTIONS_OF_ALL):
             yield (

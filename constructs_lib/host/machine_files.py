@@ -11,6 +11,7 @@ container" and "Get an archive of a filesystem resource in a container".
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -100,9 +101,12 @@ def opened(
     """
     api = engine.api
     for left in api.containers(all=True, filters={"label": f"{_LABEL}={purpose}"}):
-        _remove(engine, left["Id"], left["ImageID"])
+        _remove(engine, container=left["Id"])
+    key = hashlib.sha256(purpose.encode()).hexdigest()
+    for left in api.images(filters={"label": f"{_LABEL}={key}"}):
+        _remove(engine, image=left["Id"])
     # Each has an image of its own: several steps are taken at once, and each removes it again.
-    answer = api.import_image_from_data(_EMPTY_ARCHIVE)
+    answer = api.import_image_from_data(_EMPTY_ARCHIVE, changes=[f"LABEL {_LABEL}={key}"])
     image = json.loads(answer.splitlines()[-1])["status"]
     container = ""
     try:
@@ -118,12 +122,13 @@ def opened(
         )["Id"]
         yield MachineFiles(engine, container)
     finally:
-        _remove(engine, container, image)
+        _remove(engine, container=container, image=image)
 
 
-def _remove(engine: DockerClient, container: str, image: str) -> None:
+def _remove(engine: DockerClient, *, container: str = "", image: str = "") -> None:
     if container:
         with contextlib.suppress(NotFound):
             engine.api.remove_container(container, force=True)
-    with contextlib.suppress(APIError):
-        engine.api.remove_image(image, force=True)
+    if image:
+        with contextlib.suppress(APIError):
+            engine.api.remove_image(image, force=True)

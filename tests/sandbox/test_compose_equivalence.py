@@ -526,7 +526,7 @@ def test_a_copy_that_was_killed_in_the_middle_is_finished_by_the_next(
     assert machine.client.containers.list(all=True, filters=mine) == []
     script = "cd /data; cat own c zz; stat -c %s big; ls /"
     assert _in(machine, app, script).startswith("own\nthere\nlast\n200000000\n")
-    assert not machine.client.images.list(filters={"dangling": True})
+    assert machine.client.images.list(filters={"label": "moor.files"}) == []
 
 
 def test_what_the_engine_refuses_is_told_before_and_nothing_else_is(

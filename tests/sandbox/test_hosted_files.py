@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -60,20 +61,29 @@ done
 """
 """Devices that files name. They are only names here: nothing can be read from them."""
 
+_MODULES = (
+    "sudo mount -o remount,rw /usr; sudo mkdir -p /lib/modules; sudo mount -o remount,ro /usr"
+)
+"""A machine of the sandbox has no kernel, and so no modules, of its own."""
+
 
 @pytest.fixture(scope="module")
 def registry(machine: ComposeMachine) -> StandIns:  # noqa: F811  (the fixture)
     """Return the sandbox's registry, ready for stand-ins, beside a machine with devices."""
     subprocess.run([*_ssh(machine), f"sudo sh -c '{_DEVICES}'"], check=True, capture_output=True)
+    subprocess.run([*_ssh(machine), _MODULES], check=False, capture_output=True)
+    # The ports of the machine's own services are taken by files, too.
+    for container in machine.client.containers.list():
+        container.stop(timeout=1)
     return StandIns(machine.registry)
 
 
 @pytest.fixture
 def seen(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Collect what is seen of a file, and keep it where that is asked for."""
-    found: dict[str, Any] = {"failed": "", "compose": ""}
+    found: dict[str, Any] = {}
     yield found
-    if os.environ.get("UPDATE_CORPUS") == "1":
+    if found and os.environ.get("UPDATE_CORPUS") == "1":
         name = request.node.callspec.id
         kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
         kept[name] = found
@@ -90,6 +100,7 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
     app: Hosted,
 ) -> None:
     begin = time.monotonic()
+    seen |= {"failed": "could not be tried", "compose": ""}
     raw = document(app.file)
     for (reference, ends), stand_in in stand_ins_of(app, raw).items():
         registry.put(repository(app, reference, ends=ends), tag(reference), stand_in)
@@ -99,7 +110,7 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
         _prepare(machine, raw)
         seen["failed"] = "did not deploy"
         started = time.monotonic()
-        machine.apply(app.file, PROJECT, more)
+        _apply(machine, app, more, seen)
         seen["seconds"] = round(time.monotonic() - started, 1)
         seen["failed"] = "is not in the state that it should be in"
         assert _states(machine) == _expected(app, raw)
@@ -122,6 +133,15 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
     finally:
         _clean(machine, raw)
     assert time.monotonic() - begin < SECONDS
+
+
+def _apply(machine: ComposeMachine, app: Hosted, more: Path, seen: dict[str, Any]) -> None:  # noqa: F811
+    try:
+        machine.apply(app.file, PROJECT, more)
+    except AssertionError as error:
+        said = re.findall(r"(?:Error: |compose\.yaml: )(.+)", str(error))
+        seen["failed"] = f"did not deploy: {said[0][:120]}" if said else "did not deploy"
+        raise
 
 
 def _comparable(snapshot: dict[str, Any], app: Hosted, raw: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ What an engine does with it is seen by the tests in a sandbox; here a server not
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +31,7 @@ class _Engine(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     asked: list[tuple[str, str, Any]]
     left: list[dict[str, str]]
+    images: list[dict[str, str]]
     refusal: bytes
 
     def log_message(self, *_: object) -> None:
@@ -45,6 +47,26 @@ class _Engine(BaseHTTPRequestHandler):
         self.rfile.readline()
         return found
 
+    def _said(self, path: str, query: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+        always = {
+            "/containers/json": (200, json.dumps(self.left).encode()),
+            "/images/json": (200, json.dumps(self.images).encode()),
+            "/images/create": (200, b'{"status":"sha256:1"}\r\n'),
+            "/containers/create": (201, b'{"Id": "abc"}'),
+            # Somebody was faster.
+            "/containers/left": (404, b'{"message": "no such container"}'),
+        }
+        if path in always:
+            return *always[path], {}
+        if self.command == "GET" and query["path"] == "/gone":
+            return 404, b'{"message": "none"}', {}
+        if self.command == "GET":
+            stat = base64.b64encode(b'{"name": "x"}').decode()
+            return 200, b"tar", {"X-Docker-Container-Path-Stat": stat}
+        if self.command == "PUT" and self.refusal:
+            return 400, self.refusal, {}
+        return 200, b"[]", {}
+
     def _answer(self) -> None:
         parts = urlsplit(self.path)
         path = parts.path.removeprefix("/v1.40")
@@ -52,24 +74,7 @@ class _Engine(BaseHTTPRequestHandler):
         body = self._body()
         what: Any = json.loads(body) if path == "/containers/create" else (query, body)
         self.asked.append((self.command, path, what))
-        status, text, headers = 200, b"", {}
-        if path == "/containers/json":
-            text = json.dumps(self.left).encode()
-        elif path == "/images/create":
-            text = b'{"status":"sha256:1"}\r\n'
-        elif path == "/containers/create":
-            status, text = 201, b'{"Id": "abc"}'
-        elif self.command == "PUT" and self.refusal:
-            status, text = 400, self.refusal
-        elif self.command == "GET" and query["path"] == "/gone":
-            status, text = 404, b'{"message": "none"}'
-        elif self.command == "GET":
-            stat = base64.b64encode(b'{"name": "x"}').decode()
-            text, headers = b"tar", {"X-Docker-Container-Path-Stat": stat}
-        elif self.command == "DELETE" and path == "/containers/left":
-            status, text = 404, b'{"message": "no such container"}'
-        elif self.command == "DELETE":
-            text = b"[]"
+        status, text, headers = self._said(path, query)
         self.send_response(status)
         for name, value in {"Content-Length": str(len(text)), **headers}.items():
             self.send_header(name, value)
@@ -81,7 +86,7 @@ class _Engine(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def engine() -> Iterator[DockerClient]:
-    _Engine.asked, _Engine.left, _Engine.refusal = [], [], b""
+    _Engine.asked, _Engine.left, _Engine.images, _Engine.refusal = [], [], [], b""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Engine)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -109,6 +114,7 @@ def test_a_container_is_made_used_and_removed(engine: DockerClient) -> None:
     archive = "/containers/abc/archive"
     assert requests() == [
         ("GET", "/containers/json"),
+        ("GET", "/images/json"),
         ("POST", "/images/create"),
         ("POST", "/containers/create"),
         ("PUT", archive),
@@ -117,17 +123,24 @@ def test_a_container_is_made_used_and_removed(engine: DockerClient) -> None:
         *REMOVED,
     ]
     assert _Engine.asked[0][2][0]["filters"] == '{"label": ["moor.files=p"]}'
-    created = _Engine.asked[2][2]
+    key = hashlib.sha256(b"p").hexdigest()
+    assert _Engine.asked[1][2][0]["filters"] == f'{{"label": ["moor.files={key}"]}}'
+    assert _Engine.asked[2][2][0]["changes"] == f"LABEL moor.files={key}"
+    created = _Engine.asked[3][2]
     assert created["HostConfig"] == {"Binds": ["/var/lib/x:/data"], "NetworkMode": "none"}
     assert (created["Image"], created["Labels"]) == ("sha256:1", {"moor.files": "p"})
-    assert _Engine.asked[3][2] == ({"path": "/", "noOverwriteDirNonDir": "1"}, b"onetwo")
+    assert _Engine.asked[4][2] == ({"path": "/", "noOverwriteDirNonDir": "1"}, b"onetwo")
 
 
 def test_what_a_killed_run_has_left_goes_first(engine: DockerClient) -> None:
-    _Engine.left = [{"Id": "left", "ImageID": "sha256:0"}]
+    _Engine.left, _Engine.images = [{"Id": "left"}], [{"Id": "sha256:0"}]
     with opened(engine, MOUNTS, purpose="p"):
         pass
-    assert requests()[1:3] == [("DELETE", "/containers/left"), ("DELETE", "/images/sha256:0")]
+    assert requests()[1:4] == [
+        ("DELETE", "/containers/left"),
+        ("GET", "/images/json"),
+        ("DELETE", "/images/sha256:0"),
+    ]
 
 
 @pytest.mark.parametrize(
