@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib.synthesis import fast_bindings, head_start, jsii_runtime
+from constructs_lib.synthesis import fast_bindings, head_start, jsii_runtime, old_assets
 
 if __name__ == "__main__":
     # Before Node starts: the folders of a build's context get it, and with them those of the image.
@@ -28,6 +28,7 @@ if __name__ == "__main__":
 from cdktf import App
 
 from constructs_lib.compose.delivery import Vault
+from constructs_lib.docker.build_context import ContextError
 from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
 from constructs_lib.host import cloud_config
 from constructs_lib.host.docker_api import CertificateStore
@@ -85,10 +86,14 @@ def main() -> None:
         sys.stderr.write(f"warning: {warning}\n")
     sys.stderr.flush()
     app = App(outdir=str(output))
-    add_stacks(
-        app, environment=environment, settings=settings, identity=identity, services=services
-    )
+    try:
+        add_stacks(
+            app, environment=environment, settings=settings, identity=identity, services=services
+        )
+    except ContextError as error:
+        sys.exit(f"{error}")
     app.synth()
+    old_assets.remove(output)
 
 
 def make_private(folder: Path) -> None:

@@ -39,6 +39,11 @@ _ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "CO
 """Variables that would point Compose somewhere else. Reading needs no engine."""
 
 
+_YAML: Final = ("--format", "yaml")
+_NO_JSON: Final = "types.SSHKey"
+"""Compose cannot write a build's SSH key as JSON, and fails."""
+
+
 def load_project(
     files: Sequence[Path],
     *,
@@ -127,19 +132,25 @@ def _extension_problems(document: Mapping[str, Any], file: str) -> list[str]:
     return problems
 
 
+def _content_variables(project: ComposeProject) -> set[tuple[str, str]]:
+    """Return the variables that are the content of something, each with a service that needs it."""
+    return {
+        (item.variable, service.name)
+        for service in project.services.values()
+        for item in (
+            *service.deliveries,
+            *(service.build.secrets.values() if service.build else ()),
+        )
+        if item.variable is not None
+    }
+
+
 def _without_content(project: ComposeProject, known: AbstractSet[str]) -> list[str]:
-    missing = sorted(
-        {
-            (delivery.variable, service.name)
-            for service in project.services.values()
-            for delivery in service.deliveries
-            if delivery.variable is not None and delivery.variable not in known
-        }
-    )
     return [
         f'{project.file}: services.{service}: variable "{variable}" is not set; a secret or '
         "config takes its content from it: export it"
-        for variable, service in missing
+        for variable, service in sorted(_content_variables(project))
+        if variable not in known
     ]
 
 
@@ -149,12 +160,7 @@ def _contents(project: ComposeProject, folder: Path, environ: Mapping[str, str])
     What the environment does not have may be in `.env`, whose meaning only Compose itself knows:
     it is asked for what they are worth, in a document of its own. Nothing of them is an argument.
     """
-    names = {
-        delivery.variable
-        for service in project.services.values()
-        for delivery in service.deliveries
-        if delivery.variable is not None
-    }
+    names = {variable for variable, _ in _content_variables(project)}
     found = {name: environ[name] for name in names & environ.keys()}
     elsewhere = sorted(names - environ.keys())
     if elsewhere and (
@@ -184,9 +190,14 @@ def _config(
             )
     result = _ask(files, name, files[0].parent.resolve(), environ, *more)
     unset = unset_variables(result.stderr, files)
+    is_yaml = set(_YAML) <= set(more)
+    if _NO_JSON in result.stderr and not is_yaml:
+        return _config(files, name, environ, *more, *_YAML)
     if result.returncode != 0:
         raise ComposeError([*unset, *failures(result.stderr, files)])
-    document = _plain(json.loads(result.stdout))
+    told = result.stdout
+    # What Compose writes is no more than mappings, lists and texts.
+    document = _plain(yaml.load(told, Loader=_Loader) if is_yaml else json.loads(told))  # noqa: S506
     if not isinstance(document, dict):
         raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
     if any(mark in result.stdout for mark in _REPLACED) and (undecodable := _not_utf8(files)):
