@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib.synthesis import fast_bindings, head_start, jsii_runtime
+from constructs_lib.synthesis import fast_bindings, head_start, jsii_runtime, old_assets
 
 if __name__ == "__main__":
     # Before Node starts: the folders of a build's context get it, and with them those of the image.
@@ -28,6 +28,7 @@ if __name__ == "__main__":
 from cdktf import App
 
 from constructs_lib.compose.delivery import Vault
+from constructs_lib.docker.build_context import ContextError
 from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
 from constructs_lib.host import cloud_config
 from constructs_lib.host.docker_api import CertificateStore
@@ -36,7 +37,6 @@ from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.ssh_key import ensure_key_pair
 from constructs_lib.settings.certificates import pki_of
 from constructs_lib.settings.environment import SANDBOX_PROFILE, Environment
-from constructs_lib.settings.services import content_of
 from constructs_lib.terraform.stacks import AWS, DOCKER
 from constructs_lib.terraform.state_backend import LocalState, S3State
 from stacks.aws import AwsStack, Emulator
@@ -82,11 +82,18 @@ def main() -> None:
             make_private(output)
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")
+    for warning in services.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    sys.stderr.flush()
     app = App(outdir=str(output))
-    add_stacks(
-        app, environment=environment, settings=settings, identity=identity, services=services
-    )
+    try:
+        add_stacks(
+            app, environment=environment, settings=settings, identity=identity, services=services
+        )
+    except ContextError as error:
+        sys.exit(f"{error}")
     app.synth()
+    old_assets.remove(output)
 
 
 def make_private(folder: Path) -> None:
@@ -207,7 +214,7 @@ def add_stacks(
         certificates=environment.certificates,
         machine=machine.machine_id,
         vault=Vault(environment.secrets),
-        value_of=lambda variable: content_of(variable, environment, settings),
+        value_of=services.contents.__getitem__,
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],
     )
     return machine, docker

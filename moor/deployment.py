@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
-from moor import drift, first_boot, plan_view, recovery, reopening, sandbox_control, typed
+from moor import (
+    drift,
+    first_boot,
+    missing_images,
+    plan_view,
+    recovery,
+    reopening,
+    sandbox_control,
+    typed,
+)
 from moor.approval import confirm
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
@@ -50,6 +59,7 @@ class Deployment:
         lock: The descriptor of the environment's lock.
         state_is_lost: Whether the last stack's state is known to be gone, and so not checked.
         stacks: The stacks, in the order in which they are applied.
+        warnings: What the configuration warns of; it stands in the last stack's plan.
         leftovers: Finds what an interrupted deployment of a stack has left.
     """
 
@@ -58,6 +68,7 @@ class Deployment:
     lock: int
     state_is_lost: bool = False
     stacks: list[Stack] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
     leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
@@ -86,6 +97,7 @@ class Deployment:
             if settings.state.s3 is None and not self.state_is_lost:
                 terraform_state.check(environment)
             self.stacks = synthesis.finish(tick=self.screen.tick)
+            self.warnings = synthesis.warnings
             self._targets(services)
         variables = session.variables()
         if settings.sandbox is not None:
@@ -236,6 +248,7 @@ class Deployment:
                 runs.append(self._terraform.plan(one, targets=targets, refresh=refresh))
                 stack.callback(runs[-1].close)
             self._terraform.finish(runs)
+            runs[-1] = self._with_missing_images(runs[-1], targets, refresh=refresh, stack=stack)
             first = runs[0]
             first.must_have_succeeded()
             for run in runs[1:]:
@@ -244,6 +257,22 @@ class Deployment:
                     run.must_have_succeeded()
             stack.pop_all()
         return runs
+
+    def _with_missing_images(
+        self, run: Run, targets: Sequence[str], *, refresh: bool, stack: contextlib.ExitStack
+    ) -> Run:
+        """Plan again where an image that was built is not on the machine any more."""
+        again = {} if run.failed else missing_images.steps(run.stack, run.planned)
+        if not again:
+            return run
+        for image in again.values():
+            self.screen.say(f"{run.stack.name}: image {image}: gone from the machine; built again")
+        found = self._terraform.plan(
+            run.stack, targets=targets, replace=list(again), refresh=refresh
+        )
+        stack.callback(found.close)
+        self._terraform.finish([found])
+        return found
 
     def _plans_of_an_open_api(self, services: Sequence[str]) -> list[Run]:
         """Plan; where the machine has closed its API by itself, plan to open it, too."""
@@ -279,6 +308,7 @@ class Deployment:
             else:
                 plans.append(self._details(run))
         self._narrator.learn(plans)
+        plans[-1] = replace(plans[-1], warnings=self.warnings)
         return plans
 
     def _has_resources(self, stack: Stack) -> bool:
@@ -313,6 +343,9 @@ class Deployment:
                     current = self._terraform.plan(run.stack, targets=addresses)
                     stack.callback(current.close)
                     self._terraform.finish([current])
+                    current = self._with_missing_images(
+                        current, addresses, refresh=True, stack=stack
+                    )
                 current.must_have_succeeded()
                 what = self._details(current)
                 if what.key != plan.key:

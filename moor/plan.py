@@ -113,12 +113,14 @@ class StackPlan:
         changes: The changes, in an order that does not change by itself.
         assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
         outputs: The names of the outputs that change.
+        warnings: What a person should know before approving it; one line each.
     """
 
     stack: str
     changes: tuple[Change, ...] = ()
     assumed: str = ""
     outputs: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def count(self, *actions: Action) -> int:
         """Return how many changes are of these kinds."""
@@ -245,7 +247,10 @@ def _ports(values: Mapping[str, Any]) -> str:
 def _lost(kind: str, action: Action, before: Mapping[str, Any]) -> str:
     if action not in ("destroy", "replace"):
         return ""
-    if any(label.get("label") == COPY_LABEL for label in before.get("labels") or ()):
+    is_copy = any(label.get("label") == COPY_LABEL for label in before.get("labels") or ())
+    # Only the name for a folder of the machine, which stays.
+    is_bound = "bind" in str((before.get("driver_opts") or {}).get("o")).split(",")
+    if is_copy or is_bound:
         return ""
     if kind == "docker_volume":
         return "all data in it is lost"

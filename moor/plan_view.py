@@ -45,6 +45,9 @@ def show_plans(plans: Sequence[StackPlan], console: Console) -> None:
             console.print(Text(f"  read from the configuration: {plan.assumed}", style="dim"))
         for row in _rows(plan):
             console.print(row)
+    # Last, where who is asked for approval looks.
+    for warning in (warning for plan in plans for warning in plan.warnings):
+        console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
 
 
 def as_json(plans: Sequence[StackPlan]) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def as_json(plans: Sequence[StackPlan]) -> dict[str, Any]:
             "change": plan.count("update"),
             "destroy": plan.count("destroy", "replace"),
             "outputs": list(plan.outputs),
+            "warnings": list(plan.warnings),
             "changes": [
                 {
                     "address": change.address,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from moor.failure import CommandError
 from moor.toolchain.process import Process, wait_for
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moor.session import Session
+
+
+WARNING: Final = "warning: "
+"""What begins a line in which the app warns of something, and goes on."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,6 +83,11 @@ class Synthesis:
                 ]
             raise CommandError("\n".join(told) or "synthesis: must succeed, got no reason")
         return load_stacks(self.output)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the app has warned of; one line each."""
+        return tuple(line.removeprefix(WARNING) for line in self._lines if line.startswith(WARNING))
 
     def close(self) -> None:
         """End it, where it still runs."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from constructs_lib.aws.port_range import together
 from constructs_lib.compose.addresses import address_problems
 from constructs_lib.compose.combinations import combination_problems
 from constructs_lib.compose.errors import ComposeError
-from constructs_lib.compose.order import find_cycle
+from constructs_lib.compose.order import find_cycle, key_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,9 +119,12 @@ def _cycles(project: ComposeProject) -> Iterator[str]:
     """Find one cycle, where there is any."""
     cycle = find_cycle(project.services)
     if cycle is not None:
+        ways = [
+            key_between(project.services[one], other) for one, other in itertools.pairwise(cycle)
+        ]
         yield (
-            f"services.{cycle[0]}.depends_on: must not lead back to itself, got "
-            f"{' -> '.join(cycle)}; remove one of them"
+            f"services.{cycle[0]}.{ways[0]}: must not lead back to itself, got "
+            f"{' -> '.join(cycle)} through {', '.join(dict.fromkeys(ways))}; remove one of them"
         )
 
 

@@ -41,7 +41,22 @@ class Vault:
             OSError: The file cannot be written.
         """
         name = hashlib.sha256(f"{service}\0{path}".encode()).hexdigest()[:16]
-        file = self._folder / f"{service}-{name}"
+        return self.keep_as(f"{service}-{name}", content)
+
+    def keep_as(self, name: str, content: bytes) -> Path:
+        """Write content to a file of a certain name that only its owner can read.
+
+        Args:
+            name: The file's path in the folder.
+            content: The content.
+
+        Returns:
+            The file.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        file = self._folder / name
         if not file.is_file() or file.read_bytes() != content:
             write_private(file, content)
         return file

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from constructs_lib.aws.port_range import HIGHEST
+from constructs_lib.compose.places import scalars
 from constructs_lib.compose.port_failures import port_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _UNSET: Final = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+_USED: Final = re.compile(r"\$(?:\$|\{?([A-Za-z_][A-Za-z0-9_]*))")
+"""A use of a variable, or two dollar signs that stand for one."""
+
+_MOST: Final = 20
+"""Variables that are not set, each told in a line of its own."""
+
 _PATH: Final = r"(?P<path>/\S+?)"
 _FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern), message)
@@ -24,13 +30,6 @@ _FAILURES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
             "{path}: {subject}: {rest}; see docs/compose.md",
         ),
         (rf"failed to parse {_PATH}: (?:yaml: )?(?P<rest>.*)", "{path}: is not YAML: {rest}"),
-        (
-            r"dependency cycle detected: (?P<circle>(?P<first>\S+).*)",
-            (
-                "{file}: services.{first}.depends_on: must not lead back to itself, got {circle}; "
-                "remove one of them"
-            ),
-        ),
         (
             r'service "?(?P<service>[^" ]+)"? depends on undefined service "?(?P<name>[^" ]+)"?',
             (
@@ -92,10 +91,32 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def unset_variables(stderr: str, files: Sequence[Path]) -> Iterator[str]:
-    """Tell which variables are not set, which Compose only warns of, and where they are used."""
-    for variable in dict.fromkeys(_UNSET.findall(stderr)):
-        yield from _unset(variable, files)
+def unset_variables(stderr: str, files: Sequence[Path]) -> list[str]:
+    """Tell which variables are not set, which Compose only warns of, and where they are used.
+
+    Args:
+        stderr: What Compose has said.
+        files: The Compose files.
+
+    Returns:
+        One line a variable, and no more lines than a person reads.
+    """
+    unset = dict.fromkeys(_UNSET.findall(stderr))
+    if not unset:
+        return []
+    places: dict[str, list[tuple[Path, str]]] = {variable: [] for variable in unset}
+    for file in files:
+        for where, text in scalars(file):
+            for variable in dict.fromkeys(_USED.findall(text)):
+                if variable in places:
+                    places[variable].append((file, where))
+    found = [_unset(name, at, files[0]) for name, at in list(places.items())[:_MOST]]
+    if len(places) > _MOST:
+        found.append(
+            f"{shown(files[0])}: {len(places) - _MOST} more variables are not set, the first of "
+            f"them {list(places)[_MOST]}; set them, too"
+        )
+    return found
 
 
 def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
@@ -119,6 +140,8 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
             )
     elif found := re.match(rf"env file {_PATH} not found", text):
         yield from _env_file(Path(found["path"]), files)
+    elif found := re.fullmatch(r"dependency cycle detected: (?P<circle>\S+(?: -> \S+)+)", text):
+        yield _circle(found["circle"], files)
     elif "decoding failed" in text:
         yield from _undecoded(text, file)
     elif ported := port_problem(text):
@@ -157,47 +180,52 @@ def _port(value: str, requirement: str, files: Sequence[Path]) -> str:
     return f"{shown(files[0])}: services: ports: {requirement}, got {value!r}"
 
 
-def _unset(variable: str, files: Sequence[Path]) -> Iterator[str]:
+def _unset(variable: str, places: Sequence[tuple[Path, str]], first: Path) -> str:
     """Tell where a variable is used that is not set."""
     remedy = f"set it in .env or the settings' variables, or write ${{{variable}:-}} for nothing"
-    pattern = re.compile(r"(?<!\$)(?:\$\$)*\$\{?" + re.escape(variable) + r"(?!\w)")
-    found = False
+    place, others = f"{shown(first)}:", ""
+    if places:
+        file, where = places[0]
+        place = f"{shown(file)}: {where}:"
+    if len(places) > 1:
+        others = f" here and in {len(places) - 1} more places"
+    return f'{place} variable "{variable}" is not set{others}; {remedy}'
+
+
+def _uses(file: Path, pattern: re.Pattern[str]) -> Iterator[str]:
+    return (where for where, text in scalars(file) if pattern.search(text))
+
+
+def _circle(circle: str, files: Sequence[Path]) -> str:
+    """Tell by which keys services need each other."""
+    names = circle.split(" -> ")
+    ways = [_key_between(one, other, files) for one, other in itertools.pairwise(names)]
+    return (
+        f"{shown(files[0])}: services.{names[0]}.{ways[0]}: must not lead back to itself, got "
+        f"{circle} through {', '.join(dict.fromkeys(ways))}; remove one of them"
+    )
+
+
+def _key_between(service: str, other: str, files: Sequence[Path]) -> str:
+    """Return the key by which a service needs another one, which Compose does not tell."""
+    place = re.compile(
+        rf"services\.{re.escape(service)}\.(links|network_mode|ipc|pid|volumes_from)\b"
+    )
     for file in files:
-        for where in _uses(file, pattern):
-            found = True
-            yield f'{shown(file)}: {where}: variable "{variable}" is not set; {remedy}'
-    if not found:
-        yield f'{shown(files[0])}: variable "{variable}" is not set; {remedy}'
+        for where, text in scalars(file):
+            found = place.match(where)
+            if found and other in text.split(":")[:2]:
+                return found[1]
+    return "depends_on"
 
 
 def _env_file(missing: Path, files: Sequence[Path]) -> Iterator[str]:
     """Tell which service wants an environment file that is not there."""
     found = False
-    pattern = re.compile(re.escape(missing.name) + r"$")
     for file in files:
-        for where in _uses(file, pattern):
-            if ".env_file" in where:
+        for where, text in scalars(file):
+            if ".env_file" in where and text.endswith(missing.name):
                 found = True
                 yield f"{shown(file)}: {where}: must be a file, got no such file as {missing}"
     if not found:
         yield f"{shown(files[0])}: env_file: must be a file, got no such file as {missing}"
-
-
-def _uses(file: Path, pattern: re.Pattern[str]) -> Iterator[str]:
-    try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError):
-        return
-    stack: list[tuple[str, yaml.Node | None]] = [("", root)]
-    while stack:
-        where, node = stack.pop()
-        if isinstance(node, yaml.ScalarNode):
-            if pattern.search(node.value):
-                yield where
-        elif isinstance(node, yaml.SequenceNode):
-            stack += [(f"{where}[{i}]", item) for i, item in reversed(list(enumerate(node.value)))]
-        elif isinstance(node, yaml.MappingNode):
-            stack += [
-                (f"{where}.{key.value}" if where else str(key.value), item)
-                for key, item in reversed(node.value)
-            ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from constructs_lib.docker.build_options import BuildOptions
 from constructs_lib.docker.container_options import ContainerOptions, Propagation
 
 if TYPE_CHECKING:
@@ -16,7 +15,22 @@ if TYPE_CHECKING:
     from constructs_lib.aws.port_range import Protocol
 
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
-Pull = Literal["digest", "missing"]
+Pull = Literal["digest", "missing", "never"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSecret:
+    """A secret that a build may read; it is in no layer of the image.
+
+    Attributes:
+        target: What the Dockerfile calls it.
+        file: The file of this computer that holds it; or else
+        variable: the variable whose value it is.
+    """
+
+    target: str
+    file: Path | None = None
+    variable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +38,29 @@ class Build:
     """An image to build on the machine.
 
     Attributes:
-        context: A folder of this computer.
-        dockerfile: The Dockerfile's path in it.
+        context: A folder of this computer, or what the builder fetches by itself.
+        project_folder: The project's folder, from which `context` is told without the place where
+            the project lies.
+        dockerfile: The Dockerfile's path, from the context.
         dockerfile_inline: Its text, instead.
         args: Build arguments.
-        options: How, beside that.
+        target: The stage to build; the last one by default.
+        platform: The platform to build for; the machine's own by default.
+        contexts: Further contexts, by the name that the Dockerfile has for them.
+        secrets: Secrets, by the name that the file has for them.
+        options: The keys that the builder gets as they are.
     """
 
-    context: Path
+    context: str
+    project_folder: str = ""
     dockerfile: str = "Dockerfile"
     dockerfile_inline: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)
-    options: BuildOptions = field(default_factory=BuildOptions)
+    target: str | None = None
+    platform: str | None = None
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, BuildSecret] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +219,8 @@ class Service:
         name: Its name.
         image: The image's reference; with `build` what the built image is called.
         build: How to build the image.
-        pull: Whether the tag's digest in the registry counts, or just that there is an image.
+        pull: Whether the tag's digest in the registry counts, or just that there is an image, or
+            that it is on the machine already.
         options: What the engine is told.
         replicas: How many containers, 0 or more.
         container_name: The container's name, instead of `project-service-1`.
@@ -350,7 +376,10 @@ class ComposeProject:
         services: The services, by name.
         networks: The networks, by key.
         volumes: The volumes, by key.
-        warnings: What is accepted and may not be meant, one line each, in the form of an error.
+        warnings: What a person should know before a deployment though nothing is wrong; one line
+            each, in the form of an error: `FILE: FIELD: what there is; remedy`.
+        contents: The values of the variables that secrets and configs take their content from;
+            no representation shows them.
     """
 
     name: str
@@ -359,6 +388,7 @@ class ComposeProject:
     networks: Mapping[str, NetworkDefinition]
     volumes: Mapping[str, VolumeDefinition]
     warnings: tuple[str, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def published_tcp_ports(self) -> dict[str, int]:

@@ -48,6 +48,19 @@ def find_cycle(services: Mapping[str, Service]) -> list[str] | None:
     return None
 
 
+def key_between(service: Service, other: str) -> str:
+    """Return the key by which a service needs another one."""
+    ways: dict[str, list[str | None]] = {
+        "depends_on": [dependency.service for dependency in service.depends_on],
+        "network_mode": [service.shares_network],
+        "ipc": [service.shares_ipc],
+        "pid": [service.shares_pid],
+        "volumes_from": [name for name, _ in service.volumes_from],
+    }
+    # Compose makes a dependency of each of the others, which is not what somebody has written.
+    return next(key for key in reversed(ways) if other in ways[key])
+
+
 def _needs(service: Service) -> set[str]:
     """Return the names of the services that have to be there before a service."""
     shared = (service.shares_network, service.shares_ipc, service.shares_pid)

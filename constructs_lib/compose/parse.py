@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,13 +15,13 @@ from constructs_lib.compose.folders import machine_path, place_of, problems_of
 from constructs_lib.compose.model import (
     AddressPool,
     Attachment,
-    Build,
     ComposeProject,
     Dependency,
     NetworkDefinition,
     Service,
     VolumeDefinition,
 )
+from constructs_lib.compose.parse_build import read_build
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
 from constructs_lib.compose.parse_options import read_options
 from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
@@ -35,7 +34,6 @@ from constructs_lib.compose.parse_values import (
     subnets_without_ipv6,
 )
 from constructs_lib.compose.support import unheeded, unsupported
-from constructs_lib.docker.build_options import BuildOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,7 +82,9 @@ class _Reader:
         return Service(
             name=name,
             image=None if image is None else str(image),
-            build=self._build(raw.get("build"), f"{where}.build"),
+            build=read_build(
+                raw.get("build"), f"{where}.build", self.document, options.platform, self.problems
+            ),
             pull=self._pull(raw, where),
             options=options,
             replicas=read_replicas(raw, where, self.problems),
@@ -126,59 +126,17 @@ class _Reader:
         own = paths_relative_to(folder, {**own, "deploy": deploy})
         return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
-    def _build(self, raw: Mapping[str, Any] | None, where: str) -> Build | None:
-        if raw is None:
-            return None
-        context = str(raw.get("context", ""))
-        dockerfile = str(raw.get("dockerfile", "Dockerfile"))
-        inline = raw.get("dockerfile_inline")
-        folder = Path(context)
-        if re.match(r"[a-z]+://|git@|github\.com/", context):
-            self.problems.add(
-                f"{where}.context", f"must be a folder of this computer, got {context}; clone it"
-            )
-        elif not folder.is_dir():
-            self.problems.add(
-                f"{where}.context", f"must be a folder, got no such folder as {context}"
-            )
-        elif inline is not None:
-            pass  # Compose refuses both at once.
-        elif not (folder / dockerfile).is_file():
-            self.problems.add(
-                f"{where}.dockerfile", f"must be a file in {context}, got none named {dockerfile}"
-            )
-        elif not (folder / dockerfile).resolve().is_relative_to(folder.resolve()):
-            self.problems.add(
-                f"{where}.dockerfile", f"must be inside the context, got {dockerfile}"
-            )
-        args = raw.get("args") or {}
-        shm_size = raw.get("shm_size")
-        return Build(
-            context=folder,
-            dockerfile=dockerfile,
-            dockerfile_inline=inline,
-            args=text_map({k: v for k, v in args.items() if v is not None}),
-            options=BuildOptions(
-                target=raw.get("target"),
-                labels=text_map(raw.get("labels") or {}),
-                cache_from=tuple(raw.get("cache_from") or ()),
-                extra_hosts=tuple(h.replace("=", ":", 1) for h in raw.get("extra_hosts") or ()),
-                network=raw.get("network"),
-                no_cache=bool(raw.get("no_cache")),
-                pull=bool(raw.get("pull")),
-                shm_size=None if shm_size is None else int(shm_size),
-            ),
-        )
-
     def _pull(self, raw: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401  (a literal)
         policy = raw.get("pull_policy") or ""
         if policy in ("", "always", "build"):
             return "digest"
         if policy in ("missing", "if_not_present"):
             return "missing"
+        if policy == "never":
+            return "never"
         self.problems.add(
             f"{where}.pull_policy",
-            f"must be always, missing or build, got {policy}; always asks at each plan",
+            f"must be always, missing, never or build, got {policy}; always asks at each plan",
         )
         return "missing"
 

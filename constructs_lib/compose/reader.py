@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
+from constructs_lib.compose.places import LOADER, scalars
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 
 if TYPE_CHECKING:
@@ -24,9 +25,23 @@ if TYPE_CHECKING:
     from constructs_lib.aws.firewall import Opening
     from constructs_lib.compose.model import ComposeProject
 
-_TIMEOUT_SECONDS: Final = 60
+_TIMEOUT_SECONDS: Final = 20
+_ENV_FILE_VARIABLES: Final = ("COMPOSE_ENV_FILES",)
+"""Variables that name other files than `.env`."""
+
+_REPLACED: Final = ("\ufffd", r"\ufffd")
+"""What Compose writes in the place of bytes that are no UTF-8."""
+
+_EXTENSION: Final = "x-moor"
+"""A key of this project's in Compose files."""
+
 _ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
 """Variables that would point Compose somewhere else. Reading needs no engine."""
+
+
+_YAML: Final = ("--format", "yaml")
+_NO_JSON: Final = "types.SSHKey"
+"""Compose cannot write a build's SSH key as JSON, and fails."""
 
 
 def load_project(
@@ -36,6 +51,7 @@ def load_project(
     variables: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     openings: Sequence[Opening] | None = None,
+    strict: bool = False,
 ) -> ComposeProject:
     """Read, understand and check Compose files.
 
@@ -47,6 +63,8 @@ def load_project(
         environment: The caller's environment; that of this process by default.
         openings: What the machine's security groups let in; None where nothing is known of the
             machine.
+        strict: Whether a variable that is not set is an error, whatever the files say. Otherwise
+            it is empty, as it is for Compose, and the project has a warning.
 
     Raises:
         ComposeError: The files cannot be used; with every problem.
@@ -57,68 +75,186 @@ def load_project(
         if k not in _ENGINE_VARIABLES
     } | dict(variables or {})
     file = shown(files[0])
+    try:
+        return _project(files, name, environ, openings, strict=strict)
+    except RecursionError:
+        raise ComposeError([f"{file}: must not be nested this deeply; write it flatter"]) from None
+
+
+def _project(
+    files: Sequence[Path],
+    name: str,
+    environ: Mapping[str, str],
+    openings: Sequence[Opening] | None,
+    *,
+    strict: bool,
+) -> ComposeProject:
+    file = shown(files[0])
     folder = files[0].parent.resolve()
     # What it is for who runs Compose there.
-    environ["PWD"] = str(folder)
-    document, problems = _config(files, name, environ)
+    environ = {**environ, "PWD": str(folder)}
+    document, unset = _config(files, name, environ)
+    problems = _extension_problems(document, file)
+    extension = document.get(_EXTENSION)
+    if strict or (isinstance(extension, dict) and extension.get("strict") is True):
+        problems += unset
+        unset = []
     mounts, volumes = _local_sources(document, files, name, environ)
+    contents: Mapping[str, str] = {}
     try:
         project = parse(document, file=file, folder=folder, local=mounts, local_volumes=volumes)
-        problems += _without_content(project, {*environ, *_dotenv(folder)})
+        contents = _contents(project, folder, environ)
+        problems += _without_content(project, contents.keys())
         check(project, openings=openings)
     except ComposeError as error:
-        raise ComposeError([*problems, *error.problems]) from None
+        # What is not set may well be why.
+        raise ComposeError([*problems, *unset, *error.problems]) from None
     if problems:
         raise ComposeError(problems)
-    return project
+    return replace(project, warnings=(*unset, *project.warnings), contents=contents)
+
+
+def _extension_problems(document: Mapping[str, Any], file: str) -> list[str]:
+    """Find what is wrong with this project's own key, which Compose does not look at."""
+    extension = document.get(_EXTENSION)
+    if extension is None:
+        return []
+    if not isinstance(extension, dict):
+        return [f"{file}: {_EXTENSION}: must be a mapping, got {extension!r:.60}"]
+    problems = [
+        f"{file}: {_EXTENSION}.{key}: unknown key; the key here is: strict"
+        for key in extension
+        if key != "strict"
+    ]
+    strict = extension.get("strict", False)
+    if not isinstance(strict, bool):
+        problems.append(f"{file}: {_EXTENSION}.strict: must be true or false, got {strict!r:.60}")
+    return problems
+
+
+def _content_variables(project: ComposeProject) -> set[tuple[str, str]]:
+    """Return the variables that are the content of something, each with a service that needs it."""
+    return {
+        (item.variable, service.name)
+        for service in project.services.values()
+        for item in (
+            *service.deliveries,
+            *(service.build.secrets.values() if service.build else ()),
+        )
+        if item.variable is not None
+    }
 
 
 def _without_content(project: ComposeProject, known: AbstractSet[str]) -> list[str]:
-    missing = sorted(
-        {
-            (delivery.variable, service.name)
-            for service in project.services.values()
-            for delivery in service.deliveries
-            if delivery.variable is not None and delivery.variable not in known
-        }
-    )
     return [
         f'{project.file}: services.{service}: variable "{variable}" is not set; a secret or '
         "config takes its content from it: export it"
-        for variable, service in missing
+        for variable, service in sorted(_content_variables(project))
+        if variable not in known
     ]
 
 
-def delivered_value(
-    variable: str, *, folder: Path, variables: Mapping[str, str] | None = None
-) -> str:
-    """Return the value of a variable that is a secret's or config's content.
+def _contents(project: ComposeProject, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the variables that are the content of a secret or config.
 
-    Args:
-        variable: Its name.
-        folder: The project's folder, whose `.env` counts last.
-        variables: What counts before the environment of this process.
+    What the environment does not have may be in `.env`, whose meaning only Compose itself knows:
+    it is asked for what they are worth, in a document of its own. Nothing of them is an argument.
     """
-    return {**_dotenv(folder), **os.environ, **dict(variables or {})}[variable]
+    names = {variable for variable, _ in _content_variables(project)}
+    found = {name: environ[name] for name in names & environ.keys()}
+    elsewhere = sorted(names - environ.keys())
+    if elsewhere and (
+        (folder / ".env").is_file() or any(name in environ for name in _ENV_FILE_VARIABLES)
+    ):
+        document = {"services": {"moor": {"image": "moor", "environment": elsewhere}}}
+        result = _ask([], project.name, folder, environ, text=json.dumps(document))
+        if result.returncode != 0:
+            raise ComposeError(failures(result.stderr, [folder / ".env"]))
+        if any(mark in result.stdout for mark in _REPLACED) and (
+            bad := _not_utf8([folder / ".env"])
+        ):
+            raise ComposeError(bad)
+        said = _plain(json.loads(result.stdout))["services"]["moor"]["environment"]
+        found |= {name: value for name, value in said.items() if value is not None}
+    return found
 
 
 def _config(
     files: Sequence[Path], name: str, environ: Mapping[str, str], *more: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Let Compose read the files; the second result is what it only warns of."""
+    """Let Compose read the files; the second result is which variables are not set."""
     for file in files:
         if not file.is_file():
             raise ComposeError(
                 [f"{shown(file)}: must be a Compose file, got no such file; create it"]
             )
+    result = _ask(files, name, files[0].parent.resolve(), environ, *more)
+    unset = unset_variables(result.stderr, files)
+    is_yaml = set(_YAML) <= set(more)
+    if _NO_JSON in result.stderr and not is_yaml:
+        return _config(files, name, environ, *more, *_YAML)
+    if result.returncode != 0:
+        raise ComposeError([*unset, *failures(result.stderr, files)])
+    told = result.stdout
+    # What Compose writes is no more than mappings, lists and texts.
+    document = _plain(yaml.load(told, Loader=_Loader) if is_yaml else json.loads(told))  # noqa: S506
+    if not isinstance(document, dict):
+        raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
+    if any(mark in result.stdout for mark in _REPLACED) and (undecodable := _not_utf8(files)):
+        raise ComposeError(undecodable)
+    return document, unset
+
+
+def _not_utf8(files: Sequence[Path]) -> list[str]:
+    """Tell which files hold what is no UTF-8, in whose place Compose writes something else."""
+    folder = files[0].parent
+    named = [
+        folder / text
+        for file in files
+        for where, text in scalars(file)
+        if ".env_file" in where and "\0" not in text
+    ]
+    problems = []
+    for file in (*files, folder / ".env", *named):
+        try:
+            file.read_bytes().decode()
+        except OSError:
+            continue
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            problems.append(
+                f"{shown(file)}: line {line}: must be UTF-8, got the byte "
+                f"0x{error.object[error.start]:02x}; save it in that encoding"
+            )
+    return problems
+
+
+def _ask(
+    files: Sequence[Path],
+    name: str,
+    folder: Path,
+    environ: Mapping[str, str],
+    *more: str,
+    text: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Let Compose read files, or a text instead."""
+    read = shown(files[0] if files else folder / ".env")
+    for variable, value in environ.items():
+        try:
+            os.fsencode(value)
+        except UnicodeEncodeError:
+            value = "\0"  # noqa: PLW2901  (no program can be told it either)
+        if "\0" in value:
+            raise ComposeError(
+                [f"{read}: variables.{variable}: must be text without null bytes; change it"]
+            )
     named = [word for file in files for word in ("--file", str(file.resolve()))]
-    folder = files[0].parent.resolve()
     command = [
         *find_compose(),
         "--all-resources",
         *("--project-name", name),
         *("--project-directory", str(folder)),
-        *named,
+        *(named if text is None else ("--file", "-")),
         "config",
         *("--format", "json"),
         *more,
@@ -129,25 +265,27 @@ def _config(
             cwd=folder,
             env=dict(environ),
             capture_output=True,
-            text=True,
+            # What it quotes from a file may be in any encoding.
+            encoding="utf-8",
+            errors="replace",
+            input=text or "",
             check=False,
             timeout=_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise ComposeError(
-            [f"{shown(files[0])}: must be read within {_TIMEOUT_SECONDS} s, got no answer"]
+            [
+                (
+                    f"{read}: must be read by Compose within {_TIMEOUT_SECONDS} s, got no answer; "
+                    "look for aliases of aliases in it, and for what it includes"
+                )
+            ]
         ) from None
     except FileNotFoundError:
         raise ComposeError([MISSING]) from None
     if result.returncode != 0 and is_missing(result.stderr):
         raise ComposeError([MISSING])
-    problems = list(unset_variables(result.stderr, files))
-    if result.returncode != 0:
-        raise ComposeError([*problems, *failures(result.stderr, files)])
-    document = _plain(json.loads(result.stdout))
-    if not isinstance(document, dict):
-        raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
-    return document, problems
+    return result
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  (JSON)
@@ -178,7 +316,7 @@ def _local_sources(
         folder = files[0].parent.resolve()
         relative = {
             variable: _from(folder, value)
-            for variable, value in {**_dotenv(folder), **environ}.items()
+            for variable, value in _known(files, name, folder, environ).items()
             if ":" not in value and Path(value).is_relative_to(folder)
         }
         asked = {**environ, **relative}
@@ -190,6 +328,20 @@ def _local_sources(
         {mount for mount in mounts & sources.keys() if not sources[mount].startswith("/")},
         {key for key, device in volumes.items() if not device.startswith("/")},
     )
+
+
+def _known(
+    files: Sequence[Path], name: str, folder: Path, environ: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the variables that the files may use, with those of `.env`.
+
+    Of a value with several lines, which is no path, only the first one may be right.
+    """
+    if not (folder / ".env").is_file():
+        return environ
+    result = _ask(files, name, folder, environ, "--environment")
+    words = (line.partition("=") for line in result.stdout.splitlines())
+    return {**{variable: value for variable, _, value in words}, **environ}
 
 
 def _from(folder: Path, value: str) -> str:
@@ -223,7 +375,7 @@ def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
     """Read the sources of mounts, by service and target, that can only mean what they say."""
     try:
         (file,) = files
-        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     if not isinstance(document, dict) or "include" in document:
@@ -243,20 +395,3 @@ def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
             if len(words) == 2 and all(isinstance(w, str) and "$" not in w for w in words):  # noqa: PLR2004
                 sources[str(service), words[1]] = words[0]
     return sources
-
-
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, where PyYAML was built with it."""
-
-
-def _dotenv(folder: Path) -> dict[str, str]:
-    """Read the names in `.env`; Compose itself does so for everything but these checks."""
-    try:
-        text = (folder / ".env").read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    found = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text, re.MULTILINE)
-    return {
-        key: value[1:-1] if value[:1] in "'\"" and value[-1:] == value[:1] and value[1:] else value
-        for key, value in found
-    }

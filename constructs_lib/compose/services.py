@@ -14,6 +14,7 @@ from constructs import Construct
 from constructs_lib.compose.convert import seconds
 from constructs_lib.compose.data_folders import DataFolders
 from constructs_lib.compose.folders import CopiedFile
+from constructs_lib.compose.images import Images
 from constructs_lib.compose.order import in_order
 from constructs_lib.docker.container import (
     Container,
@@ -24,7 +25,6 @@ from constructs_lib.docker.container import (
     VolumeMount,
 )
 from constructs_lib.docker.container_options import HostMount
-from constructs_lib.docker.image import BuiltImage, Image, PulledImage
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
 from constructs_lib.files.tree import digest_of_file
@@ -120,6 +120,7 @@ class ComposeServices(Construct):
             value_of: Returns the value of a variable that is a secret's or config's content.
 
         Raises:
+            ContextError: A file of a build cannot be read.
             OSError: A file to be delivered cannot be read.
         """
         super().__init__(scope, id_)
@@ -128,7 +129,9 @@ class ComposeServices(Construct):
         self._vault = vault
         self._value_of = value_of
         self._directory = _terraform_directory(self)
-        self._image_scopes: dict[str, Image] = {}
+        self._images = Images(
+            self, "Images", project=project, endpoint=endpoint, vault=vault, value_of=value_of
+        )
         networks, volumes = Construct(self, "Networks"), Construct(self, "Volumes")
         used = {a.network for s in project.services.values() for a in s.networks}
         self._networks = {
@@ -149,17 +152,12 @@ class ComposeServices(Construct):
         self._folders = DataFolders(self, "Folders", project=project, endpoint=endpoint)
         scopes = Construct(self, "Services")
         self._scopes = {name: Construct(scopes, name) for name in project.services}
-        self._built = {
-            _image_name(project.name, service): service
-            for service in project.services.values()
-            if service.build is not None
-        }
         for service in in_order(project.services):
             self._define(service)
 
     def _define(self, service: Service) -> None:
         scope = self._scopes[service.name]
-        image = self._image(service)
+        image = self._images.of(service)
         completes = (service.name, "service_completed_successfully") in self._waited_for
         needs: list[ITerraformDependable] = []
         for dependency in service.depends_on:
@@ -233,42 +231,6 @@ class ComposeServices(Construct):
             triggers={str(number + 1): container.id for number, container in enumerate(containers)},
             provisioners=[step],
         )
-
-    def _image(self, service: Service) -> Image:
-        scope = self._scopes[service.name]
-        known = self._image_scopes.get(service.name)
-        if known is not None:
-            return known
-        platform = service.options.platform
-        if service.build is None:
-            assert service.image is not None  # noqa: S101  (Compose refuses one without both)
-            builder = self._built.get(service.image)
-            if builder is not None:
-                return self._image(builder)
-            image: Image = PulledImage(
-                scope,
-                "Image",
-                name=service.image,
-                follow_tag=service.pull == "digest",
-                keep=True,
-                platform=platform,
-            )
-        else:
-            build = service.build
-            image = BuiltImage(
-                scope,
-                "Image",
-                name=_untagged(_image_name(self._project.name, service)),
-                context=build.context,
-                dockerfile=build.dockerfile,
-                dockerfile_inline=build.dockerfile_inline,
-                build_args=build.args or None,
-                options=build.options,
-                keep=True,
-                platform=platform,
-            )
-        self._image_scopes[service.name] = image
-        return image
 
     def _mounted(self, service: Service) -> _Mounted:
         """Define what a service mounts from this computer."""
@@ -492,15 +454,6 @@ def _volume(scope: Construct, project: str, volume: VolumeDefinition) -> Volume 
 def _by_id(volume: Volume | ExternalVolume) -> ExternalVolume:
     """Name a volume such that a container is replaced together with it."""
     return ExternalVolume(name=volume.id) if isinstance(volume, Volume) else volume
-
-
-def _image_name(project: str, service: Service) -> str:
-    return service.image or f"{project}-{service.name}"
-
-
-def _untagged(name: str) -> str:
-    repository, _, rest = name.partition("@")[0].rpartition(":")
-    return repository if repository and "/" not in rest else name
 
 
 def _patience(service: Service) -> float:

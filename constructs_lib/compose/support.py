@@ -85,33 +85,35 @@ _DEVICE_REQUEST: Final = {
 _THROTTLE: Final = {"Path": _yes(), "Rate": _yes()}
 
 BUILD: Final[Mapping[str, Key]] = {
-    "additional_contexts": _no("copy what is needed into the context"),
-    "args": _yes("they are in Terraform's state: no secrets"),
-    "cache_from": _yes(),
-    "cache_to": _no("leave it out: the machine keeps its own cache"),
+    "additional_contexts": _yes("folders, images, `service:NAME`, and what the builder fetches"),
+    "args": _yes("the image tells them to everybody who has it: no secrets"),
+    "cache_from": _yes("of a registry or a folder; others, the machine's builder cannot read"),
+    "cache_to": _yes("`type=inline`; the machine keeps its own cache, and others are left out"),
     "context": _yes(
-        "a folder of this computer; a file in it that changes, and that `.dockerignore` does not "
-        "name, builds again"
+        "a folder of this computer, or a repository that the builder fetches; a file in a folder "
+        "that changes, and that `.dockerignore` does not name, builds again"
     ),
-    "dockerfile": _yes("inside the context"),
-    "dockerfile_inline": _yes("a `COPY .` copies it, too, as `.dockerfile-inline`"),
-    "entitlements": _no("leave it out: the engine's own builder has none to give"),
+    "dockerfile": _yes("outside of the context, too; `NAME.dockerignore` beside it counts first"),
+    "dockerfile_inline": _yes(),
+    "entitlements": _yes("`network.host`; the machine's builder grants no more"),
     "extra_hosts": _yes(),
     "isolation": _no(_WINDOWS),
     "labels": _yes(),
     "network": _yes(),
-    "no_cache": _yes(),
-    "platforms": _no("use the service's `platform`"),
-    "privileged": _no("leave it out: the engine's own builder cannot"),
-    "provenance": _no("leave it out: images are built for this machine only"),
-    "pull": _yes(),
-    "sbom": _no("leave it out: images are built for this machine only"),
-    "secrets": _no("fetch what needs a secret before the build, into the context"),
-    "shm_size": _yes("in whole bytes"),
-    "ssh": _no("fetch what needs SSH before the build, into the context"),
-    "tags": _no("leave it out: the image's tag is the hash of its context"),
+    "no_cache": _yes("each time when something has changed"),
+    "platforms": _yes("one; of several only the machine's own is built"),
+    "privileged": _no("do what needs it when the container runs: the machine's builder may not"),
+    "provenance": _nothing("images are built for this machine only"),
+    "pull": _yes("the plan asks the registry for the base images in any case"),
+    "sbom": _nothing("images are built for this machine only"),
+    "secrets": _yes(
+        "from `file` and `environment`, with `target`; a changed content does not build again"
+    ),
+    "shm_size": _yes(),
+    "ssh": _yes("the agent of this computer, or a key"),
+    "tags": _yes("beside the tag of its own that the image has"),
     "target": _yes(),
-    "ulimits": _no("leave it out: the provider does not hand it to the builder"),
+    "ulimits": _yes(),
 }
 
 HEALTHCHECK: Final[Mapping[str, Key]] = {
@@ -371,8 +373,8 @@ SERVICE: Final[Mapping[str, Key]] = {
     "provider": _no("run it as a service with an image"),
     "pull_policy": _yes(
         "unset and `always`: the plan asks the registry for the tag's digest. `missing` and "
-        "`if_not_present`: it does not. `build`: as `build` says. `never` and the periods are "
-        "refused"
+        "`if_not_present`: it does not. `never`: the image is on the machine already, or is built "
+        "here. `build`: as `build` says. The periods are refused"
     ),
     "read_only": _yes(
         "files, configs and secrets are mounted into it one by one", option="read_only", read=bool

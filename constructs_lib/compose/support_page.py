@@ -115,7 +115,8 @@ Compose itself reads the files (`docker compose config`), so that interpolation,
 `extends`, `include`, anchors, profiles (`COMPOSE_PROFILES`) and short and long forms mean what
 they always mean. Then every service, network and volume becomes a Terraform resource of its own,
 named as Compose names it (`project-service-1`), so that a plan shows what will change and
-`docker compose -p PROJECT ps` on the machine lists them. A variable that is not set is an error.
+`docker compose -p PROJECT ps` on the machine lists them. A variable that is
+not set is empty, with a warning in the plan.
 
 - **Images**: a plan asks the registry for the digest behind a tag, and shows when it has moved.
   `pull_policy: missing` keeps what the machine has. Old images stay on the machine.

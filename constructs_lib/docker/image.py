@@ -1,22 +1,19 @@
-"""Docker images: pulled by name, or built on the machine."""
+"""Docker images: pulled by name, built on the machine, or there already."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cdktf import AssetType, TerraformAsset, TerraformResourceLifecycle
-from cdktf_cdktf_provider_docker.data_docker_registry_image import DataDockerRegistryImage
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_docker.data_docker_image import DataDockerImage
 from cdktf_cdktf_provider_docker.image import Image as ImageResource
-from cdktf_cdktf_provider_docker.image import ImageBuild
 from constructs import Construct
 
-from constructs_lib.docker.build_context import INLINE, copy_of
-from constructs_lib.docker.build_options import BuildOptions
-from constructs_lib.terraform.literal import Expression, define, joined, override
+from constructs_lib.docker.reference import untagged
+from constructs_lib.terraform.literal import Expression, define, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from cdktf import TerraformResource
 
 
 class Image(Construct):
@@ -27,7 +24,7 @@ class Image(Construct):
     """
 
     def __init__(self, scope: Construct, id_: str) -> None:
-        """Begin an image; use `PulledImage` or `BuiltImage`.
+        """Begin an image; use `PulledImage`, `BuiltImage` or `LocalImage`.
 
         Args:
             scope: The construct that this one belongs to.
@@ -38,54 +35,10 @@ class Image(Construct):
 
 
 class PulledImage(Image):
-    """An image that the machine pulls from a registry."""
+    """An image that the machine pulls from a registry.
 
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        name: str,
-        follow_tag: bool = False,
-        keep: bool = False,
-        platform: str | None = None,
-    ) -> None:
-        """Define the pull.
-
-        Args:
-            scope: The construct that this one belongs to.
-            id_: The construct's id; changing it pulls again.
-            name: The image's reference, with a tag or digest.
-            follow_tag: Whether a plan asks the registry what the tag stands for, and shows
-                when it stands for another image than before.
-            keep: Whether the image stays on the machine when it is not needed any more. Where
-                another container may use it, removing it would fail. Such an image is also
-                pulled before the containers of the former one are removed.
-            platform: Such as `linux/arm64`; the machine's own by default.
-        """
-        super().__init__(scope, id_)
-        if follow_tag and "@" not in name:
-            # By its digest: a tag that the machine has already would not be pulled again.
-            tag = define(DataDockerRegistryImage, self, "Tag", name=name)
-            name = joined(_without_tag(name), "@", Expression(tag.sha256_digest))
-        resource = define(
-            ImageResource,
-            self,
-            "Resource",
-            name=name,
-            keep_locally=True if keep else None,
-            lifecycle=_BEFORE if keep else None,
-            platform=platform,
-        )
-        self.image_id = Expression(resource.image_id)
-
-
-class BuiltImage(Image):
-    """An image that the machine builds from a folder of this computer.
-
-    The build runs on the provider's host, with Docker's classic builder: BuildKit's
-    client would build on this computer's engine instead, and the image would land on
-    the wrong machine (kreuzwerker/terraform-provider-docker#972).
+    Attributes:
+        resource: The image's resource.
     """
 
     def __init__(
@@ -94,81 +47,82 @@ class BuiltImage(Image):
         id_: str,
         *,
         name: str,
-        context: Path,
-        build_args: Mapping[str, str] | None = None,
-        dockerfile: str = "Dockerfile",
-        dockerfile_inline: str | None = None,
-        options: BuildOptions | None = None,
-        keep: bool = False,
+        digest: Expression | None = None,
         platform: str | None = None,
     ) -> None:
-        """Define the build.
+        """Define the pull.
+
+        The image stays on the machine when it is not needed any more: where another container may
+        use it, removing it would fail. A new one is pulled before the containers of the former one
+        are removed.
 
         Args:
             scope: The construct that this one belongs to.
-            id_: The construct's id; changing it builds again.
-            name: The image's name, without a tag: the tag is the context's hash.
-            context: The folder that holds the `Dockerfile`; a changed file builds again, unless
-                the folder's `.dockerignore` names it.
-            build_args: The build arguments.
-            dockerfile: The path of the `Dockerfile` in that folder.
-            dockerfile_inline: The text of the `Dockerfile`, instead of a file in that folder.
-            options: Further options of the build.
-            keep: Whether former images stay on the machine, as in `PulledImage`.
+            id_: The construct's id; changing it pulls again.
+            name: The image's reference, with a tag or digest.
+            digest: What the tag stands for in the registry; then a plan shows when it stands for
+                another image than before.
             platform: Such as `linux/arm64`; the machine's own by default.
-
-        Raises:
-            ValueError: The folder has no `Dockerfile`, or `name` has a tag.
         """
-        if dockerfile_inline is not None:
-            dockerfile = INLINE
-        elif not (context / dockerfile).is_file():
-            kind = "a Dockerfile" if dockerfile == "Dockerfile" else dockerfile
-            msg = f"image {name}: context: must hold {kind}, got {context}"
-            raise ValueError(msg)
-        if ":" in name.rpartition("/")[2]:
-            msg = f"image {name}: name: must have no tag, which is the context's hash"
-            raise ValueError(msg)
         super().__init__(scope, id_)
-        # The folder is removed together with the object that stands for it, which must not be
-        # before the app has ended: only then does cdktf copy the assets.
-        self._copy = copy = copy_of(context, dockerfile, inline=dockerfile_inline)
-        # An asset is copied beside the configuration: its path in the state is then the
-        # same from every checkout, and its hash tells when to build again.
-        path = str(context) if copy is None else copy.name
-        asset = TerraformAsset(self, "Context", path=path, type=AssetType.DIRECTORY)
-        given = options or BuildOptions()
+        if digest is not None:
+            # By its digest: a tag that the machine has already would not be pulled again.
+            name = joined(untagged(name), "@", digest)
+        self.resource = define(
+            ImageResource,
+            self,
+            "Resource",
+            name=name,
+            keep_locally=True,
+            lifecycle=_BEFORE,
+            platform=platform,
+        )
+        self.image_id = Expression(self.resource.image_id)
+
+
+class BuiltImage(Image):
+    """An image that a step has built on the machine.
+
+    The provider takes an image that the machine has before it pulls one of that name. It could
+    build, too, but in ways that fit no machine but its own computer, or no Dockerfile of today
+    (kreuzwerker/terraform-provider-docker#972).
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, name: str, build: TerraformResource) -> None:
+        """Define the image.
+
+        Args:
+            scope: The construct that this one belongs to.
+            id_: The construct's id.
+            name: What the step calls it, with a tag that no other image has.
+            build: The step. When it is taken again, the image may be another one.
+        """
+        super().__init__(scope, id_)
         resource = define(
             ImageResource,
             self,
             "Resource",
-            name=f"{name}:{asset.asset_hash[:12].lower()}",
-            build_attribute=define(
-                ImageBuild,
-                context=asset.path,
-                build_args=build_args,
-                dockerfile=None if dockerfile == "Dockerfile" else dockerfile,
-                target=given.target,
-                labels=given.labels or None,
-                cache_from=list(given.cache_from) or None,
-                extra_hosts=list(given.extra_hosts) or None,
-                network_mode=given.network,
-                no_cache=given.no_cache or None,
-                pull_parent=given.pull or None,
-                shm_size=given.shm_size,
-            ),
-            triggers={"context": asset.asset_hash},
-            keep_locally=True if keep else None,
-            lifecycle=_BEFORE if keep else None,
-            platform=platform,
+            name=name,
+            triggers={"build": Expression(build.get_string_attribute("id"))},
+            keep_locally=True,
+            lifecycle=_BEFORE,
         )
-        override(resource, "build.use_legacy_builder", True)
         self.image_id = Expression(resource.image_id)
 
 
+class LocalImage(Image):
+    """An image that somebody has put on the machine."""
+
+    def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
+        """Define the look at the machine, which a plan takes.
+
+        Args:
+            scope: The construct that this one belongs to.
+            id_: The construct's id.
+            name: The image's reference.
+        """
+        super().__init__(scope, id_)
+        self.image_id = Expression(define(DataDockerImage, self, "Resource", name=name).id)
+
+
 _BEFORE: Final = TerraformResourceLifecycle(create_before_destroy=True)
-
-
-def _without_tag(name: str) -> str:
-    repository, _, rest = name.rpartition(":")
-    return repository if repository and "/" not in rest else name

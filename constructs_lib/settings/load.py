@@ -7,6 +7,7 @@ Every problem of a file is reported at once, each in the words of the file:
 from __future__ import annotations
 
 import re
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -57,6 +58,10 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError([f"{name}: is not YAML: {_one_line(error)}"]) from None
     except RecursionError:
         raise SettingsError([f"{name}: must not be nested this deeply"]) from None
+    if _is_too_much(document):
+        raise SettingsError(
+            [f"{name}: must hold at most {_MOST} values, got more through aliases; write it out"]
+        )
     if not isinstance(document, dict):
         kind = "nothing" if document is None else type(document).__name__
         raise SettingsError([f"{name}: must hold a mapping of settings, got {kind}"])
@@ -68,6 +73,25 @@ def load_settings(path: Path) -> Settings:
         ]
         unique = dict.fromkeys(problems)
         raise SettingsError([f"{name}: {problem}" for problem in unique]) from None
+
+
+_MOST: Final = 10_000
+"""Values of a settings file, each counted as often as an alias stands for it."""
+
+
+def _is_too_much(document: object) -> bool:
+    """Tell whether aliases of aliases make a document that nobody can have written."""
+    count, stack = 0, [document]
+    while stack:
+        value = stack.pop()
+        count += 1
+        if count > _MOST:
+            return True
+        if isinstance(value, dict):
+            stack += value.values()
+        elif isinstance(value, list | set | tuple):
+            stack += value
+    return False
 
 
 class _Loader(yaml.SafeLoader):
@@ -145,6 +169,13 @@ def _without_consequences(items: list[ErrorDetails]) -> list[ErrorDetails]:
     return [item for item in items if item["type"] != "too_short" or not has_refused_entries(item)]
 
 
+_LONGEST: Final = 200
+"""Characters of a value that a message shows."""
+
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxtuple = 3, 10, 10, 10
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
+
 _UNION_BRANCH: Final = re.compile(r"ipv[46]network|function-after\[.*|lax-or-strict.*")
 
 
@@ -166,7 +197,7 @@ def _in_words(item: ErrorDetails) -> list[str]:
         return [f"{field}: unknown key; the keys here are: {known}"]
     if kind == "value_error":
         return _own_errors(field, str(context["error"]), value)
-    return [f"{field}: {_requirement(kind, context, item['msg'])}, got {value!r}"]
+    return [f"{field}: {_requirement(kind, context, item['msg'])}, got {_abbreviated(value)}"]
 
 
 def _own_errors(field: str, text: str, value: object) -> list[str]:
@@ -176,11 +207,17 @@ def _own_errors(field: str, text: str, value: object) -> list[str]:
     """
     if text.startswith("must "):
         requirement, semicolon, remedy = text.partition("; ")
-        return [f"{field}: {requirement}, got {value!r}{semicolon}{remedy}"]
+        return [f"{field}: {requirement}, got {_abbreviated(value)}{semicolon}{remedy}"]
     if isinstance(value, dict):
         prefix = f"{field}." if field else ""
         return [f"{prefix}{line}" for line in text.splitlines()]
     return [f"{field}: {text}"]
+
+
+def _abbreviated(value: object) -> str:
+    """Return a value as a message shows it; one of aliases of aliases would be megabytes."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _requirement(kind: str, context: dict[str, Any], message: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from constructs_lib.aws.firewall import openings
-from constructs_lib.compose.reader import delivered_value, load_project
+from constructs_lib.compose.reader import load_project
 
 if TYPE_CHECKING:
     from constructs_lib.compose.model import ComposeProject
@@ -24,22 +24,10 @@ def load_services(environment: Environment, settings: Settings) -> ComposeProjec
         name=settings.project,
         variables=_variables(environment, settings),
         openings=openings(settings.aws),
+        strict=settings.unset_variables == "error",
     )
 
 
 def _variables(environment: Environment, settings: Settings) -> dict[str, str]:
     """Return what the Compose files may use as `${NAME}`, beside what Compose itself knows."""
     return {"ENVIRONMENT": environment.name, **settings.variables}
-
-
-def content_of(variable: str, environment: Environment, settings: Settings) -> str:
-    """Return the value of a variable that is the content of a secret or config.
-
-    Raises:
-        KeyError: It is not set, which `load_services` tells in clear words.
-    """
-    return delivered_value(
-        variable,
-        folder=settings.services[0].parent,
-        variables=_variables(environment, settings),
-    )

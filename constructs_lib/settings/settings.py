@@ -380,6 +380,12 @@ class Settings(_Model):
         "`COMPOSE_PROFILES` switches profiles on",
         examples=[{"COMPOSE_PROFILES": "debug"}],
     )
+    unset_variables: Literal["warn", "error"] = Field(
+        default="warn",
+        description="what a variable of the Compose files is that is not set: empty with a "
+        "warning (`warn`), as Compose has it, or an `error`; a Compose file asks for the latter "
+        "itself with `x-moor: {strict: true}`",
+    )
     state: StateSettings = Field(
         default=StateSettings(), description="where Terraform's state is kept"
     )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cdktf import FileProvisioner, ITerraformDependable, RemoteExecProvisioner
     from constructs import Construct
 
-_ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[2]
+"""The project's folder, where steps run."""
 
 
 def terraform_data(
@@ -70,5 +71,5 @@ def run_module(module: str, argument: str, *arguments: str) -> LocalExecProvisio
         type="local-exec",
         interpreter=words[:-1],
         command=words[-1],
-        working_dir=str(_ROOT),
+        working_dir=str(ROOT),
     )

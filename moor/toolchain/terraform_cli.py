@@ -201,6 +201,7 @@ class Terraform:
         *,
         destroy: bool = False,
         targets: Sequence[str] = (),
+        replace: Sequence[str] = (),
         refresh: bool = True,
     ) -> Run:
         """Start to plan; `finish` waits for it.
@@ -209,6 +210,7 @@ class Terraform:
             stack: The stack.
             destroy: Whether to plan its end.
             targets: Addresses of resources: plan these and what they depend on; empty plans all.
+            replace: Addresses of resources to be made anew though nothing of them has changed.
             refresh: Whether Terraform asks what has become of the resources since the last time.
 
         Raises:
@@ -219,6 +221,7 @@ class Terraform:
         words += ["-destroy"] if destroy else []
         words += [] if refresh else ["-refresh=false"]
         words += [f"-target={target}" for target in targets]
+        words += [f"-replace={address}" for address in replace]
         try:
             return self._run(stack, "plan", words, plan)
         except BaseException:

@@ -29,7 +29,7 @@ from constructs_lib.compose import model as compose_model
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.model import ComposeProject, Service
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
-from constructs_lib.docker import build_options, container_options
+from constructs_lib.docker import container_options
 from constructs_lib.settings.services import load_services
 from constructs_lib.settings.settings import Settings
 from main import add_stacks
@@ -63,7 +63,21 @@ STRUCTURE: Final[Mapping[tuple[str, str], str]] = {
     ("ContainerOptions", "cap_add"): "the engine's spelling of it is in capitals",
     ("ContainerOptions", "cap_drop"): "the engine's spelling of it is in capitals",
     ("ContainerOptions", "volumes_from"): "ids that the engine gives",
-    ("Build", "dockerfile_inline"): "it is written into a file, beside the configuration",
+    **{
+        ("Build", name): "it is written into a file, of which a digest is told"
+        for name in (
+            "context",
+            "project_folder",
+            "dockerfile",
+            "dockerfile_inline",
+            "args",
+            "target",
+            "platform",
+            "contexts",
+            "secrets",
+            "options",
+        )
+    },
     ("Delivery", "variable"): "the name of what is written into a file",
     ("Delivery", "content"): "it is written into a file",
     ("Delivery", "origin"): "for messages",
@@ -150,7 +164,7 @@ def _has_text(hint: Any) -> bool:  # noqa: ANN401
 
 def _hints(kind: type[Any]) -> dict[str, Any]:
     space = {
-        **vars(compose_model), **vars(container_options), **vars(build_options),
+        **vars(compose_model), **vars(container_options),
         **vars(port_range),
         "Mapping": Mapping, "Sequence": Sequence,
     }  # fmt: skip
@@ -178,8 +192,16 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         ("ContainerOptions", "cap_add"): (),
         ("ContainerOptions", "cap_drop"): (),
         ("ContainerOptions", "volumes_from"): (),
-        ("Build", "context"): context,
+        ("Build", "context"): str(context),
+        ("Build", "project_folder"): str(folder),
+        ("Build", "contexts"): {},
+        ("Build", "secrets"): {},
+        ("Build", "options"): {},
+        ("Build", "dockerfile"): "Dockerfile",
         ("Build", "dockerfile_inline"): None,
+        ("Build", "target"): None,
+        ("Build", "platform"): None,
+        ("Build", "args"): {"A": evil, "B": evil},
         ("Delivery", "source"): source,
         ("Delivery", "variable"): None,
         ("Delivery", "content"): None,

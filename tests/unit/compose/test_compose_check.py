@@ -104,8 +104,8 @@ def test_a_circle() -> None:
     }
     assert problems(services) == [
         (
-            "c.yaml: services.a.depends_on: must not lead back to itself, got a -> b -> c -> a; "
-            "remove one of them"
+            "c.yaml: services.a.depends_on: must not lead back to itself, got a -> b -> c -> a "
+            "through depends_on, network_mode; remove one of them"
         )
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,7 +48,14 @@ def problems(folder: Path, text: str) -> list[str]:
             "services: {web: {image: x, depends_on: [db]}, db: {image: x, depends_on: [web]}}",
             (
                 "compose.yaml: services.db.depends_on: must not lead back to itself, got "
-                "db -> web -> db; remove one of them"
+                "db -> web -> db through depends_on; remove one of them"
+            ),
+        ),
+        (
+            "services: {web: {image: x, network_mode: 'service:db'}, db: {image: x, links: [web]}}",
+            (
+                "compose.yaml: services.db.links: must not lead back to itself, got "
+                "db -> web -> db through links, network_mode; remove one of them"
             ),
         ),
         (
@@ -89,26 +97,75 @@ def test_what_compose_refuses(tmp_path: Path, text: str, expected: str) -> None:
     assert problems(tmp_path, text) == [expected]
 
 
-def test_variables_that_are_not_set_are_told_with_their_place(tmp_path: Path) -> None:
-    text = """
-    services:
-      web: {image: x, environment: {A: "${NOPE}", B: "${NOPE2:-fine}", C: "$$NOPE"}}
-      db: {image: "x:$NOPE_TOO", annotations: {a: b}}
-    """
-    found = problems(tmp_path, text)
-    assert set(found[:2]) == {
-        (
-            'compose.yaml: services.web.environment.A: variable "NOPE" is not set; set it in '
-            ".env or "
-            "the settings' variables, or write ${NOPE:-} for nothing"
-        ),
-        (
-            'compose.yaml: services.db.image: variable "NOPE_TOO" is not set; set it in .env or '
-            "the "
-            "settings' variables, or write ${NOPE_TOO:-} for nothing"
-        ),
-    }
-    assert any(".annotations: is not supported" in line for line in found)
+TWO_UNSET = """
+services:
+  web: {image: x, environment: {A: "${NOPE}", B: "${NOPE2:-fine}", C: "$$NOPE", D: "a$NOPE"}}
+  db: {image: "x${NOPE_TOO}"}
+"""
+TOLD = (
+    (
+        'compose.yaml: services.web.environment.A: variable "NOPE" is not set here and in 1 more '
+        "places; set it in .env or the settings' variables, or write ${NOPE:-} for nothing"
+    ),
+    (
+        'compose.yaml: services.db.image: variable "NOPE_TOO" is not set; set it in .env or the '
+        "settings' variables, or write ${NOPE_TOO:-} for nothing"
+    ),
+)
+
+
+def test_variables_that_are_not_set_are_empty_and_told_with_their_place(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(TWO_UNSET)
+    project = load_project([tmp_path / "compose.yaml"], name="moor")
+    assert set(project.warnings) == set(TOLD)
+    assert project.services["web"].environment == {"A": "", "B": "fine", "C": "$NOPE", "D": "a"}
+    assert project.services["db"].image == "x"
+
+
+def test_variables_that_are_not_set_are_an_error_where_somebody_says_so(tmp_path: Path) -> None:
+    assert set(problems(tmp_path, f"{TWO_UNSET}\nx-moor: {{strict: true}}")) == set(TOLD)
+    (tmp_path / "compose.yaml").write_text(TWO_UNSET)
+    with pytest.raises(ComposeError) as caught:
+        load_project([tmp_path / "compose.yaml"], name="moor", strict=True)
+    assert set(caught.value.problems) == set(TOLD)
+
+
+def test_what_is_not_set_is_told_with_what_it_breaks(tmp_path: Path) -> None:
+    found = problems(tmp_path, "services: {web: {image: '$NOPE', annotations: {a: b}}}")
+    assert 'variable "NOPE" is not set' in found[0]
+    assert len(found) > 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("5", "x-moor: must be a mapping, got 5"),
+        ("{strickt: true}", "x-moor.strickt: unknown key; the key here is: strict"),
+        ("{strict: always}", "x-moor.strict: must be true or false, got 'always'"),
+    ],
+)
+def test_the_projects_own_key_is_checked(tmp_path: Path, value: str, expected: str) -> None:
+    text = f"services: {{web: {{image: x}}}}\nx-moor: {value}"
+    assert problems(tmp_path, text) == [f"compose.yaml: {expected}"]
+
+
+def test_hundreds_of_unset_variables_are_told_in_less_than_a_second(tmp_path: Path) -> None:
+    lines = [f"      A{i}: '${{NOPE_{i}}}'" for i in range(300)]
+    text = "services:\n  web:\n    image: x\n    environment:\n" + "\n".join(lines)
+    (tmp_path / "compose.yaml").write_text(text)
+    begun = time.monotonic()
+    found = load_project([tmp_path / "compose.yaml"], name="moor").warnings
+    assert time.monotonic() - begun < 1
+    assert len(found) == 21
+    assert found[-1].startswith("compose.yaml: 280 more variables are not set")
+
+
+def test_a_circle_of_aliases_ends(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text('x-a: &a {b: *a, c: "$NOPE"}')
+    warning = 'time=now msg="The \\"NOPE\\" variable is not set. Defaulting to a blank string."\n'
+    (line,) = unset_variables(warning, [file])
+    assert line.startswith('compose.yaml: x-a.c: variable "NOPE" is not set; ')
 
 
 def test_a_missing_environment_file_is_told_with_its_service(tmp_path: Path) -> None:

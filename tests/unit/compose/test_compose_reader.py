@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -19,6 +20,8 @@ from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from constructs_lib.compose.model import ComposeProject
 
 
@@ -335,3 +338,100 @@ def test_compose_is_asked_again_where_the_file_does_not_tell(
     ):
         load(tmp_path / "project", text, HERE="/srv")
     assert run.call_count == times
+
+
+DOTENV: Final = (
+    "A=1 # a comment",
+    "A='q # $B'",
+    'A="x${B}y"',
+    "A=${B:-none}",
+    'A="two\\nlines"',
+    'A="really\ntwo"',
+    "A='p$$w'",
+    "A=p$$w",
+    "export A=1",
+    "A = spaced ",
+    "A=x\r",
+    "A: colon",
+    "A=",
+    "A=#x",
+    "A=x#y",
+    "B=b",
+    "# A=no",
+    "",
+    "A",
+)
+
+
+@given(
+    lines=st.lists(st.sampled_from(DOTENV), max_size=5),
+    outside=st.dictionaries(st.sampled_from("AB"), st.sampled_from(["", "o", "$x"])),
+)
+@settings(max_examples=8, deadline=None)
+def test_content_from_dotenv_is_what_compose_says(
+    lines: list[str], outside: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("dotenv")
+    (folder / ".env").write_text("\n".join(lines), newline="")
+    file = folder / "compose.yaml"
+    file.write_text("services: {web: {image: x, secrets: [s]}}\nsecrets: {s: {environment: A}}\n")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **outside}
+    refused: tuple[str, ...] = ()
+    found: Mapping[str, str]
+    try:
+        found = load_project([file], name="moor", environment=environment).contents
+    except ComposeError as error:
+        refused, found = error.problems, {}
+    file.write_text("services: {web: {image: x, environment: {A: '${A?}'}}}\n")
+    said = subprocess.run(
+        [*plugin.find_compose(), "--file", str(file), "config", "--format", "json"],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    expected = {}
+    if said.returncode == 0:
+        value = json.loads(said.stdout)["services"]["web"]["environment"]["A"]
+        expected = {"A": value.replace("$$", "$")}
+    assert found == expected
+    assert all(".yaml: " in line or ".env: " in line for line in refused)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [(".env", ".env"), ("web.env", "web.env"), ("compose.yaml", "compose.yaml")]
+)
+def test_a_file_in_another_encoding_is_told(tmp_path: Path, file: str, name: str) -> None:
+    (tmp_path / ".env").write_text("A=1\n")
+    (tmp_path / "web.env").write_text("B=1\n")
+    text = b"services: {web: {image: x, env_file: [web.env], environment: {A: '${A}'}}}\n"
+    (tmp_path / "compose.yaml").write_bytes(text)
+    with (tmp_path / file).open("ab") as stream:
+        stream.write({".env": b"A=\xe9\n", "web.env": b"C=\xe9\n"}.get(file, b"# \xe9\n"))
+    with pytest.raises(ComposeError) as caught:
+        load_project([tmp_path / "compose.yaml"], name="moor")
+    assert caught.value.problems[0].startswith(f"{name}: ")
+
+
+def test_a_null_byte_in_a_variable_is_told_with_its_name(tmp_path: Path) -> None:
+    for value in ("a\0b", "\ud800"):
+        with pytest.raises(ComposeError, match=r"variables\.NULL: must be text"):
+            load(tmp_path, "services: {web: {image: x}}", NULL=value)
+
+
+def test_what_is_nested_too_deeply_is_told_in_one_line(tmp_path: Path) -> None:
+    text = f"services: {{web: {{image: x}}}}\nx-a: {'[' * 2000}{']' * 2000}\n"
+    (line,) = problems(tmp_path, text)
+    assert line.startswith("compose.yaml: ")
+
+
+def test_compose_is_stopped_in_time_and_the_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reader._TIMEOUT_SECONDS == 20
+    (tmp_path / "slow").write_text("#!/bin/sh\nexec sleep 30\n")
+    (tmp_path / "slow").chmod(0o755)
+    monkeypatch.setattr(plugin, "BUILT", tmp_path / "slow")
+    monkeypatch.setattr(reader, "_TIMEOUT_SECONDS", 0.2)
+    (line,) = problems(tmp_path, "services: {web: {image: x}}")
+    assert line.startswith("compose.yaml: must be read by Compose within")

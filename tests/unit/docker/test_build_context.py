@@ -2,62 +2,84 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from constructs_lib.docker.build_context import INLINE, copy_of
+from constructs_lib.docker.build_context import ContextError, Ignored, digest_of, inside
 
 
-def test_a_folder_that_is_taken_whole_is_not_copied(tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
-    assert copy_of(tmp_path, "Dockerfile") is None
+def made(folder: Path) -> Path:
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("a", encoding="utf-8")
+    (folder / "src").mkdir()
+    (folder / "src" / "app.py").write_text("app", encoding="utf-8")
+    (folder / "src" / "debug.log").write_text("log", encoding="utf-8")
+    (folder / "keep.log").write_text("kept", encoding="utf-8")
+    return folder
 
 
-def test_what_docker_ignores_is_left_out_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
-    context = tmp_path
-    (context / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
-    (context / ".dockerignore").write_text(
-        "# local things\n.git\n**/*.log\nDockerfile\n!keep.log\n", encoding="utf-8"
+def test_what_goes_into_the_image_has_a_digest_and_nothing_else(tmp_path: Path) -> None:
+    context = made(tmp_path)
+    patterns = [".git", "**/*.log", "!keep.log"]
+    before = digest_of(context, patterns)
+    (context / ".git" / "HEAD").write_text("b", encoding="utf-8")
+    (context / "src" / "debug.log").write_text("more", encoding="utf-8")
+    os.utime(context / "src" / "app.py", (1, 1))
+    assert digest_of(context, patterns) == before
+    (context / "keep.log").write_text("another", encoding="utf-8")
+    changed = digest_of(context, patterns)
+    (context / "src" / "app.py").chmod(0o755)
+    assert len({before, changed, digest_of(context, patterns), digest_of(context)}) == 4
+
+
+def test_a_file_below_a_folder_that_is_ignored_may_return(tmp_path: Path) -> None:
+    before = digest_of(made(tmp_path), ["*", "!src/app.py"])
+    (tmp_path / "src" / "app.py").write_text("another", encoding="utf-8")
+    assert digest_of(tmp_path, ["*", "!src/app.py"]) != before
+
+
+def test_broken_and_looping_links_are_links(tmp_path: Path) -> None:
+    (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    before = digest_of(tmp_path)
+    (tmp_path / "broken").unlink()
+    (tmp_path / "broken").symlink_to("elsewhere")
+    assert digest_of(tmp_path) != before
+
+
+def test_what_is_private_is_not_looked_at(tmp_path: Path) -> None:
+    before = digest_of(made(tmp_path))
+    for name in ("cdktf.out", "src/.moor"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "key").write_text("key", encoding="utf-8")
+    left_out = inside(tmp_path, [tmp_path / "cdktf.out", tmp_path / "src" / ".moor", Path("/etc")])
+    assert left_out == ["cdktf.out", "src/.moor"]
+    assert digest_of(tmp_path, without=left_out) == before
+
+
+def test_a_name_that_the_builder_cannot_take_is_told(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/na\xffme")).touch()
+    with pytest.raises(ContextError) as caught:
+        digest_of(tmp_path)
+    assert str(caught.value) == (
+        f"must have names in {tmp_path} that are UTF-8, since the builder takes no others, got "
+        "na\\xffme; rename it, or leave it out by a wildcard in .dockerignore"
     )
-    for name in (".git/HEAD", "src/app.py", "src/debug.log", "keep.log", "deep/empty/.keep"):
-        (context / name).parent.mkdir(parents=True, exist_ok=True)
-        (context / name).write_text(name, encoding="utf-8")
-    (context / "src" / "run").write_text("#!/bin/sh\n", encoding="utf-8")
-    (context / "src" / "run").chmod(0o755)
-    (context / "link").symlink_to("src/app.py")
-
-    copy = copy_of(context, "Dockerfile")
-    assert copy is not None
-    with copy as folder:
-        found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
-        assert found == {
-            *("Dockerfile", ".dockerignore", "deep", "deep/empty", "deep/empty/.keep", "keep.log"),
-            *("link", "src", "src/app.py", "src/run"),
-        }
-        assert Path(folder, "src", "run").stat().st_mode & 0o111
-        assert Path(folder, "link").is_symlink()
-    assert not Path(copy.name).exists()
+    assert digest_of(tmp_path, ["na*"])
 
 
-@pytest.mark.parametrize("ignored", [None, "*\n!app.py\n"])
-def test_a_dockerfile_that_is_a_text_is_in_the_copy(tmp_path: Path, ignored: str | None) -> None:
-    (tmp_path / "src").mkdir()
-    (tmp_path / "app.py").write_text("app", encoding="utf-8")
-    (tmp_path / "src" / "more.py").write_text("more", encoding="utf-8")
-    if ignored is not None:
-        (tmp_path / ".dockerignore").write_text(ignored, encoding="utf-8")
-
-    copy = copy_of(tmp_path, INLINE, inline="FROM a\n")
-    assert copy is not None
-    with copy as folder:
-        found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
-        everything = {INLINE, "app.py", "src", "src/more.py"}
-        assert found == (everything if ignored is None else {INLINE, "app.py", ".dockerignore"})
-        assert Path(folder, INLINE).read_text(encoding="utf-8") == "FROM a\n"
+def test_patterns_that_are_no_text_are_told(tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").write_bytes(b"# caf\xe9\n\xff\xfe\n")
+    with pytest.raises(ContextError, match=r"got \\xff\\xfe; rename it"):
+        assert Ignored.of(tmp_path, None).patterns
+    (tmp_path / ".dockerignore").write_bytes(b"\xef\xbb\xbf# caf\xe9\n*.log\n")
+    assert Ignored.of(tmp_path, None).patterns == ["*.log"]
 
 
-def test_patterns_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    (tmp_path / ".dockerignore").write_bytes(b"\xff\xfe\n")
-    with pytest.raises(ValueError, match="utf-8"):
-        copy_of(tmp_path, "Dockerfile")
+def test_the_file_beside_the_dockerfile_counts_first(tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").write_text("a\n", encoding="utf-8")
+    assert Ignored.of(tmp_path, tmp_path / "Dockerfile").patterns == ["a"]
+    (tmp_path / "Dockerfile.dockerignore").write_text("b\n", encoding="utf-8")
+    assert Ignored.of(tmp_path, tmp_path / "Dockerfile").patterns == ["b"]

@@ -313,6 +313,13 @@ def test_with_a_copy_of_what_is_here_nothing_is_lost() -> None:
     assert plan.changes[0].lost == ""
 
 
+@pytest.mark.parametrize(("option", "lost"), [("bind", ""), ("ro,bind", ""), ("addr=x", "all")])
+def test_with_a_name_for_a_folder_nothing_is_lost(option: str, lost: str) -> None:
+    options = {"type": "none", "o": option, "device": "/srv"}
+    plan = only(raw("docker_volume", ["delete"], before={"name": "v", "driver_opts": options}))
+    assert plan.changes[0].lost[:3] == lost
+
+
 @pytest.mark.parametrize("empty", [None, 0, False, "", [], {}])
 def test_what_a_provider_fills_in_is_no_change(empty: object) -> None:
     assert attributes({"a": None, "b": empty}, {"a": empty}) == ()

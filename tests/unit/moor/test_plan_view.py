@@ -122,6 +122,13 @@ def test_nothing() -> None:
     assert as_json([]) == {}
 
 
+def test_warnings_stand_below_all_plans_each_in_one_line() -> None:
+    warning = f"compose.yaml: services.web.image: {'long ' * 30}[red]"
+    warned = [replace(PLANS[0], warnings=(warning,)), PLANS[1]]
+    assert shown(warned) == f"{shown(PLANS)}warning: {warning}\n"
+    assert as_json(warned)["aws"]["warnings"] == [warning]
+
+
 def test_json() -> None:
     document = as_json(PLANS)
     assert json.loads(json.dumps(document)) == document
@@ -133,6 +140,7 @@ def test_json() -> None:
             "change": 0,
             "destroy": 1,
             "outputs": ["cross-stack-output-x", "public_ip"],
+            "warnings": [],
             "changes": [
                 {
                     "address": "aws_instance.Machine_0123ABCD",
@@ -158,6 +166,7 @@ def test_json() -> None:
             "change": 0,
             "destroy": 0,
             "outputs": [],
+            "warnings": [],
             "changes": [
                 {
                     "address": "docker_network.N_0123ABCD",

@@ -297,3 +297,24 @@ def test_wrong_shapes_give_a_settings_error_and_nothing_else(
 ) -> None:
     content = yaml.safe_dump({**document(**aws), "services": other, "state": {"s3": other}})
     only_settings_errors(folder, content.encode("utf-8"))
+
+
+def test_aliases_of_aliases_are_one_short_line(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 8)}]" for i in range(1, 9)]
+    file = tmp_path / "bomb.yaml"
+    file.write_text("variables:\n" + "\n".join(f"  {line}" for line in lines))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    (line,) = caught.value.problems
+    assert line.endswith(
+        "bomb.yaml: must hold at most 10000 values, got more through aliases; write it out"
+    )
+
+
+def test_a_wrong_value_is_abbreviated(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(f"variables: {{A: [{', '.join(['long'] * 2000)}]}}")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert all(len(line) < 400 for line in caught.value.problems)

@@ -10,7 +10,7 @@ from settings_files import OFFICE
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
-from constructs_lib.settings.services import content_of, load_services
+from constructs_lib.settings.services import load_services
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +62,17 @@ def test_the_environments_name_may_be_replaced(environment: Environment) -> None
     }
 
 
+def test_a_variable_that_is_not_set_is_what_the_settings_say(environment: Environment) -> None:
+    settings = written(environment, 80)
+    file = environment.root / "compose.yaml"
+    file.write_text(file.read_text().replace("${IMAGE}", "x${NOPE_NEVER}"))
+    (warning,) = load_services(environment, settings).warnings
+    assert 'services.web.image: variable "NOPE_NEVER" is not set' in warning
+    strict = settings.model_copy(update={"unset_variables": "error"})
+    with pytest.raises(ComposeError, match="NOPE_NEVER"):
+        load_services(environment, strict)
+
+
 @pytest.mark.parametrize("port", [80, 443, 9200])
 def test_services_may_publish_what_is_opened_for_them(environment: Environment, port: int) -> None:
     assert load_services(environment, written(environment, port)).published_tcp_ports == {
@@ -84,7 +95,11 @@ def test_the_content_of_a_secret_comes_from_the_settings_first(
     settings = written(environment, 80, "{IMAGE: nginx, TOKEN: from-the-settings}")
     monkeypatch.setenv("TOKEN", "from-outside")
     monkeypatch.setenv("OTHER", "from-outside")
-    assert content_of("TOKEN", environment, settings) == "from-the-settings"
-    assert content_of("OTHER", environment, settings) == "from-outside"
-    with pytest.raises(KeyError):
-        content_of("NEVER_SET_ANYWHERE", environment, settings)
+    file = environment.root / "compose.yaml"
+    file.write_text(
+        "services: {web: {image: x, secrets: [a, b]}}\n"
+        "secrets: {a: {environment: TOKEN}, b: {environment: OTHER}}\n"
+    )
+    project = load_services(environment, settings)
+    assert project.contents == {"TOKEN": "from-the-settings", "OTHER": "from-outside"}
+    assert "from-outside" not in repr(project)

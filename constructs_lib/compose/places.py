@@ -1,0 +1,50 @@
+"""Where in a Compose file something is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, where PyYAML was built with it."""
+
+
+def scalars(file: Path) -> Iterator[tuple[str, str]]:
+    """Walk through a Compose file.
+
+    An alias stands for a node that is there already, and a node may hold itself. So each is
+    visited once, in the place where it is met first.
+
+    Args:
+        file: The file.
+
+    Yields:
+        The place and the text of each value that is no list and no mapping, in the file's order;
+        nothing where it cannot be read.
+    """
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=LOADER)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return
+    seen: set[int] = set()
+    stack: list[tuple[str, yaml.Node | None]] = [("", root)]
+    while stack:
+        where, node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            yield where, node.value
+        elif isinstance(node, yaml.SequenceNode):
+            stack += [(f"{where}[{i}]", item) for i, item in reversed(list(enumerate(node.value)))]
+        elif isinstance(node, yaml.MappingNode):
+            stack += [
+                (f"{where}.{key.value}" if where else str(key.value), item)
+                for key, item in reversed(node.value)
+                if isinstance(key, yaml.ScalarNode)
+            ]
