@@ -197,7 +197,7 @@ def _config(
         raise ComposeError([*unset, *failures(result.stderr, files)])
     told = result.stdout
     # What Compose writes is no more than mappings, lists and texts.
-    document = _plain(yaml.load(told, Loader=_Loader) if is_yaml else json.loads(told))  # noqa: S506
+    document = _plain(yaml.load(told, Loader=LOADER) if is_yaml else json.loads(told))  # noqa: S506
     if not isinstance(document, dict):
         raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
     if any(mark in result.stdout for mark in _REPLACED) and (undecodable := _not_utf8(files)):

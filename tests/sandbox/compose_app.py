@@ -26,7 +26,7 @@ from cdktf_cdktf_provider_docker.provider import (
 
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.errors import ComposeError
-from constructs_lib.compose.reader import delivered_value, load_project
+from constructs_lib.compose.reader import load_project
 from constructs_lib.compose.services import ComposeServices, DockerEndpoint
 
 
@@ -70,7 +70,7 @@ def main(file: str, project: str, out: str, vault: str) -> None:
             host=str(parts.hostname), port=int(parts.port or 0), certificates=Path(certificates)
         ),
         vault=Vault(Path(vault)),
-        value_of=lambda name: delivered_value(name, folder=files[0].parent),
+        value_of=services.contents.__getitem__,
     )
     app.synth()
 
