@@ -45,7 +45,6 @@ class Hosted:
         ends: The services that end by themselves, and well.
         bases: The images that its Dockerfiles begin with.
         refused: What of it is refused, and rightly; empty for nothing.
-        not_yet: What of it is refused that ought to work; empty for nothing.
         sandbox_cannot: Why it cannot run on a machine of the sandbox; empty where it can.
         few: Whether it is one of those that each run of the tests deploys.
     """
@@ -57,7 +56,6 @@ class Hosted:
     ends: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     refused: str = ""
-    not_yet: str = ""
     sandbox_cannot: str = ""
     few: bool = False
 

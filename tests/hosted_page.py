@@ -62,8 +62,6 @@ def _outcome(app: Hosted, seen: Mapping[str, Any] | None) -> tuple[str, str, str
         return f"refused: {app.refused}", "", ""
     if app.sandbox_cannot:
         return f"not in the sandbox: {app.sandbox_cannot}", "", ""
-    if app.not_yet and (seen is None or seen["failed"]):
-        return f"refused, and ought not to be: {app.not_yet}", "", ""
     if seen is None:
         return "not tried", "", ""
     failed = seen["failed"]

@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import tarfile
-import urllib.error
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ _MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 _LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _PLACE: Final = "/usr/local/bin"
+_TRIES: Final = 10
 
 _STAND_IN: Final = """#!/bin/sh
 # Stands in for any program.
@@ -166,22 +167,30 @@ class StandIns:
         return digest
 
     def _get(self, path: str, kind: str = "*/*") -> bytes:
-        asked = urllib.request.Request(  # noqa: S310  (the registry of the sandbox)
-            f"{self._base}/{path}", headers={"Accept": kind}
-        )
-        with self._opener.open(asked, timeout=20) as answer:
-            data: bytes = answer.read()
+        data, _ = self._ask(f"{self._base}/{path}", "GET", None, {"Accept": kind})
         return data
 
     def _send(self, path: str, method: str, data: bytes, kind: str = "") -> str:
         address = path if path.startswith("http") else f"{self._base}/{path}"
-        headers = {"Content-Type": kind} if kind else {}
-        asked = urllib.request.Request(  # noqa: S310  (as above)
-            address, data, headers, method=method
-        )
-        with self._opener.open(asked, timeout=20) as answer:
-            assert answer.status in (201, 202), answer.status
-            return str(answer.headers.get("Location", ""))
+        _, place = self._ask(address, method, data, {"Content-Type": kind} if kind else {})
+        return place
+
+    def _ask(
+        self, address: str, method: str, data: bytes | None, headers: dict[str, str]
+    ) -> tuple[bytes, str]:
+        """Send one request; once more where the registry's door has closed the connection."""
+        for remaining in range(_TRIES - 1, -1, -1):
+            asked = urllib.request.Request(  # noqa: S310  (the registry of the sandbox)
+                address, data, headers, method=method
+            )
+            try:
+                with self._opener.open(asked, timeout=20) as answer:
+                    return answer.read(), str(answer.headers.get("Location", ""))
+            except ConnectionError:
+                if not remaining:
+                    raise
+            time.sleep(0.2)
+        raise AssertionError
 
 
 def _layer(stand_in: StandIn) -> bytes:

@@ -158,6 +158,8 @@ def _comparable(snapshot: dict[str, Any], app: Hosted, raw: dict[str, Any]) -> d
         body = raw["services"][container["Config"]["Labels"]["com.docker.compose.service"]]
         delivered = _delivered(app, body)
         host = container["HostConfig"]
+        if host["NetworkMode"] in _external(raw, "networks"):
+            host["NetworkMode"] = "its own"
         host["Binds"] = [b for b in host["Binds"] if b.split(":")[1] not in delivered]
         host["Mounts"] = [m for m in host["Mounts"] if m["Target"] not in delivered]
         container["Mounts"] = [m for m in container["Mounts"] if m[1] not in delivered]

@@ -47,12 +47,7 @@ def test_the_table_has_each_file() -> None:
 
 @pytest.mark.parametrize("app", [app for app in APPS if not app.refused], ids=lambda app: app.name)
 def test_a_hosted_file_becomes_resources(app: Hosted, tmp_path: Path) -> None:
-    try:
-        project = load_project([app.file], name=PROJECT, environment=environment())
-    except ComposeError:
-        if not app.not_yet:
-            raise
-        pytest.xfail(app.not_yet)
+    project = load_project([app.file], name=PROJECT, environment=environment())
     check(project, openings=openings(project))
     assert len(project.services) == app.services
     assert sum(service.replicas for service in project.services.values()) == app.containers
