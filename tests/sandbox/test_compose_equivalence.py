@@ -126,7 +126,7 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
             config.pop(key, None)
         host.pop("MemorySwappiness", None)
         # These are built anew, and have another time in them.
-        if name.endswith(("-proxy-1", "-tool-1", "-packer-1")):
+        if name.endswith(("-proxy-1", "-base-1", "-tool-1", "-packer-1")):
             container.pop("Image")
         own_network = re.fullmatch(r"bridge|corpus_.*|the-edge|the-warehouse", host["NetworkMode"])
         host["NetworkMode"] = "its own" if own_network else host["NetworkMode"]
