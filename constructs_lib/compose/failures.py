@@ -101,15 +101,17 @@ def unset_variables(stderr: str, files: Sequence[Path]) -> list[str]:
     Returns:
         One line a variable, and no more lines than a person reads.
     """
-    unset = dict.fromkeys(_UNSET.findall(stderr))
+    # Compose has another order each time: the one of the files is the reader's own.
+    unset = set(_UNSET.findall(stderr))
     if not unset:
         return []
-    places: dict[str, list[tuple[Path, str]]] = {variable: [] for variable in unset}
+    places: dict[str, list[tuple[Path, str]]] = {}
     for file in files:
         for where, text in scalars(file):
             for variable in dict.fromkeys(_USED.findall(text)):
-                if variable in places:
-                    places[variable].append((file, where))
+                if variable in unset:
+                    places.setdefault(variable, []).append((file, where))
+    places |= {variable: [] for variable in sorted(unset - places.keys())}
     found = [_unset(name, at, files[0]) for name, at in list(places.items())[:_MOST]]
     if len(places) > _MOST:
         found.append(
