@@ -101,7 +101,6 @@ def unset_variables(stderr: str, files: Sequence[Path]) -> list[str]:
     Returns:
         One line a variable, and no more lines than a person reads.
     """
-    # Compose has another order each time: the one of the files is the reader's own.
     unset = set(_UNSET.findall(stderr))
     if not unset:
         return []
