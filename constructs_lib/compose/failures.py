@@ -101,15 +101,18 @@ def unset_variables(stderr: str, files: Sequence[Path]) -> list[str]:
     Returns:
         One line a variable, and no more lines than a person reads.
     """
-    unset = dict.fromkeys(_UNSET.findall(stderr))
+    unset = set(_UNSET.findall(stderr))
     if not unset:
         return []
-    places: dict[str, list[tuple[Path, str]]] = {variable: [] for variable in unset}
+    places: dict[str, list[tuple[Path, str]]] = {}
     for file in files:
         for where, text in scalars(file):
             for variable in dict.fromkeys(_USED.findall(text)):
-                if variable in places:
-                    places[variable].append((file, where))
+                if variable in unset:
+                    places.setdefault(variable, []).append((file, where))
+    # In the order of the files: Compose's own is one of chance, in which two plans would differ.
+    for variable in sorted(unset):
+        places.setdefault(variable, [])
     found = [_unset(name, at, files[0]) for name, at in list(places.items())[:_MOST]]
     if len(places) > _MOST:
         found.append(
@@ -144,8 +147,8 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
         yield _circle(found["circle"], files)
     elif "decoding failed" in text:
         yield from _undecoded(text, file)
-    elif ported := port_problem(text):
-        yield _port(*ported, files)
+    elif told := _looked_up(text, files):
+        yield told
     else:
         for pattern, message in _FAILURES:
             if found := pattern.fullmatch(text):
@@ -165,6 +168,28 @@ def _undecoded(text: str, file: str) -> Iterator[str]:
         yield f"{file}: {where}: {what}"
     if not said:
         yield f"{file}: {text}"
+
+
+def _looked_up(text: str, files: Sequence[Path]) -> str | None:
+    """Tell what Compose says without its place, which the files have; None for all else."""
+    if text.startswith("healthcheck.test must start"):
+        return _healthcheck(text, files)
+    if ported := port_problem(text):
+        return _port(*ported, files)
+    return None
+
+
+def _healthcheck(text: str, files: Sequence[Path]) -> str:
+    """Tell which healthcheck begins with what is no way to run it."""
+    for file in files:
+        for where, word in scalars(file):
+            found = re.fullmatch(r"(services\..*\.healthcheck\.test)\[0\]", where)
+            if found and word not in ("CMD", "CMD-SHELL", "NONE"):
+                return (
+                    f"{shown(file)}: {found[1]}: must start with CMD, CMD-SHELL or NONE, got "
+                    f"{word!r:.60}; put CMD in front of it"
+                )
+    return f"{shown(files[0])}: services: {text}"
 
 
 def _port(value: str, requirement: str, files: Sequence[Path]) -> str:
@@ -188,7 +213,8 @@ def _unset(variable: str, places: Sequence[tuple[Path, str]], first: Path) -> st
         file, where = places[0]
         place = f"{shown(file)}: {where}:"
     if len(places) > 1:
-        others = f" here and in {len(places) - 1} more places"
+        count = len(places) - 1
+        others = f" here and in {count} more place{'s' if count > 1 else ''}"
     return f'{place} variable "{variable}" is not set{others}; {remedy}'
 
 

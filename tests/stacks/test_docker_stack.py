@@ -23,8 +23,12 @@ STATE = "data.terraform_remote_state.cross-stack-reference-input-aws"
 
 
 def cross_stack_output(document: Json) -> str:
-    """Return the name of the one output that is for other stacks."""
-    (name,) = (n for n in document["output"] if n.startswith("cross-stack-output"))
+    """Return the name of the output that tells other stacks the address."""
+    (name,) = (
+        n
+        for n, output in document["output"].items()
+        if n.startswith("cross-stack-output") and output["value"] == "${aws_eip.Address.public_ip}"
+    )
     return str(name)
 
 
@@ -73,11 +77,34 @@ def test_productions_state_is_in_s3() -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_every_image_that_is_built_is_built_on_the_machine(name: str) -> None:
-    images = synthesized(name)["docker"]["resource"]["docker_image"].values()
-    built = [image for image in images if "build" in image]
-    assert len(built) == 1
-    assert all(image["build"]["use_legacy_builder"] is True for image in built)
+def test_an_image_that_is_built_is_built_again_on_another_machine(name: str) -> None:
+    aws, docker = synthesized(name)["aws"], synthesized(name)["docker"]
+    (step,) = docker["resource"]["terraform_data"].values()
+    (machine,) = (
+        n
+        for n, output in aws["output"].items()
+        if output["value"] == "${aws_instance.Machine.id}" and n.startswith("cross-stack-output")
+    )
+    assert step["triggers_replace"]["machine"] == f"${{{STATE}.outputs.{machine}}}"
+    assert sorted(step["triggers_replace"]) == sorted(
+        [
+            f"base {_registry(name)}/busybox:1.36",
+            "argument BASE_IMAGE",
+            "context",
+            "dockerfile",
+            "machine",
+            "options",
+        ]
+    )
+
+
+def _elastic_image(name: str) -> str:
+    place = "172301815000" if name == "sandbox" else "dockeriolibrary"
+    return f"Compose_Images_{place}elasticsearch8153"
+
+
+def _registry(name: str) -> str:
+    return "172.30.18.1:5000" if name == "sandbox" else "docker.io/library"
 
 
 # The services of services/compose.yaml
@@ -93,7 +120,8 @@ def test_it_is_exactly_these_resources(name: str) -> None:
         "docker_image": 2,
         "docker_network": 1,
         "docker_volume": 1,
-        "data.docker_registry_image": 1,
+        "data.docker_registry_image": 2,
+        "terraform_data": 1,
         "data.terraform_remote_state": 1,
     }
 
@@ -109,7 +137,7 @@ def test_elastic_is_the_recipes(name: str) -> None:
     } == {
         "name": "moor-elastic-1",
         "hostname": "elastic",
-        "image": "${docker_image.Compose_Services_elastic_Image.image_id}",
+        "image": f"${{docker_image.{_elastic_image(name)}.image_id}}",
         "restart": "no",
         "must_run": True,
         "ports": [{"internal": 9200, "external": 9200, "protocol": "tcp"}],
@@ -129,14 +157,12 @@ def test_elastic_is_the_recipes(name: str) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_image_is_pulled_by_the_digest_that_its_tag_stands_for(name: str) -> None:
     document = synthesized(name)["docker"]
-    registry = "172.30.18.1:5000" if name == "sandbox" else "docker.io/library"
-    assert document["data"]["docker_registry_image"] == {
-        "Compose_Services_elastic_Image_Tag": {"name": f"{registry}/elasticsearch:8.15.3"}
-    }
-    image = document["resource"]["docker_image"]["Compose_Services_elastic_Image"]
-    tag = "data.docker_registry_image.Compose_Services_elastic_Image_Tag"
+    named = f"{_registry(name)}/elasticsearch"
+    tags = document["data"]["docker_registry_image"]
+    (tag,) = (key for key, body in tags.items() if body == {"name": f"{named}:8.15.3"})
+    image = document["resource"]["docker_image"][_elastic_image(name)]
     assert image == {
-        "name": f"{registry}/elasticsearch@${{{tag}.sha256_digest}}",
+        "name": f"{named}@${{data.docker_registry_image.{tag}.sha256_digest}}",
         "keep_locally": True,
         "lifecycle": {"create_before_destroy": True},
     }
@@ -146,7 +172,7 @@ def test_an_image_is_pulled_by_the_digest_that_its_tag_stands_for(name: str) -> 
 def test_the_web_page_is_provisioned_into_an_image_that_is_built(name: str) -> None:
     resources = synthesized(name)["docker"]["resource"]
     web = resources["docker_container"][WEB]
-    assert web["image"] == "${docker_image.Compose_Services_web_Image.image_id}"
+    assert web["image"] == "${docker_image.Compose_Images_Built_webimage_Image.image_id}"
     assert [upload["file"] for upload in web["upload"]] == ["/www/index.html"]
 
 

@@ -137,7 +137,7 @@ def test_the_output_is_the_same_byte_for_byte(tmp_path: Path, environment: Path)
 
 
 def test_an_image_is_the_same_whoever_synthesizes(tmp_path: Path) -> None:
-    """`moor` starts the app such that what it writes is private; folders of an image are not."""
+    """`moor` starts the app such that what it writes is private; the image is none of that."""
     project = tmp_path / "project"
     context = tmp_path / "services" / "context"
     (context / "site").mkdir(parents=True)
@@ -149,15 +149,19 @@ def test_an_image_is_the_same_whoever_synthesizes(tmp_path: Path) -> None:
     settings.parent.mkdir()
     own = (ROOT / "environments" / "sandbox.yaml").read_text(encoding="utf-8")
     settings.write_text(f"{own}\nservices: {compose}\n", encoding="utf-8")
+    names = set()
     for umask in (0o077, 0o022):
         shutil.rmtree(project, ignore_errors=True)
         project.mkdir()
         run_as_cdktf_does(project, settings, umask=umask)
         output = project / "cdktf.out" / "sandbox"
-        (site,) = output.rglob("site")
-        assert site.stat().st_mode & 0o777 == 0o755
-        assert (site / "private").stat().st_mode & 0o777 == 0o600
+        document = json.loads((output / "stacks" / "docker" / "cdk.tf.json").read_text())
+        (image,) = document["resource"]["docker_image"].values()
+        names.add(image["name"])
+        # The builder reads the folder where it is: nothing of it is copied.
+        assert not list(output.rglob("site"))
         assert output.stat().st_mode & 0o777 == 0o700
+    assert len(names) == 1
 
 
 def test_no_module_is_loaded_that_no_construct_uses(tmp_path: Path) -> None:

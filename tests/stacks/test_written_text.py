@@ -86,6 +86,7 @@ STRUCTURE: Final[Mapping[tuple[str, str], str]] = {
     ("FolderMount", "origin"): "for messages",
     ("ComposeProject", "file"): "for messages",
     ("ComposeProject", "warnings"): "for messages",
+    ("ComposeProject", "contents"): "they are written into files",
     ("Settings", "variables"): "what the Compose files make of them is tried above",
     ("ImageSettings", "id"): "it is in one of the two tries",
     ("ImageSettings", "owner"): "it is in the other try",
@@ -212,6 +213,7 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         ("Delivery", "is_secret"): False,
         ("ComposeProject", "file"): "compose.yaml",
         ("ComposeProject", "warnings"): (),
+        ("ComposeProject", "contents"): {},
     }
     filled = Filled(evil, folder, fixed)
     build = filled.instance(compose_model.Build)

@@ -18,10 +18,10 @@ SANDBOX_CANNOT: Final = {
     "services.gpus": "there is no GPU",
     "services.deploy.resources.reservations.devices.": "there is no GPU",
     "services.storage_opt": "it takes a file system with project quotas",
-    "services.healthcheck.start_interval": "the machines' engine is Docker 20.10; this needs 25",
-    "services.networks.interface_name": "the machines' engine is Docker 20.10; this needs 28",
-    "services.volumes.volume.": "the machines' engine is Docker 20.10; the provider needs 26",
-    "services.networks.gw_priority": "the machines' engine is Docker 20.10; this needs 28",
+    "services.networks.interface_name": "the machines' engine is Docker 26; this needs 28",
+    "services.networks.gw_priority": "the machines' engine is Docker 26; this needs 28",
+    "services.volumes.volume.subpath": "the folder must be in the volume before the container is",
+    "services.build.ssh": "it takes an agent, or a key, that opens something",
 }
 """What the corpus cannot have, and why. `test_compose_services` has them all."""
 

@@ -105,7 +105,7 @@ services:
 TOLD = (
     (
         'compose.yaml: services.web.environment.A: variable "NOPE" is not set here and in 1 more '
-        "places; set it in .env or the settings' variables, or write ${NOPE:-} for nothing"
+        "place; set it in .env or the settings' variables, or write ${NOPE:-} for nothing"
     ),
     (
         'compose.yaml: services.db.image: variable "NOPE_TOO" is not set; set it in .env or the '
@@ -212,3 +212,21 @@ def test_a_variable_that_no_file_shows_is_told_all_the_same(tmp_path: Path) -> N
 def test_a_file_elsewhere_is_called_by_its_whole_path(tmp_path: Path) -> None:
     assert shown(tmp_path / "a" / "b") == "a/b"
     assert shown(tmp_path.parent / "b") == str(tmp_path.parent / "b")
+
+
+def test_a_healthcheck_that_compose_refuses_is_told_with_its_place(tmp_path: Path) -> None:
+    text = "services: {web: {image: x, healthcheck: {test: [curl, x]}}}"
+    assert problems(tmp_path, text) == [
+        (
+            "compose.yaml: services.web.healthcheck.test: must start with CMD, CMD-SHELL or NONE, "
+            "got 'curl'; put CMD in front of it"
+        )
+    ]
+
+
+def test_what_is_not_set_is_told_in_the_order_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("x-a: [$B, $A]")
+    said = "".join(f'time=now msg="The \\"{v}\\" variable is not set."\n' for v in "CAB")
+    found = unset_variables(said, [file])
+    assert [line.split('"')[1] for line in found] == ["B", "A", "C"]

@@ -15,7 +15,7 @@ def test_finds_what_is_refused_at_any_depth() -> None:
                     "web": {
                         "annotations": {"a": "b"},
                         "isolation": "default",
-                        "build": {"ssh": ["default"]},
+                        "build": {"privileged": True},
                         "ports": [{"target": 80}, {"target": 81, "no_such_key": 1}],
                         "networks": {"a": {"no_such_key": 9}, "b": None},
                     }
@@ -26,7 +26,7 @@ def test_finds_what_is_refused_at_any_depth() -> None:
     )
     assert [(where, value) for where, _, value in found] == [
         ("services.web.annotations", {"a": "b"}),
-        ("services.web.build.ssh", ["default"]),
+        ("services.web.build.privileged", True),
         ("services.web.ports[1].no_such_key", 1),
         ("services.web.networks.a.no_such_key", 9),
     ]
