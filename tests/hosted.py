@@ -223,7 +223,7 @@ def _ports(body: Mapping[str, Any]) -> set[int]:
     }
     exposed = {int(word) for word in map(str, body.get("expose") or ()) if word.isdigit()}
     check = " ".join((body.get("healthcheck") or {}).get("test") or ())
-    asked = re.findall(r"(?:localhost|127\.0\.0\.1)[: ]([0-9]{2,5})\b", check)
+    asked = re.findall(r"(?:localhost|127\.0\.0\.1|://[\w.-]+)[: ]([0-9]{2,5})\b", check)
     return published | exposed | {int(word) for word in asked}
 
 

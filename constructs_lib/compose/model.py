@@ -109,6 +109,7 @@ class NamedMount:
         read_only: Whether the container may only read it.
         no_copy: Whether an empty volume stays empty instead of taking the image's files.
         subpath: The folder of the volume that is mounted.
+        selinux: `z` or `Z`, where the machine has SELinux.
     """
 
     volume: str
@@ -116,6 +117,7 @@ class NamedMount:
     read_only: bool = False
     no_copy: bool = False
     subpath: str | None = None
+    selinux: Literal["z", "Z"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

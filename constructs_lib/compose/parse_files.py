@@ -69,7 +69,12 @@ def read_mounts(
         if not target.startswith("/"):
             problems.add(f"{here}.target", f"must be an absolute path, got {target!r}")
         elif mount["type"] == "volume" and mount.get("source"):
-            how = mount.get("volume") or {}
+            how, label = mount.get("volume") or {}, (mount.get("bind") or {}).get("selinux")
+            if label and (how.get("nocopy") or how.get("subpath")):
+                problems.add(
+                    f"{here}.bind.selinux",
+                    f"must not stand beside nocopy or subpath, got {label}; leave out one of them",
+                )
             found.named.append(
                 NamedMount(
                     volume=mount["source"],
@@ -77,6 +82,7 @@ def read_mounts(
                     read_only=read_only,
                     no_copy=bool(how.get("nocopy")),
                     subpath=how.get("subpath"),
+                    selinux=label or None,
                 )
             )
         elif mount["type"] == "volume":

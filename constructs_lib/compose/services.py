@@ -337,6 +337,7 @@ class ComposeServices(Construct):
                     read_only=mount.read_only,
                     no_copy=mount.no_copy,
                     subpath=mount.subpath,
+                    selinux=mount.selinux,
                 )
                 for mount in service.mounts
             ]

@@ -72,6 +72,7 @@ class VolumeMount:
         read_only: Whether the container may only read it.
         no_copy: Whether an empty volume stays empty instead of taking the image's files.
         subpath: The folder of the volume that is mounted. Needs Docker 26 on the machine.
+        selinux: `z` or `Z`, where the machine has SELinux. Not beside the two before.
 
     Raises:
         ValueError: The path is not absolute.
@@ -82,6 +83,7 @@ class VolumeMount:
     read_only: bool = False
     no_copy: bool = False
     subpath: str | None = None
+    selinux: Literal["z", "Z"] | None = None
 
     def __post_init__(self) -> None:
         """Check the path."""
@@ -350,7 +352,7 @@ def _further_arguments(
     special = [m for m in spec.volumes if m.no_copy or m.subpath]
     if special:
         arguments["mounts"] = [*arguments.get("mounts", []), *map(_mount, special)]
-    if "volumes" in arguments:
+    if "volumes" in arguments or any(mount.selinux for mount in spec.volumes):
         plain = [m for m in spec.volumes if m not in special]
         arguments["volumes"] = [*map(_volume, plain), *arguments.get("volumes", [])]
     if spec.attachments:
@@ -396,6 +398,7 @@ def _volume(mount: VolumeMount) -> dict[str, Any]:
         "volume_name": mount.volume.name,
         "container_path": mount.path,
         "read_only": mount.read_only,
+        **({"selinux_relabel": mount.selinux} if mount.selinux else {}),
     }
 
 

@@ -47,6 +47,21 @@ def test_mounts_of_every_kind() -> None:
     )
 
 
+def test_a_label_of_selinux_on_a_volume_is_kept() -> None:
+    volume: dict[str, Any] = {"type": "volume", "source": "data", "target": "/data"}
+    labelled = {**volume, "bind": {"selinux": "z"}}
+    assert service(volumes=[labelled]).mounts == (
+        NamedMount(volume="data", path="/data", selinux="z"),
+    )
+    with pytest.raises(ComposeError) as caught:
+        service(volumes=[{**labelled, "volume": {"nocopy": True}}])
+    (problem,) = caught.value.problems
+    assert problem == (
+        "compose.yaml: services.web.volumes[0].bind.selinux: must not stand beside nocopy or "
+        "subpath, got z; leave out one of them"
+    )
+
+
 def bind(source: Path, target: str = "/x", **keys: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
     return {
         "type": "bind",

@@ -158,6 +158,7 @@ def test_every_field_that_the_bindings_know_in_part(tmp_path: Path) -> None:
             ],
             volumes=[
                 VolumeMount(volume=data, path="/plain"),
+                VolumeMount(volume=data, path="/labelled", selinux="Z"),
                 VolumeMount(volume=data, path="/kept", no_copy=True),
                 VolumeMount(volume=data, path="/part", subpath="sub", read_only=True),
             ],
@@ -196,6 +197,12 @@ def test_every_field_that_the_bindings_know_in_part(tmp_path: Path) -> None:
                 "volume_name": "${docker_volume.Data.name}",
                 "container_path": "/plain",
                 "read_only": False,
+            },
+            {
+                "volume_name": "${docker_volume.Data.name}",
+                "container_path": "/labelled",
+                "read_only": False,
+                "selinux_relabel": "Z",
             },
             {"container_path": "/own"},
         ],
