@@ -98,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> str:
     )
     words = [*find_compose(), "--project-directory", str(file.parent), "--file", "-"]
     words += ["--progress", "plain", "build"]
+    # What the client remembers is in a folder that is private, and stays so file by file.
+    os.umask(0o077)
     os.environ.clear()
     os.environ.update(environment)
     try:
