@@ -12,7 +12,7 @@ SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
   'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up plan down status env ssh graph synth test test-kills test-compose bench check fmt shell clean
+.PHONY: help setup up plan down status env ssh graph synth test test-kills test-compose test-fuzz bench check fmt shell clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ test-kills: ## Kill each process of a deployment in each of its phases (ten minu
 test-compose: ## Deploy every hosted Compose file of the corpus, and compare (an hour)
 	@$(SETUP) --for test
 	@.venv/bin/python -m pytest tests/sandbox/test_hosted_files.py
+
+test-fuzz: ## Read, synthesize and validate documents of Compose's schema (three minutes)
+	@$(SETUP) --for test
+	@MOOR_FUZZ_EXAMPLES=300 .venv/bin/python -m pytest tests/stacks/test_compose_fuzz.py
 
 bench: ## Measure synthesis and deployment; writes docs/performance.md (ten minutes)
 	@$(SETUP) --for bench
