@@ -8,7 +8,8 @@ from cdktf import TerraformOutput, TerraformStack
 from cdktf_cdktf_provider_docker.provider import DockerProvider, DockerProviderRegistryAuth
 
 from constructs_lib.compose.output_names import output_names
-from constructs_lib.compose.services import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices
+from constructs_lib.host.endpoint import DockerEndpoint
 from constructs_lib.terraform.literal import Expression, define, joined, override
 
 if TYPE_CHECKING:

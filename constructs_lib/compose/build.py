@@ -9,7 +9,6 @@ Source: "Docker Compose: docker compose build", and BuildKit's named contexts.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.plugin import MISSING, find_compose
+from constructs_lib.host.endpoint import parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,10 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> str:
     Returns:
         Why that is not possible.
     """
-    parser = argparse.ArgumentParser(prog="python -m constructs_lib.compose.build")
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--certificates", type=Path, required=True)
+    parser = parser_of("constructs_lib.compose.build")
     parser.add_argument("--base", action="append", default=[])
     parser.add_argument("definition", type=Path)
     options = parser.parse_args(arguments)
@@ -101,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> str:
     )
     words = [*find_compose(), "--project-directory", str(file.parent), "--file", "-"]
     words += ["--progress", "plain", "build"]
+    # What the client remembers is in a folder that is private, and stays so file by file.
+    os.umask(0o077)
     os.environ.clear()
     os.environ.update(environment)
     try:

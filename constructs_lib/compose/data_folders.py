@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from constructs_lib.compose.folders import CopiedFile
     from constructs_lib.compose.model import ComposeProject, FolderMount, Service
-    from constructs_lib.compose.services import DockerEndpoint
+    from constructs_lib.host.endpoint import DockerEndpoint
 
 _LISTED: Final = 50
 """Files that a plan names one by one."""
@@ -174,8 +174,7 @@ class DataFolders(Construct):
         *options, what = words
         return run_module(
             _MODULE,
-            *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
-            *("--certificates", str(self._endpoint.certificates)),
+            *self._endpoint.words,
             *options,
             # What follows is no option, whatever it looks like.
             *("--", what),

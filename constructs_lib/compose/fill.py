@@ -11,7 +11,6 @@ them again.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import io
 import json
@@ -35,10 +34,12 @@ from constructs_lib.files.tree import (
     digest,
     entries_of,
 )
+from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.engine import connect
 from constructs_lib.host.machine_files import opened
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from docker import DockerClient
@@ -266,10 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m constructs_lib.compose.fill")
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--certificates", type=Path, required=True)
+    parser = parser_of("constructs_lib.compose.fill")
     parser.add_argument("--project", default="")
     parser.add_argument("--place", default="")
     parser.add_argument("--volume", default="")

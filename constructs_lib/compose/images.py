@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from constructs_lib.compose.delivery import Vault
     from constructs_lib.compose.model import Build, ComposeProject, Service
-    from constructs_lib.compose.services import DockerEndpoint
+    from constructs_lib.host.endpoint import DockerEndpoint
 
 _OURS: Final = ("cdktf.out", ".moor", ".terraform")
 """Folders of this project, with private keys and states in them, that no builder gets."""
@@ -192,8 +192,7 @@ class Images(Construct):
             provisioners=[
                 run_module(
                     "constructs_lib.compose.build",
-                    *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
-                    *("--certificates", str(self._endpoint.certificates)),
+                    *self._endpoint.words,
                     *(*options, "--", str(file)),
                 )
             ],

@@ -9,13 +9,12 @@ Source: Docker Engine API 1.40, "Update a container".
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from docker.errors import DockerException
 
+from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.engine import connect
 
 if TYPE_CHECKING:
@@ -30,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m constructs_lib.compose.limits")
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--certificates", type=Path, required=True)
+    parser = parser_of("constructs_lib.compose.limits")
     parser.add_argument("--pids", type=int, required=True)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args(arguments)

@@ -28,7 +28,7 @@ from constructs_lib.docker.container_options import HostMount
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
 from constructs_lib.files.tree import digest_of_file
-from constructs_lib.terraform.literal import Expression, joined
+from constructs_lib.terraform.literal import joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Service,
         VolumeDefinition,
     )
+    from constructs_lib.host.endpoint import DockerEndpoint
 
 COMPOSE_VERSION: Final = "2.40.3"
 """The label `com.docker.compose.version`. Fixed: a label that changed would replace volumes."""
@@ -53,26 +54,6 @@ _PATIENCE_SECONDS: Final = 60
 
 _END_SECONDS: Final = 3600
 """How long a service may take that others wait for to end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DockerEndpoint:
-    """Where the machine's Docker API is, for the steps of a deployment.
-
-    Attributes:
-        host: The machine's address, which may be a token.
-        port: TCP port of the API.
-        certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
-        machine: What tells this machine from the one before it, which had the same address (a
-            token). It is a trigger of every step whose result lies on the machine's disk: a
-            machine that was replaced has neither images nor files. None where the machine is not
-            ours.
-    """
-
-    host: str
-    port: int
-    certificates: Path
-    machine: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +200,7 @@ class ComposeServices(Construct):
         containers = self._containers[service.name]
         step = run_module(
             f"constructs_lib.compose.{module}",
-            *("--host", self._endpoint.host, "--port", str(self._endpoint.port)),
-            *("--certificates", str(self._endpoint.certificates)),
+            *self._endpoint.words,
             *options,
             # What follows is no option, whatever it looks like.
             *("--", *service.container_names(self._project.name)),

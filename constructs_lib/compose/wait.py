@@ -9,14 +9,13 @@ Source: Docker Engine API 1.40, "Inspect a container" and "Get container logs".
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from docker.errors import APIError, DockerException
 
+from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.engine import connect
 
 if TYPE_CHECKING:
@@ -148,10 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m constructs_lib.compose.wait")
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--certificates", type=Path, required=True)
+    parser = parser_of("constructs_lib.compose.wait")
     parser.add_argument("--until", choices=list(_WORDS), required=True)
     parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("names", nargs="+")

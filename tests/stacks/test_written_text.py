@@ -28,8 +28,9 @@ from constructs_lib.aws import port_range
 from constructs_lib.compose import model as compose_model
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.model import ComposeProject, Service
-from constructs_lib.compose.services import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices
 from constructs_lib.docker import container_options
+from constructs_lib.host.endpoint import DockerEndpoint
 from constructs_lib.settings.services import load_services
 from constructs_lib.settings.settings import Settings
 from main import add_stacks

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 from constructs_lib.compose import build
@@ -43,3 +46,26 @@ def test_a_definition_that_is_gone_is_told(tmp_path: Path) -> None:
     assert build.main(words) == (
         f"{tmp_path / 'x.json'}: must be readable, got No such file or directory; synthesize again"
     )
+
+
+def test_what_the_builders_client_remembers_is_private(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\n")
+    definition = tmp_path / "vault" / "builds" / "x.json"
+    definition.parent.mkdir(parents=True, mode=0o700)
+    section = {"image": "x:1", "build": {"context": str(context)}}
+    definition.write_text(json.dumps({"name": "p", "services": {"web": section}}))
+    definition.chmod(0o600)
+    # Nothing answers there, and the client finds that out after it has looked after itself.
+    words = ["--host", "127.0.0.1", "--port", "1", "--certificates", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "constructs_lib.compose.build", *words, "--", str(definition)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    made = list((definition.parent / "buildx").rglob("*"))
+    assert made, done.stderr
+    assert [path for path in made if path.stat().st_mode & 0o077] == []

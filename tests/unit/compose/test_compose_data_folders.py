@@ -14,7 +14,8 @@ from synthesis import Json, synth_of
 from constructs_lib.compose import data_folders
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.reader import load_project
-from constructs_lib.compose.services import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices
+from constructs_lib.host.endpoint import DockerEndpoint
 from constructs_lib.terraform.literal import Expression
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from constructs_lib.compose.check import check
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
-from constructs_lib.compose.services import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices
+from constructs_lib.host.endpoint import DockerEndpoint
 
 if TYPE_CHECKING:
     from cdktf import TerraformStack

@@ -12,8 +12,9 @@ from synthesis import Json, counts, synth_of
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
-from constructs_lib.compose.services import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices
 from constructs_lib.docker.build_context import ContextError
+from constructs_lib.host.endpoint import DockerEndpoint
 from constructs_lib.terraform.literal import Expression
 
 if TYPE_CHECKING:

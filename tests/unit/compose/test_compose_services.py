@@ -16,7 +16,8 @@ from terraform_evaluation import evaluate
 from constructs_lib.compose import reader, support
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.reader import load_project
-from constructs_lib.compose.services import ComposeServices, DockerEndpoint
+from constructs_lib.compose.services import ComposeServices
+from constructs_lib.host.endpoint import DockerEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
