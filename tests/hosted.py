@@ -4,7 +4,8 @@ They are written for these tests, in the shapes and with the habits of the files
 publish: data in relative folders that are not there, settings beside the file, variables that
 nobody sets, ports in every syntax. Their images cannot be had without the internet: where a file
 is deployed, an override file beside it names stand-ins (`sandbox/stand_ins.py`) in the place of
-the images, and lets healthchecks run each second. The files themselves stay as they are.
+the images, lets healthchecks run each second, and lowers the `ulimits` that a machine of the
+sandbox, itself a container, may not raise. The files themselves stay as they are.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ FOLDER: Final = Path(__file__).parent / "compose_corpus" / "hosted"
 TABLE: Final = FOLDER.with_suffix(".toml")
 RESULTS: Final = FOLDER.with_suffix(".json")
 PROJECT: Final = "corpus"
+
+_LOW_LIMIT: Final = 4096
+"""For `ulimits` in the sandbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +208,10 @@ def override(
             here["image"] = f"{registry}/{place}:{tag(body['image'])}"
         if checked_each_second and (body.get("healthcheck") or {}).get("test"):
             here["healthcheck"] = {"interval": "1s", "retries": 60}
+        if body.get("ulimits"):
+            here["ulimits"] = {
+                limit: {"soft": _LOW_LIMIT, "hard": _LOW_LIMIT} for limit in body["ulimits"]
+            }
         services[name] = here
     return {"services": services}
 

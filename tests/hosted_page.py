@@ -41,7 +41,7 @@ def page(apps: Sequence[Hosted], seen: Mapping[str, Mapping[str, Any]]) -> str:
     refused = sum(bool(app.refused) for app in apps)
     summary = (
         f"Of {len(apps)} files {good} deploy as they mean to, and {same} are what Compose makes of "
-        f"them; {refused} are refused, and rightly."
+        f"them; refused, and rightly: {refused}."
     )
     lines = [
         summary,

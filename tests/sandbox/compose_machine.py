@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from constructs_lib.compose.plugin import find_compose
 from moor.toolchain.toolchain import Toolchain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from docker import DockerClient
     from docker.models.containers import Container
 
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SYNTH = Path(__file__).with_name("compose_app.py")
 PATIENCE_SECONDS = 300
+SECRETS: Mapping[str, str] = {
+    "SESSION_KEY": "the session's key",
+    "BATCH_PLAN": "first this, then that",
+    "DB_PASSWORD": "the database's password",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,7 @@ class ComposeMachine:
         registry: The sandbox's registry.
         client: Its engine.
         folder: A folder of the test's own.
+        secrets: What files use as variables.
     """
 
     environment: Environment
@@ -45,6 +53,7 @@ class ComposeMachine:
     registry: str
     client: DockerClient
     folder: Path
+    secrets: Mapping[str, str] = field(default_factory=lambda: SECRETS)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -57,9 +66,7 @@ class ComposeMachine:
             # Compose's builds would otherwise leave their state in the home folder.
             "BUILDX_CONFIG": str(self.environment.directory / "buildx"),
             "REGISTRY": self.registry,
-            "SESSION_KEY": "the session's key",
-            "BATCH_PLAN": "first this, then that",
-            "DB_PASSWORD": "the database's password",
+            **self.secrets,
         }
 
     def synth(self, file: Path, project: str, *more: Path) -> Path:

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hosted import FOLDER, PROJECT, RESULTS, Hosted, document, environment, hosted, openings
+from hosted import (
+    FOLDER,
+    PROJECT,
+    RESULTS,
+    Hosted,
+    document,
+    environment,
+    hosted,
+    openings,
+    override,
+)
 from hosted_page import PAGE, page
 from synthesis import counts, synth_of
 
@@ -77,3 +87,15 @@ def test_the_page_tells_what_was_seen() -> None:
     seen = json.loads(RESULTS.read_text(encoding="utf-8"))
     assert set(seen) <= {app.name for app in APPS if not app.refused and not app.sandbox_cannot}
     assert PAGE.read_text(encoding="utf-8") == page(APPS, seen)
+
+
+def test_only_images_checks_and_limits_are_another_s() -> None:
+    (app,) = (app for app in APPS if app.name == "search_cluster")
+    found = override(app, document(app.file), "192.0.2.1:5000")["services"]
+    assert found["es02"] == {
+        "image": (
+            "192.0.2.1:5000/search_cluster/docker.elastic.co/elasticsearch/elasticsearch:8.18.3"
+        ),
+        "ulimits": {"memlock": {"soft": 4096, "hard": 4096}},
+    }
+    assert set(found["es01"]) == {"image", "ulimits", "healthcheck"}
