@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from constructs_lib.aws.port_range import HIGHEST
 from constructs_lib.compose.places import scalars
 from constructs_lib.compose.port_failures import port_problem
+from constructs_lib.compose.schema import schema_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,6 +136,17 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
     file = shown(files[0])
     lines = [line for line in stderr.splitlines() if line and not line.startswith("time=")]
     text = " ".join(" ".join(lines).split()).removesuffix(": invalid compose project")
+    refused = re.match(rf"validating {_PATH}: ", text)
+    problems = schema_problems(Path(refused["path"])) if refused else []
+    # Compose tells the first one of several.
+    if refused and len(problems) > 1:
+        yield from (f"{shown(Path(refused['path']))}: {problem}" for problem in problems)
+    else:
+        yield from _failure(text, file, files)
+
+
+def _failure(text: str, file: str, files: Sequence[Path]) -> Iterator[str]:
+    """Tell in our words what Compose complains of."""
     if found := _ADDITIONAL.fullmatch(text):
         for key in re.findall(r"'([^']*)'", found["keys"]):
             yield (
