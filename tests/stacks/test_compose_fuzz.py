@@ -194,7 +194,8 @@ def test_any_document_is_understood_or_refused_in_clear_lines(
     file = folder / "compose.yaml"
     file.write_text(yaml.safe_dump(document, allow_unicode=False), encoding="utf-8")
     begun = time.monotonic()
-    project, problems = None, ("",)
+    project: ComposeProject | None = None
+    problems: tuple[str, ...] = ()
     try:
         project = load_project([file], name="moor", environment={"PATH": os.environ["PATH"]})
     except ComposeError as error:
