@@ -68,8 +68,8 @@ def read_build(
     if "type=inline" in (raw.get("cache_to") or ()):
         options["cache_to"] = ["type=inline"]
     if keys := raw.get("ssh"):
-        # Compose writes a key's path in another way than it reads it.
-        options["ssh"] = [str(key).replace(": ", "=", 1) for key in keys]
+        # Compose writes a key's path in another way than it reads it, and in an order of chance.
+        options["ssh"] = sorted(str(key).replace(": ", "=", 1) for key in keys)
     platforms = list(raw.get("platforms") or ())
     return Build(
         context=context,
