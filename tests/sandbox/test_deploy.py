@@ -569,7 +569,8 @@ def test_a_terraform_killed_beneath_cdktf_is_a_failure(
     killed, status, told = deployment.cdktf_killed(words, command)
     assert killed, told
     assert status != 0, told
-    assert "must come to its end by itself, got killed by signal 9" in told
+    # cdktf may end before it has shown what its Terraform said last; the status it always tells.
+    assert re.search(r"got killed by signal 9|exit code 137", told), told
     deployment.up()
     assert get(deployment.outputs.services["web"])[0] == 200
 
