@@ -94,12 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> str:
         os.environ,
         host=f"tcp://{options.host}:{options.port}",
         certificates=options.certificates,
-        state=file.parent / "buildx",
+        # Beside the folder of secrets: what the client remembers is none, and anybody may read it.
+        state=file.parents[2] / "buildx",
     )
     words = [*find_compose(), "--project-directory", str(file.parent), "--file", "-"]
     words += ["--progress", "plain", "build"]
-    # What the client remembers is in a folder that is private, and stays so file by file.
-    os.umask(0o077)
     os.environ.clear()
     os.environ.update(environment)
     try:

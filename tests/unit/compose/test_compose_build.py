@@ -48,7 +48,7 @@ def test_a_definition_that_is_gone_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_what_the_builders_client_remembers_is_private(tmp_path: Path) -> None:
+def test_what_the_builders_client_remembers_is_not_among_secrets(tmp_path: Path) -> None:
     context = tmp_path / "context"
     context.mkdir()
     (context / "Dockerfile").write_text("FROM scratch\n")
@@ -56,7 +56,6 @@ def test_what_the_builders_client_remembers_is_private(tmp_path: Path) -> None:
     definition.parent.mkdir(parents=True, mode=0o700)
     section = {"image": "x:1", "build": {"context": str(context)}}
     definition.write_text(json.dumps({"name": "p", "services": {"web": section}}))
-    definition.chmod(0o600)
     # Nothing answers there, and the client finds that out after it has looked after itself.
     words = ["--host", "127.0.0.1", "--port", "1", "--certificates", str(tmp_path)]
     done = subprocess.run(
@@ -66,6 +65,5 @@ def test_what_the_builders_client_remembers_is_private(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode != 0
-    made = list((definition.parent / "buildx").rglob("*"))
-    assert made, done.stderr
-    assert [path for path in made if path.stat().st_mode & 0o077] == []
+    assert list(definition.parent.iterdir()) == [definition]
+    assert list((tmp_path / "buildx").iterdir()), done.stderr
