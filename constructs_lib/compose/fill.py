@@ -53,7 +53,16 @@ _SLOTS: Final = 2
 
 
 class ChangedError(Exception):
-    """What is here is no longer what was planned."""
+    """What is here is no longer what was planned.
+
+    Args:
+        source: The file or folder of this computer.
+    """
+
+    def __init__(self, source: Path | str) -> None:
+        super().__init__(
+            f"{source}: must be as it was when the plan was made, got a change; run moor up again"
+        )
 
 
 def fill_folder(
@@ -110,8 +119,7 @@ def _as_planned(source: Path, approved: str) -> tuple[list[Entry], dict[str, str
     contents = {entry.path: content(source, entry) for entry in entries}
     found = {entry.path: digest(contents[entry.path], entry.rights) for entry in entries}
     if approval(found) != approved:
-        msg = f"{source}: must be as it was when the plan was made, got a change; run moor up again"
-        raise ChangedError(msg)
+        raise ChangedError(source)
     return entries, contents
 
 
@@ -233,11 +241,7 @@ def fill_files(engine: DockerClient, *, volume: str, given: Sequence[CopiedFile]
     """
     for file in given:
         if file.digest and tree.digest_of_file(Path(file.source)) != file.digest:
-            msg = (
-                f"{file.source}: must be as it was when the plan was made, got a change; run moor "
-                "up again"
-            )
-            raise ChangedError(msg)
+            raise ChangedError(file.source)
     with opened(engine, {volume: f"/{_DATA}"}, purpose=volume) as files:
         files.put("/", _archive_of_files(given))
     return f"{len(given)} files copied to the machine"

@@ -1,8 +1,8 @@
-"""Where in a Compose file something is written."""
+"""What is written in a Compose file, and where, before Compose makes anything of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -12,6 +12,22 @@ if TYPE_CHECKING:
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, where PyYAML was built with it."""
+
+
+def mapping_of(file: Path) -> dict[Any, Any]:
+    """Return what a Compose file holds; nothing where it cannot be read, or is no mapping.
+
+    Args:
+        file: The file.
+
+    Raises:
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def scalars(file: Path) -> Iterator[tuple[str, str]]:

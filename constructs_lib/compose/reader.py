@@ -15,7 +15,7 @@ from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
-from constructs_lib.compose.places import LOADER, scalars
+from constructs_lib.compose.places import LOADER, mapping_of, scalars
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 
 if TYPE_CHECKING:
@@ -373,12 +373,8 @@ def _bind_sources(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
 
 def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:
     """Read the sources of mounts, by service and target, that can only mean what they say."""
-    try:
-        (file,) = files
-        document = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    if not isinstance(document, dict) or "include" in document:
+    document = mapping_of(files[0]) if len(files) == 1 else {}
+    if "include" in document:
         return {}
     services = document.get("services")
     sources = {}

@@ -12,9 +12,7 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
-from constructs_lib.compose.places import LOADER
+from constructs_lib.compose.places import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,14 +33,14 @@ _NAMES: Final = {
     "boolean": "true or false",
     "null": "nothing",
 }
-_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "number": float,
-    "null": type(None),
+_KINDS: Final[Mapping[type, str]] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    type(None): "null",
 }
 _PRIVATE: Final = frozenset({"args", "environment", "labels", "content"})
 """Keys whose values may be nobody's business."""
@@ -60,12 +58,6 @@ def schema_problems(file: Path) -> list[str]:
         `PLACE: what must be, got VALUE`, in the order of their places; nothing where the file
         cannot be read, or is no mapping.
     """
-    try:
-        document = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return []
-    if not isinstance(document, dict):
-        return []
     # Imported here: it is heavy, and good files do not need it.
     from jsonschema.exceptions import best_match  # noqa: PLC0415
     from jsonschema.validators import Draft202012Validator  # noqa: PLC0415
@@ -73,7 +65,7 @@ def schema_problems(file: Path) -> list[str]:
     schema = _schema()
     found: dict[tuple[str, ...], list[str]] = {}
     try:
-        for error in Draft202012Validator(schema).iter_errors(document):
+        for error in Draft202012Validator(schema).iter_errors(mapping_of(file)):
             best = best_match([error]) or error
             place = tuple(str(part) for part in best.absolute_path)
             found.setdefault(place, []).extend(_told(best, schema))
@@ -105,7 +97,7 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[str]:
         return
     shown = repr(value) if isinstance(error.instance, str) else value
     if _PRIVATE & set(map(str, error.absolute_path)):
-        shown = _NAMES[next(k for k, v in _KINDS.items() if isinstance(error.instance, v))]
+        shown = _NAMES[_KINDS[type(error.instance)]]
     if len(shown) > _VALUE_LENGTH:
         shown = f"{shown[:_VALUE_LENGTH]}..."
     yield f"{where}: {_requirement(error, schema)}, got {shown}"

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from constructs_lib.files.tree import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -175,11 +177,6 @@ def _must_be_text(name: bytes, what: str) -> None:
             f"{name.decode(errors='backslashreplace')}; rename it, or leave it out by a wildcard "
             f"in {IGNORE}"
         ) from None
-
-
-def shown(path: Path | str) -> str:
-    """Return a path as text that can be printed, whatever its bytes are."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 class _Matcher:

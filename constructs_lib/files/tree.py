@@ -209,7 +209,7 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def shown(path: str) -> str:
+def shown(path: str | Path) -> str:
     r"""Return a path that can be written, its bytes outside of UTF-8 as `\xff`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
