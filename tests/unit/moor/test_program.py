@@ -377,6 +377,24 @@ def test_services_are_completed_from_the_last_synthesis(root: Path) -> None:
         assert complete("", nothing) == []
 
 
+def test_nodes_are_completed_from_the_last_deployment(root: Path) -> None:
+    folder = root / ".moor" / "staging"
+    folder.mkdir(parents=True)
+    node = {"public_ip": "", "private_ip": "", "instance_id": "", "ssh": ""}
+    nodes = {"web-1": node, "manager-1": node}
+    aws = {"public_ip": "", "docker_host": "", "ssh": "", "nodes": nodes}
+    (folder / "outputs.json").write_text(json.dumps({"aws": aws}), encoding="utf-8")
+
+    def complete(incomplete: str, environment: str | None) -> list[str]:
+        context = SimpleNamespace(params={"environment": environment})
+        return options.complete_node(cast("typer.Context", context), incomplete)
+
+    assert complete("", "staging") == ["manager-1", "web-1"]
+    assert complete("w", "staging") == ["web-1"]
+    for nothing in (None, "sandbox", "nosuch", "Bad_Name"):
+        assert complete("", nothing) == []
+
+
 # From any folder
 
 
