@@ -72,16 +72,14 @@ def console(session: Session, machine: str) -> str:
         return ""
 
 
-def end_of_console(session: Session, machine: str) -> list[str]:
-    """Return the last lines of a machine's console that have something in them.
+def end_of(console: str) -> list[str]:
+    """Return the last lines of a console that have something in them.
 
     Args:
-        session: The command.
-        machine: The machine's id.
+        console: What it shows.
     """
-    told = console(session, machine)
     # What a machine prints must not be able to move a terminal's cursor.
-    lines = ["".join(c for c in line if c.isprintable()).rstrip() for line in told.splitlines()]
+    lines = ["".join(c for c in line if c.isprintable()).rstrip() for line in console.splitlines()]
     return [line for line in lines if line.strip()][-_LINES:]
 
 
