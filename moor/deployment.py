@@ -77,7 +77,7 @@ class Deployment:
     warnings: tuple[str, ...] = ()
     leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
     upkeep: Upkeep | None = None
-    _joining: list[str] = field(default_factory=list)
+    _again: list[str] = field(default_factory=list)
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
 
@@ -248,14 +248,14 @@ class Deployment:
             label = f"plan of {', '.join(services)}"
         else:
             targets, stacks, label = [], self.stacks, "plan of both stacks"
-        self._look(join=not services)
+        self._look(repair=not services)
         refresh = not services or not drift.nothing_is_missing(
             self.session, self._terraform.state(stacks[0])
         )
         with contextlib.ExitStack() as stack, self.screen.phase(label):
             runs = []
             for one in stacks:
-                again = self._joining if one is self.stacks[0] else []
+                again = self._again if one is self.stacks[0] else []
                 runs.append(
                     self._terraform.plan(one, targets=targets, replace=again, refresh=refresh)
                 )
@@ -273,8 +273,8 @@ class Deployment:
             stack.pop_all()
         return runs
 
-    def _look(self, *, join: bool) -> None:
-        """Point the last stack to a manager that answers, and find who has to join again."""
+    def _look(self, *, repair: bool) -> None:
+        """Point the last stack to a manager that answers, and find what has to run again."""
         if self.upkeep is None:
             return
         with self.screen.phase("the swarm's managers are asked", done=""):
@@ -282,7 +282,7 @@ class Deployment:
         self._terraform = replace(
             self._terraform, variables={**self._terraform.variables, **self.upkeep.variables}
         )
-        self._joining = self.upkeep.repairs(self.stacks[0]) if join else []
+        self._again = self.upkeep.repairs(self.stacks[0]) if repair else []
 
     def _with_missing_images(
         self, run: Run, targets: Sequence[str], *, refresh: bool, stack: contextlib.ExitStack
@@ -307,7 +307,8 @@ class Deployment:
         except StoppedError:
             raise
         except CommandError:
-            if services or not reopening.is_closed(self.session):
+            # The nodes of a swarm are all asked before each plan.
+            if services or self.upkeep is not None or not reopening.is_closed(self.session):
                 raise
         first = self.stacks[0]
         for address in reopening.steps(first):
@@ -372,7 +373,7 @@ class Deployment:
             if self.upkeep is not None and run.stack.name == self.stacks[0].name:
                 current, what, stale = self._nodes_first(run, plan, approve=approve, stack=stack)
             elif run.failed or stale:
-                self._look(join=False)
+                self._look(repair=False)
                 with self.screen.phase(f"plan of {run.stack.name}, as the stack before it is now"):
                     addresses = self._targets(targets)
                     current = self._terraform.plan(run.stack, targets=addresses)
@@ -410,13 +411,16 @@ class Deployment:
 
         def change(names: Sequence[str]) -> None:
             targets = [address for name in names for address in impact.own(first, name)]
-            self.change_only(first, targets, approved=plan, approve=approve)
+            again = [address for address in self._again if address in targets]
+            self.change_only(first, targets, approved=plan, approve=approve, replaced=again)
+            # Done once: what is left of the plan must not do it a second time.
+            self._again = [address for address in self._again if address not in again]
 
         found: Impact = upkeep.impact(plan, first)
         if not upkeep.work(found, change):
             return run, plan, False
         with self.screen.phase(f"plan of what is left of {first.name}"):
-            current = self._terraform.plan(first, replace=self._joining)
+            current = self._terraform.plan(first, replace=self._again)
             stack.callback(current.close)
             self._terraform.finish([current])
         current.must_have_succeeded()
@@ -476,7 +480,9 @@ class Deployment:
                     else "the state knows them"
                 )
                 raise StoppedError(
-                    error.signal, killed=error.killed, state=f"{made}, and {state}; {self._again()}"
+                    error.signal,
+                    killed=error.killed,
+                    state=f"{made}, and {state}; {self._goes_on()}",
                 ) from None
         self.screen.close()
         try:
@@ -491,11 +497,11 @@ class Deployment:
             )
             raise CommandError(
                 f"{error}\n{len(applying.done)} of {total} changes of the stack {name} were made; "
-                f"{self._again()}" + (f"\n{reason}" if reason else "")
+                f"{self._goes_on()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
 
-    def _again(self) -> str:
+    def _goes_on(self) -> str:
         return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"
 
     def _recover(self, *, approve: bool) -> None:

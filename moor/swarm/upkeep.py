@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from moor import reopening
 from moor.failure import CommandError
 from moor.outputs import Outputs
 from moor.swarm import departure, impact, repair, roll
@@ -57,6 +58,7 @@ class Upkeep:
             raises `LostQuorumError` where there is a swarm without a majority, and another
             `CommandError` where none answers.
         state_of: Tells the state of a machine in EC2's word, by its id.
+        closed: Finds the nodes whose machines have closed their API by themselves.
     """
 
     session: Session
@@ -64,6 +66,7 @@ class Upkeep:
     wanted: Sequence[Wanted]
     open_cluster: Callable[[Mapping[str, Node]], tuple[Cluster, str]]
     state_of: Callable[[str], str]
+    closed: Callable[[], Sequence[str]]
     manager: str = ""
     problem: str = ""
     _members: dict[str, Member] = field(default_factory=dict)
@@ -104,7 +107,7 @@ class Upkeep:
             self.screen.say(f"docker: the manager {self.manager} answers, and is the one asked")
 
     def repairs(self, stack: Stack) -> list[str]:
-        """Find what is not in the swarm as it should be, and say so.
+        """Find what is closed, or not in the swarm as it should be, and say so.
 
         Args:
             stack: The first stack, synthesized.
@@ -115,8 +118,16 @@ class Upkeep:
         Raises:
             CommandError: EC2 does not tell the state of a machine.
         """
+        closed = self.closed()
+        for name in closed:
+            self.screen.say(
+                f"node {name}: has closed its Docker API by itself; why is in its journal "
+                "(journalctl -u docker). The steps that open it run again",
+                style="yellow",
+            )
+        again = reopening.steps(stack, closed) if closed else []
         if self._cluster is None:
-            return []
+            return again
         found = repair.find(
             {node.name: node.is_manager for node in self.wanted},
             self._members.values(),
@@ -125,7 +136,7 @@ class Upkeep:
         )
         for finding in found:
             self.screen.say(finding.text, style="yellow")
-        return impact.join_steps(stack, [f.node for f in found if f.joins_again])
+        return again + impact.join_steps(stack, [f.node for f in found if f.joins_again])
 
     def impact(self, plan: StackPlan, stack: Stack) -> Impact:
         """Find what a plan does to nodes at work, and refuse what the swarm would not survive.
@@ -142,9 +153,7 @@ class Upkeep:
         found = impact.impact(plan, stack=stack, nodes=self._nodes(), members=self._members)
         departure.check(self._members.values(), found.leaving)
         if not found.leaving:
-            roll.check(
-                self._members.values(), renewed=found.renewed, restarted=found.restarted
-            )
+            roll.check(self._members.values(), renewed=found.renewed, restarted=found.restarted)
         return found
 
     def told(self, found: Impact) -> tuple[str, ...]:
