@@ -1,0 +1,1 @@
+"""Several machines: a Docker Swarm from the same description."""
