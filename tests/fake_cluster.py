@@ -62,8 +62,9 @@ class FakeCluster:
         """Return the members."""
         return list(self.there)
 
-    def drain(self, name: str, *, mark: bool = False) -> None:
+    def drain(self, name: str, *, mark: bool = False, despite: bool = False) -> None:
         """Drain."""
+        self._may(name, despite=despite)
         self._note(f"drain {name}")
         labels = {RESTING: "yes"} if mark else {}
         self._change(name, availability="drain", labels=labels)
@@ -78,20 +79,19 @@ class FakeCluster:
         self._note(f"promote {name}")
         self._change(name, is_manager=True, is_reachable=True)
 
-    def demote(self, name: str) -> None:
-        """Demote; as of a real swarm nothing of it is left without a majority."""
+    def demote(self, name: str, *, despite: bool = False) -> None:
+        """Demote."""
+        self._may(name, despite=despite, for_good=True)
         self._note(f"demote {name}")
         self._change(name, is_manager=False, is_leader=False, is_reachable=False)
-        managers = [m for m in self.there if m.is_manager]
-        there = sum(m.is_reachable for m in managers)
-        assert there >= quorum.majority(len(managers)), "the quorum is lost"
 
     def label(self, name: str, labels: Mapping[str, str | None]) -> None:
         """Label."""
         self._note(f"label {name} {dict(labels)}")
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, force: bool = True, despite: bool = False) -> None:
         """Remove."""
+        assert force or not despite
         self._note(f"remove {name}")
         assert not next(m for m in self.there if m.name == name).is_manager
         self.there = [m for m in self.there if m.name != name]
@@ -105,6 +105,9 @@ class FakeCluster:
     def settle(self, name: str) -> None:
         """Settle."""
         self._note(f"settle {name}")
+
+    def _may(self, name: str, *, despite: bool, for_good: bool = False) -> None:
+        assert despite or not quorum.without(self.there, name, for_good=for_good), "no quorum"
 
     def _note(self, what: str) -> None:
         if what == self.fails_at:

@@ -181,6 +181,7 @@ class CertificateAuthority:
         *,
         public_key: ec.EllipticCurvePublicKey | None = None,
         lifetime: tuple[datetime, datetime] | None = None,
+        also_client: bool = False,
     ) -> Issued:
         """Issue a certificate that a TLS server can use, and nobody else.
 
@@ -189,6 +190,7 @@ class CertificateAuthority:
                 alternative names. The first is also the common name.
             public_key: The server's public key; a new key pair where unset.
             lifetime: Start and end; `leaf_lifetime` where unset.
+            also_client: Whether the server proves itself with it to other servers, too.
 
         Raises:
             ValueError: A name is not an address or a DNS name, none is given, the CA has
@@ -205,7 +207,10 @@ class CertificateAuthority:
         builder = _leaf(
             _subject(str(alternatives[0].value)[:_LONGEST_COMMON_NAME]),
             issuer=self.certificate.subject,
-            usage=ExtendedKeyUsageOID.SERVER_AUTH,
+            usages=[
+                ExtendedKeyUsageOID.SERVER_AUTH,
+                *([ExtendedKeyUsageOID.CLIENT_AUTH] if also_client else []),
+            ],
             public_key=public_key,
             signed_by=self.private_key.public_key(),
             lifetime=self._check_lifetime(lifetime) if lifetime else self.leaf_lifetime(),
@@ -259,7 +264,7 @@ def issue_client(
     builder = _leaf(
         subject,
         issuer=subject,
-        usage=ExtendedKeyUsageOID.CLIENT_AUTH,
+        usages=[ExtendedKeyUsageOID.CLIENT_AUTH],
         public_key=key.public_key(),
         signed_by=key.public_key(),
         lifetime=(now - BACKDATE, now + lifetime),
@@ -271,7 +276,7 @@ def _leaf(
     subject: x509.Name,
     *,
     issuer: x509.Name,
-    usage: x509.ObjectIdentifier,
+    usages: Sequence[x509.ObjectIdentifier],
     public_key: ec.EllipticCurvePublicKey,
     signed_by: ec.EllipticCurvePublicKey,
     lifetime: tuple[datetime, datetime],
@@ -287,7 +292,7 @@ def _leaf(
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signed_by), critical=False

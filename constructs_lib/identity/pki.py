@@ -15,6 +15,7 @@ certificate is due. So there are two steps:
     pki/people/NAME.pem             the certificate of somebody with whom the access is shared
     pki/clients.pem                 all clients that the API answers: ours, and people's
     pki/install/                    what goes to the machine
+    pki/services/NAME/              the certificate and key of a service of our own
     pki/next/                       what comes next: ca.pem ca-key.pem cert.pem key.pem
     certificates/ca.pem cert.pem key.pem    the client's: the folder for DOCKER_CERT_PATH
 
@@ -46,6 +47,7 @@ from constructs_lib.identity.certificate_authority import (
     generate_private_key,
     is_signed_by,
     issue_client,
+    same_public_key,
     utc_now,
 )
 from constructs_lib.identity.certificate_name import parse_name
@@ -192,6 +194,38 @@ class Pki(PkiFiles):
             write_public(self.install_dir / "server.pem", issued.certificate_pem)
             write_public(self.install_dir / "clients.pem", read(self.clients_file, self.new_client))
         return request.not_after
+
+    def ensure_service_certificate(self, name: str) -> Path:
+        """Bring the certificate and key of a service of our own into being, and up to date.
+
+        Args:
+            name: Its DNS name.
+
+        Returns:
+            The folder with `cert.pem` and `key.pem`.
+
+        Raises:
+            PkiError: `ensure` has not run, or files do not fit.
+            ValueError: It is no DNS name.
+        """
+        folder = self.service_dir(name)
+        certificate, key = folder / "cert.pem", folder / "key.pem"
+        with self.locked():
+            authority = self._load_authority()
+            if certificate.exists() and key.exists():
+                issued = self.read_certificate(certificate, self.new_server)
+                own = self.read_private_key(key, self.new_server).public_key()
+                if (
+                    is_signed_by(issued, authority.certificate)
+                    and same_public_key(issued, own)
+                    and not self._is_due(issued)
+                ):
+                    return folder
+            made = authority.issue_server([name])
+            # A run that ends between these two leaves a pair that does not fit, and is made anew.
+            write_private(key, made.private_key_pem)
+            write_public(certificate, made.certificate_pem)
+        return folder
 
     def take_over(self) -> None:
         """Put what was prepared into the others' place: the machine has it now.

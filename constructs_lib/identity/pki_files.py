@@ -57,6 +57,14 @@ class PkiFiles:
         """What is installed on the machine: nothing of it is secret."""
         return self.pki_dir / "install"
 
+    def service_dir(self, name: str) -> Path:
+        """The certificate and key of a service of our own, `cert.pem` and `key.pem`.
+
+        Args:
+            name: Its DNS name.
+        """
+        return self.pki_dir / "services" / name
+
     @property
     def clients_file(self) -> Path:
         """The certificates of all clients that the API answers."""

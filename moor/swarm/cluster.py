@@ -51,12 +51,13 @@ class Cluster(Protocol):
     def members(self) -> Sequence[Member]:
         """Return the members, in no particular order."""
 
-    def drain(self, name: str, *, mark: bool = False) -> None:
+    def drain(self, name: str, *, mark: bool = False, despite: bool = False) -> None:
         """Move a node's tasks away, and wait until they are gone.
 
         Args:
             name: The node.
             mark: Whether to note at the node that it is for a while only.
+            despite: Whether a manager may go without which the others are no majority.
         """
 
     def activate(self, name: str) -> None:
@@ -65,14 +66,20 @@ class Cluster(Protocol):
     def promote(self, name: str) -> None:
         """Make a node a manager."""
 
-    def demote(self, name: str) -> None:
-        """Make a node a worker."""
+    def demote(self, name: str, *, despite: bool = False) -> None:
+        """Make a node a worker; `despite` as for `drain`."""
 
     def label(self, name: str, labels: Mapping[str, str | None]) -> None:
         """Set labels of a node; None takes one away."""
 
-    def remove(self, name: str) -> None:
-        """Take a node out of the swarm."""
+    def remove(self, name: str, *, force: bool = True, despite: bool = False) -> None:
+        """Take a node out of the swarm.
+
+        Args:
+            name: The node.
+            force: Whether one that has tasks may be taken, too.
+            despite: As for `drain`.
+        """
 
     def join(self, name: str) -> None:
         """Have a machine in the swarm under its name, with its role and labels."""

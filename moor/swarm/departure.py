@@ -46,7 +46,7 @@ def dismiss(
     tell: Callable[[str, str], None],
     even_without_quorum: Collection[str] = (),
 ) -> None:
-    """Drain nodes, make workers of managers among them, and take them out of the swarm.
+    """Make workers of managers among some nodes, drain all of them, and take them out of the swarm.
 
     Args:
         cluster: The swarm.
@@ -61,18 +61,19 @@ def dismiss(
     for name in in_order(members.values(), names):
         if name not in members:
             continue
-        member = members[name]
-        if member.is_manager and name not in even_without_quorum:
+        member, despite = members[name], name in even_without_quorum
+        if member.is_manager and not despite:
             # Asked anew each time: another one may have gone away meanwhile.
             check(cluster.members(), [name])
+        if member.is_manager:
+            # Before its tasks go: of two managers neither may be away, and one may be a worker.
+            tell(name, "becomes a worker")
+            cluster.demote(name, despite=despite)
         if member.state != "down":
             tell(name, "its tasks move away")
-            cluster.drain(name)
-        if member.is_manager:
-            tell(name, "becomes a worker")
-            cluster.demote(name)
+            cluster.drain(name, despite=despite)
         tell(name, "leaves the swarm")
-        cluster.remove(name)
+        cluster.remove(name, despite=despite)
 
 
 def in_order(members: Iterable[Member], names: Iterable[str]) -> list[str]:

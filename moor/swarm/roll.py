@@ -88,7 +88,7 @@ def roll(
         for name in batch:
             if name in resting and name not in leaving:
                 tell(name, "its tasks move away")
-                cluster.drain(name, mark=True)
+                cluster.drain(name, mark=True, despite=name in bold)
         departure.dismiss(cluster, leaving, tell=tell, even_without_quorum=even_without_quorum)
         change(batch)
         for name in leaving:

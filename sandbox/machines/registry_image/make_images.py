@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import subprocess
 import sys
 import tarfile
@@ -40,6 +41,8 @@ class Image:
         port: The TCP port that it listens on; 0 for none.
         volume: The folder of its data; empty for none.
         command: What runs where there is no script.
+        programs: Real programs of the system that this runs on, taken over with the libraries that
+            they need.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Image:
     port: int = 0
     volume: str = ""
     command: tuple[str, ...] = field(default=("sh",))
+    programs: tuple[str, ...] = ()
 
 
 IMAGES: Final = (
@@ -67,6 +71,15 @@ IMAGES: Final = (
         scripts=("postgres", "answer-postgres", "pg_isready"),
         port=5432,
         volume="/var/lib/postgresql/data",
+    ),
+    Image(
+        name="registry",
+        tag="2",
+        scripts=("registry",),
+        port=5000,
+        volume="/var/lib/registry",
+        # No stand-in for this one: what is built for a swarm goes through it.
+        programs=("/usr/bin/docker-registry",),
     ),
 )
 
@@ -145,6 +158,22 @@ def scripts_layer(folder: Path, scripts: tuple[str, ...]) -> bytes:
     return stream.getvalue()
 
 
+def programs_layer(programs: tuple[str, ...]) -> bytes:
+    """Return a tar of programs of this system, at their own paths, and of their libraries."""
+    files = sorted({*programs, *(library for p in programs for library in libraries(p))})
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for file in files:
+            _add(archive, file.lstrip("/"), Path(file).read_bytes(), 0o755)
+    return stream.getvalue()
+
+
+def libraries(program: str) -> list[str]:
+    """Return the libraries that a program needs, the loader among them; none for a static one."""
+    done = subprocess.run(["ldd", program], check=False, capture_output=True, text=True)
+    return re.findall(r"^\s*(?:\S+ => )?(/\S+) \(0x", done.stdout, re.MULTILINE)
+
+
 def _add(archive: tarfile.TarFile, path: str, data: bytes, mode: int) -> None:
     member = tarfile.TarInfo(path)
     member.size = len(data)
@@ -157,6 +186,8 @@ def write(storage: Storage, image: Image, base: bytes, folder: Path) -> None:
     tars = [base]
     if image.scripts:
         tars.append(scripts_layer(folder, image.scripts))
+    if image.programs:
+        tars.append(programs_layer(image.programs))
     runtime: dict[str, Any] = {"Env": [_PATH]}
     if image.scripts:
         runtime["Entrypoint"] = [f"/usr/local/bin/{image.scripts[0]}"]

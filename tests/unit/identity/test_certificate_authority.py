@@ -406,3 +406,23 @@ def test_the_server_refuses_an_expired_client(
     )
     with serving(over_tls(context)) as server, pytest.raises((ssl.SSLError, ConnectionError)):
         talk(server.port, trust=current, client=old, directory=tmp_path)
+
+
+@pytest.mark.parametrize("also_client", [False, True])
+def test_a_server_proves_itself_to_other_servers_only_where_that_is_asked_for(
+    current: CertificateAuthority,
+    tmp_path: Path,
+    also_client: bool,  # noqa: FBT001  (a case)
+) -> None:
+    context = server_context(
+        tmp_path / "server",
+        issued=current.issue_server([HOST]),
+        clients=current.certificate_pem,
+    )
+    machine = current.issue_server(["203.0.113.7"], also_client=also_client)
+    with serving(over_tls(context)) as server:
+        if also_client:
+            assert talk(server.port, trust=current, client=machine, directory=tmp_path)
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                talk(server.port, trust=current, client=machine, directory=tmp_path)

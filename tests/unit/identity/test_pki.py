@@ -795,3 +795,48 @@ def test_read_only_needs_public_files_only(pki: Pki, clock: Clock, tmp_path: Pat
         f"{public}/server-request.json: must be of ca.pem and have a third of its life left, got "
         "another or one until 2027-03-04 in a read-only PKI; renew it where it may be written"
     )
+
+
+# A service of our own
+
+
+def test_a_service_gets_a_certificate_of_the_authority_for_its_name(pki: Pki) -> None:
+    pki.ensure()
+    folder = pki.ensure_service_certificate("moor-registry")
+    assert folder == pki.pki_dir / "services" / "moor-registry"
+    certificate = load_certificate((folder / "cert.pem").read_bytes())
+    authority = load_certificate(pki.ca_file.read_bytes())
+    assert is_signed_by(certificate, authority)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["moor-registry"]
+    assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
+
+
+def test_a_services_certificate_stays_until_a_third_of_its_life_is_left(
+    pki: Pki, clock: Clock
+) -> None:
+    pki.ensure()
+    folder = pki.ensure_service_certificate("moor-registry")
+    before = (folder / "cert.pem").read_bytes()
+    clock.advance(days=260)
+    pki.ensure_service_certificate("moor-registry")
+    assert (folder / "cert.pem").read_bytes() == before
+    clock.advance(days=10)
+    pki.ensure_service_certificate("moor-registry")
+    assert (folder / "cert.pem").read_bytes() != before
+
+
+def test_a_services_certificate_is_made_anew_for_another_authority_and_another_key(
+    pki: Pki,
+) -> None:
+    pki.ensure()
+    folder = pki.ensure_service_certificate("moor-registry")
+    first = (folder / "cert.pem").read_bytes()
+    pki.rotate(authority=True)
+    pki.ensure_service_certificate("moor-registry")
+    second = (folder / "cert.pem").read_bytes()
+    assert second != first
+    # As if a run had ended between the two files.
+    write_private(folder / "key.pem", private_key_pem(ec.generate_private_key(ec.SECP256R1())))
+    pki.ensure_service_certificate("moor-registry")
+    assert (folder / "cert.pem").read_bytes() not in (first, second)

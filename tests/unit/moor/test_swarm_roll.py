@@ -134,8 +134,8 @@ def test_a_machine_that_is_replaced_leaves_the_swarm_and_joins_again() -> None:
         "change web-2",
         "join web-2",
         "settle web-2",
-        "drain manager-2",
         "demote manager-2",
+        "drain manager-2",
         "remove manager-2",
         "change manager-2",
         "join manager-2",
@@ -228,9 +228,16 @@ def test_it_fails_when_the_quorum_would_be_lost(
 
 
 def test_a_manager_that_is_named_goes_even_without_a_quorum() -> None:
-    cluster = FakeCluster(there=[manager("manager-1", leads=True), worker("web-1")])
-    with pytest.raises(AssertionError, match="the quorum is lost"):
-        rolled(cluster, renewed=["manager-1"], even_without_quorum=["manager-1"])
+    members = [manager("manager-1", leads=True), manager("manager-2"), worker("web-1")]
+    with pytest.raises(CommandError, match="must be done without"):
+        rolled(FakeCluster(there=members), restarted=["manager-1"])
+    cluster = FakeCluster(there=members)
+    assert rolled(cluster, restarted=["manager-1"], even_without_quorum=["manager-1"]) == [
+        "drain manager-1",
+        "change manager-1",
+        "activate manager-1",
+        "settle manager-1",
+    ]
 
 
 # Leaving
@@ -247,15 +254,15 @@ def test_nodes_leave_workers_first() -> None:
     assert cluster.done == [
         "drain web-2",
         "remove web-2",
-        "drain manager-3",
         "demote manager-3",
+        "drain manager-3",
         "remove manager-3",
     ]
     assert told == [
         "web-2: its tasks move away",
         "web-2: leaves the swarm",
-        "manager-3: its tasks move away",
         "manager-3: becomes a worker",
+        "manager-3: its tasks move away",
         "manager-3: leaves the swarm",
     ]
 

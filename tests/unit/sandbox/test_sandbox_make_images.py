@@ -8,7 +8,13 @@ import json
 import tarfile
 from typing import TYPE_CHECKING
 
-from sandbox.machines.registry_image.make_images import Image, Storage, scripts_layer, write
+from sandbox.machines.registry_image.make_images import (
+    Image,
+    Storage,
+    libraries,
+    scripts_layer,
+    write,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +59,22 @@ def test_scripts_keep_their_order(tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     with tarfile.open(fileobj=io.BytesIO(scripts_layer(tmp_path, ("b", "a")))) as archive:
         assert archive.getnames() == ["usr/local/bin/b", "usr/local/bin/a"]
+
+
+def test_a_program_comes_with_its_loader_and_libraries(tmp_path: Path) -> None:
+    image = Image(name="true", tag="1", scripts=("serve",), programs=("/bin/true",))
+    (tmp_path / "serve").write_text("#!/bin/sh\n")
+    write(Storage(tmp_path / "root"), image, b"a base layer", tmp_path)
+    v2 = tmp_path / "root" / "docker" / "registry" / "v2"
+    tag = v2 / "repositories" / "true" / "_manifests" / "tags" / "1" / "current" / "link"
+    digest = tag.read_text().removeprefix("sha256:")
+    manifest = json.loads((v2 / "blobs" / "sha256" / digest[:2] / digest / "data").read_bytes())
+    last = manifest["layers"][-1]["digest"].removeprefix("sha256:")
+    layer = gzip.decompress((v2 / "blobs" / "sha256" / last[:2] / last / "data").read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        names = archive.getnames()
+    assert "bin/true" in names
+    needed = libraries("/bin/true")
+    assert any("ld-linux" in file for file in needed)
+    assert any("libc.so" in file for file in needed)
+    assert {file.lstrip("/") for file in needed} <= set(names)
