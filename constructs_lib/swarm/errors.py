@@ -9,7 +9,10 @@ JOIN_PORT: Final = 2377
 
 _TOKEN: Final = re.compile(r"SWMTKN-[0-9a-zA-Z-]*")
 
-_OPEN: Final = "let the nodes reach each other on their private addresses: 2377/tcp, 7946 tcp and udp, 4789/udp"
+_OPEN: Final = (
+    "let the nodes reach each other at their private addresses: "
+    "2377/tcp, 7946 tcp and udp, 4789/udp"
+)
 _REMEDIES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), remedy)
     for pattern, remedy in (

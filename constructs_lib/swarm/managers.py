@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
+ELECTION_SECONDS: Final = 30.0
+"""How long managers that answer may be without a majority: so long may they choose a leader."""
 
 INACTIVE: Final = "inactive"
 ACTIVE: Final = "active"
+PENDING: Final = "pending"
 
 _MOST_AT_ONCE: Final = 16
+_PAUSE_SECONDS: Final = 0.5
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
@@ -132,6 +137,19 @@ class Membership:
             ahead=_ahead(info.get("SystemTime") or "", now),
         )
 
+    @classmethod
+    def of_engine(cls, client: DockerClient) -> Membership:
+        """Read it from an engine.
+
+        Args:
+            client: The engine.
+
+        Raises:
+            docker.errors.DockerException: It refuses.
+            requests.RequestException: It does not answer.
+        """
+        return cls.of(client.info(), datetime.now(UTC))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -150,6 +168,27 @@ class Answer:
     certificates: Path | None = None
     problem: Problem | None = None
     words: str = ""
+
+    @property
+    def is_in_between(self) -> bool:
+        """Whether it may soon be usable by itself: a leader is chosen in seconds."""
+        pending = self.membership is not None and self.membership.state == PENDING
+        return pending or self.problem is Problem.NO_QUORUM
+
+    @contextlib.contextmanager
+    def engine(self, *, seconds: float = ANSWER_SECONDS) -> Iterator[DockerClient]:
+        """Yield a client of its engine, closed at the end.
+
+        Args:
+            seconds: How long an answer may take.
+
+        Raises:
+            SwarmError: It did not answer.
+        """
+        if self.certificates is None:
+            raise SwarmError(f"{self.endpoint}: must answer, got: {self.words}")
+        with open_engine(self.endpoint, self.certificates, seconds=seconds) as client:
+            yield client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +329,33 @@ def survey(endpoints: Sequence[NodeEndpoint], certificates: Sequence[Path]) -> t
         return tuple(pool.map(lambda endpoint: ask(endpoint, certificates), endpoints))
 
 
+def settled(
+    endpoints: Sequence[NodeEndpoint],
+    certificates: Sequence[Path],
+    *,
+    seconds: float = ELECTION_SECONDS,
+) -> tuple[Answer, ...]:
+    """Ask several machines, and again for as long as they may be choosing a leader.
+
+    Args:
+        endpoints: The machines.
+        certificates: As `ask` takes them.
+        seconds: How long managers without a majority, and machines that are about to join, are
+            waited for.
+
+    Returns:
+        The answers, in the order of the machines.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        answers = survey(endpoints, certificates)
+        waits = any(answer.is_in_between for answer in answers)
+        usable = any(answer.problem is None for answer in answers)
+        if usable or not waits or time.monotonic() >= deadline:
+            return answers
+        time.sleep(_PAUSE_SECONDS)
+
+
 def choose(answers: Sequence[Answer], *, avoid: str | None = None) -> Manager:
     """Choose the first manager that can be used.
 
@@ -323,7 +389,11 @@ def choose(answers: Sequence[Answer], *, avoid: str | None = None) -> Manager:
 
 
 def answering(
-    endpoints: Sequence[NodeEndpoint], certificates: Sequence[Path], *, avoid: str | None = None
+    endpoints: Sequence[NodeEndpoint],
+    certificates: Sequence[Path],
+    *,
+    avoid: str | None = None,
+    seconds: float = ELECTION_SECONDS,
 ) -> Manager:
     """Find a manager that answers, and is one of a majority.
 
@@ -331,12 +401,13 @@ def answering(
         endpoints: The managers, in the order of preference; all are asked at once.
         certificates: As `ask` takes them: usually `(pki.certificates_dir, pki.next_dir)`.
         avoid: As `choose` takes it.
+        seconds: How long to wait while managers that answer choose a leader.
 
     Raises:
         NoManagerError: None can be used; the text has the reason of each, and the remedy.
         SwarmError: They are managers of different swarms.
     """
-    return choose(survey(endpoints, certificates), avoid=avoid)
+    return choose(settled(endpoints, certificates, seconds=seconds), avoid=avoid)
 
 
 def classify(error: Exception) -> tuple[Problem, str]:
