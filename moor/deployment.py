@@ -107,6 +107,10 @@ class Deployment:
             self.stacks = synthesis.finish(tick=self.screen.tick)
             self.warnings = synthesis.warnings
             self._targets(services)
+        if settings.is_swarm:
+            from moor.swarm import access  # noqa: PLC0415  # heavy, and for a swarm only
+
+            self.upkeep = access.upkeep_of(session, self.screen)
         variables = session.variables()
         if settings.sandbox is not None:
             with self.screen.phase("sandbox", done=""):
@@ -194,6 +198,7 @@ class Deployment:
             StoppedError: Somebody asked to end.
         """
         backwards = list(reversed(self.stacks))
+        self._look(repair=False)
         with contextlib.ExitStack() as stack:
             with self.screen.phase("plan of the destruction"):
                 runs = [self._terraform.plan(s, destroy=True) for s in backwards]

@@ -1,18 +1,15 @@
-"""How many managers a swarm can do without: a majority of them has to be there for any change."""
+"""Whether a swarm can do without a manager, in words: a majority has to be there for any change."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from constructs_lib.swarm.quorum import majority
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from moor.swarm.cluster import Member
-
-
-def majority(managers: int) -> int:
-    """Return how many of some managers have to be there."""
-    return managers // 2 + 1
 
 
 def without(members: Iterable[Member], name: str, *, for_good: bool) -> str:

@@ -33,19 +33,6 @@ AT_A_TIME: Final = 50
 """How many services Terraform works on at a time: the provider waits 2 s before it reads one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A node that the settings ask for.
-
-    Attributes:
-        name: Its name.
-        is_manager: Whether it is a manager.
-    """
-
-    name: str
-    is_manager: bool
-
-
 @dataclass(kw_only=True)
 class Upkeep:
     """The nodes of one environment's swarm, while it is deployed.
@@ -53,7 +40,7 @@ class Upkeep:
     Attributes:
         session: The command.
         screen: Where progress is told.
-        wanted: The nodes that the settings ask for.
+        wanted: The names of the nodes that the settings ask for, each with whether it is a manager.
         open_cluster: Finds a manager that answers, and returns the swarm and the manager's name;
             raises `LostQuorumError` where there is a swarm without a majority, and another
             `CommandError` where none answers.
@@ -63,7 +50,7 @@ class Upkeep:
 
     session: Session
     screen: Screen
-    wanted: Sequence[Wanted]
+    wanted: Mapping[str, bool]
     open_cluster: Callable[[Mapping[str, Node]], tuple[Cluster, str]]
     state_of: Callable[[str], str]
     closed: Callable[[], Sequence[str]]
@@ -80,7 +67,7 @@ class Upkeep:
     @property
     def first(self) -> str:
         """The manager that is asked where it can be."""
-        return next((node.name for node in self.wanted if node.is_manager), "")
+        return next((name for name, is_manager in self.wanted.items() if is_manager), "")
 
     def look(self) -> None:
         """Find a manager that answers, and learn who is in the swarm.
@@ -129,7 +116,7 @@ class Upkeep:
         if self._cluster is None:
             return again
         found = repair.find(
-            {node.name: node.is_manager for node in self.wanted},
+            self.wanted,
             self._members.values(),
             deployed={name: node.instance_id for name, node in self._nodes().items()},
             state_of=self.state_of,

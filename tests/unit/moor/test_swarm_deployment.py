@@ -13,7 +13,7 @@ from constructs_lib.terraform.stacks import DOCKER
 from moor.failure import CommandError
 from moor.swarm import failed_node
 from moor.swarm.roll import RESTING
-from moor.swarm.upkeep import LostQuorumError, Upkeep, Wanted
+from moor.swarm.upkeep import LostQuorumError, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ class Swarm:
         made.upkeep = Upkeep(
             session=made.session,
             screen=made.screen,
-            wanted=[Wanted(name=n, is_manager=n.startswith("manager-")) for n in NAMES],
+            wanted={name: name.startswith("manager-") for name in NAMES},
             open_cluster=self._open,
             state_of=self.states.__getitem__,
             closed=lambda: self.closed,

@@ -34,11 +34,6 @@ def rolled(cluster: FakeCluster, **how: object) -> list[str]:
 # Quorum
 
 
-@pytest.mark.parametrize(("managers", "needed"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
-def test_a_majority(managers: int, needed: int) -> None:
-    assert quorum.majority(managers) == needed
-
-
 @pytest.mark.parametrize(
     ("members", "name", "for_good", "problem"),
     [
