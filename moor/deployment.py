@@ -434,6 +434,55 @@ class Deployment:
             self._ask([what], approve=approve)
         return current, what, True
 
+    def planned(
+        self, stack: Stack, targets: Sequence[str], *, replaced: Sequence[str] = ()
+    ) -> StackPlan:
+        """Plan some resources of a stack, and change nothing.
+
+        Args:
+            stack: The stack.
+            targets: The addresses of the resources.
+            replaced: Addresses of resources to be made anew though nothing of them has changed.
+
+        Raises:
+            CommandError: It cannot be planned.
+            StoppedError: Somebody asked to end.
+        """
+        with (
+            self.screen.phase(f"plan of {stack.name}"),
+            contextlib.closing(
+                self._terraform.plan(stack, targets=targets, replace=replaced)
+            ) as run,
+        ):
+            self._terraform.finish([run])
+            run.must_have_succeeded()
+            return self._details(run)
+
+    def finish(self, stack: Stack, steps: Sequence[str]) -> bool:
+        """Have Terraform take note of steps whose work is done, where it plans nothing else.
+
+        Args:
+            stack: The stack.
+            steps: The addresses of the steps.
+
+        Returns:
+            Whether it did; else the next deployment does.
+
+        Raises:
+            CommandError: It failed.
+            StoppedError: Somebody asked to end.
+        """
+        with contextlib.closing(self._terraform.plan(stack, targets=steps)) as run:
+            self._terraform.finish([run])
+            run.must_have_succeeded()
+            if not set(run.planned) <= set(steps):
+                return False
+            if run.changes:
+                self._details(run)
+                self._apply(run)
+                self._write_outputs(stack)
+        return True
+
     def change_only(
         self,
         stack: Stack,

@@ -48,13 +48,11 @@ class FakeCluster:
 
     Attributes:
         there: Its members.
-        roles: What nodes are that join: managers where it is true.
         done: What was asked for, in order.
         fails_at: What fails, in the words of `done`.
     """
 
     there: list[Member] = field(default_factory=three_and_two)
-    roles: dict[str, bool] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     fails_at: str = ""
 
@@ -96,11 +94,14 @@ class FakeCluster:
         assert not next(m for m in self.there if m.name == name).is_manager
         self.there = [m for m in self.there if m.name != name]
 
-    def join(self, name: str) -> None:
+    def join(self, name: str, keep: Mapping[str, str] | None = None) -> None:
         """Join."""
         self._note(f"join {name}")
-        is_manager = self.roles.get(name, name.startswith("manager-"))
-        self.there.append(manager(name) if is_manager else worker(name))
+        labels = dict(keep or {})
+        if name.startswith("manager-"):
+            self.there.append(manager(name, labels=labels))
+        else:
+            self.there.append(worker(name, labels=labels))
 
     def settle(self, name: str) -> None:
         """Settle."""

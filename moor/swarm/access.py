@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from constructs_lib.settings.certificates import pki_of
 from constructs_lib.settings.nodes import nodes_of
 from moor import reopening
+from moor.failure import WrongUseError
 from moor.outputs import Outputs
 from moor.swarm import machines
 from moor.swarm.live_cluster import LiveCluster
@@ -22,25 +23,27 @@ if TYPE_CHECKING:
     from moor.swarm.cluster import Cluster
 
 
-def live_cluster(
-    session: Session, say: Callable[[str], None], nodes: Mapping[str, Node] | None = None
-) -> LiveCluster:
+def live_cluster(session: Session, say: Callable[[str], None]) -> LiveCluster:
     """Return the swarm of an environment; nobody is asked yet.
 
     Args:
         session: The command.
         say: Takes a line for a person.
-        nodes: The machines; as the last deployment told of them where unset.
 
     Raises:
+        WrongUseError: There is one machine alone.
         CommandError: Nothing is deployed.
     """
     settings, environment = session.settings, session.environment
     pki = pki_of(environment, settings)
-    found = Outputs.load(environment).nodes if nodes is None else nodes
+    if not Outputs.load(environment).nodes:
+        raise WrongUseError(
+            f"environment {environment.name}: must be a swarm for this command, got one machine "
+            "alone"
+        )
     return LiveCluster(
         wanted=nodes_of(settings),
-        nodes=found,
+        nodes=lambda: Outputs.load(environment).nodes,
         port=settings.aws.docker_api.port,
         certificates=(pki.certificates_dir, pki.next_dir),
         pki=environment.pki,
@@ -59,8 +62,8 @@ def upkeep_of(session: Session, screen: Screen) -> Upkeep | None:
     if not settings.is_swarm:
         return None
 
-    def open_cluster(nodes: Mapping[str, Node]) -> tuple[Cluster, str]:
-        cluster = live_cluster(session, screen.say, nodes)
+    def open_cluster(_nodes: Mapping[str, Node]) -> tuple[Cluster, str]:
+        cluster = live_cluster(session, screen.say)
         return cluster, cluster.answering().endpoint.name
 
     return Upkeep(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from moor.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+VOLUME_LABEL: Final = "moor.volume."
+"""What the labels begin with of nodes that have a volume: `moor.volume.PROJECT.VOLUME`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,11 @@ class Member:
     def role(self) -> str:
         """What it is: `manager` or `worker`."""
         return "manager" if self.is_manager else "worker"
+
+    @property
+    def volumes(self) -> dict[str, str]:
+        """The labels that say which volumes are on it: they bind services to the node."""
+        return {k: v for k, v in self.labels.items() if k.startswith(VOLUME_LABEL)}
 
     @property
     def takes_tasks(self) -> bool:
@@ -81,11 +91,20 @@ class Cluster(Protocol):
             despite: As for `drain`.
         """
 
-    def join(self, name: str) -> None:
-        """Have a machine in the swarm under its name, with its role and labels."""
+    def join(self, name: str, keep: Mapping[str, str] | None = None) -> None:
+        """Have a machine in the swarm under its name, with its role and labels.
+
+        Args:
+            name: The node.
+            keep: Further labels, of the machine that was in its place.
+        """
 
     def settle(self, name: str) -> None:
         """Wait until a node is ready, and all tasks that the swarm has put on it run."""
+
+
+class LostQuorumError(CommandError):
+    """There is a swarm, and too few of its managers answer to change anything."""
 
 
 def by_name(members: Iterable[Member]) -> dict[str, Member]:

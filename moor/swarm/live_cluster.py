@@ -20,9 +20,8 @@ from constructs_lib.swarm.membership import Joining
 from constructs_lib.swarm.node import SwarmNode
 from constructs_lib.swarm.words import join_lock
 from moor.failure import CommandError
-from moor.swarm.cluster import Member
+from moor.swarm.cluster import LostQuorumError, Member
 from moor.swarm.roll import RESTING
-from moor.swarm.upkeep import LostQuorumError
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class LiveCluster:
 
     Args:
         wanted: The nodes of the settings.
-        nodes: The machines, as the last deployment told of them.
+        nodes: Returns the machines, as the last deployment told of them.
         port: TCP port of the Docker APIs.
         certificates: The folders of certificates to try.
         pki: The folder of the certificate authority, beside which the lock of joining is.
@@ -63,7 +62,7 @@ class LiveCluster:
         self,
         *,
         wanted: Sequence[WantedNode],
-        nodes: Mapping[str, Node],
+        nodes: Callable[[], Mapping[str, Node]],
         port: int,
         certificates: Sequence[Path],
         pki: Path,
@@ -72,12 +71,8 @@ class LiveCluster:
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._wanted = {node.name: node for node in wanted}
-        self._endpoints = {
-            name: NodeEndpoint(
-                name=name, address=node.public_ip, private_address=node.private_ip, port=port
-            )
-            for name, node in nodes.items()
-        }
+        self._nodes = nodes
+        self._port = port
         self._certificates = certificates
         self._pki = pki
         self._say = say
@@ -86,12 +81,24 @@ class LiveCluster:
         self._short_before: set[str] | None = None
 
     @property
+    def _endpoints(self) -> dict[str, NodeEndpoint]:
+        """Where the nodes are now: a machine that is replaced may get another address."""
+        return {
+            name: NodeEndpoint(
+                name=name,
+                address=node.public_ip,
+                private_address=node.private_ip,
+                port=self._port,
+            )
+            for name, node in self._nodes().items()
+        }
+
+    @property
     def managers(self) -> list[NodeEndpoint]:
         """Where the managers are that the settings ask for, and that have a machine."""
+        there = self._endpoints
         return [
-            self._endpoints[name]
-            for name, node in self._wanted.items()
-            if node.is_manager and name in self._endpoints
+            there[name] for name, node in self._wanted.items() if node.is_manager and name in there
         ]
 
     def answering(self, avoid: str | None = None) -> Manager:
@@ -167,18 +174,35 @@ class LiveCluster:
                 engine, name, force=force, despite_quorum=name if despite else None
             )
 
-    def join(self, name: str) -> None:
-        """Have a machine in the swarm under its name."""
-        wanted = self._wanted[name]
-        node = SwarmNode(name=name, is_manager=wanted.is_manager, labels=wanted.labels)
-        joining = Joining(
+    @property
+    def joining(self) -> Joining:
+        """What is needed to make machines members."""
+        return Joining(
             managers=self.managers,
             certificates=self._certificates,
             lock=join_lock(self._pki),
             report=self._say,
         )
-        with _told(f"node {name}"):
-            joining.ensure(node, self._endpoints[name])
+
+    @property
+    def described(self) -> dict[str, SwarmNode]:
+        """What the settings' nodes should be in the swarm, by their names."""
+        return {
+            name: SwarmNode(name=name, is_manager=node.is_manager, labels=node.labels)
+            for name, node in self._wanted.items()
+        }
+
+    def join(self, name: str, keep: Mapping[str, str] | None = None) -> None:
+        """Have a machine in the swarm under its name, with labels of the one before it."""
+        with told(f"node {name}"):
+            self.joining.ensure(self.described[name], self._endpoints[name])
+        if keep:
+            with self._engine() as engine:
+                entries.change(
+                    engine,
+                    entries.named(engine, name).id,
+                    lambda spec: spec["Labels"].update(keep),
+                )
 
     def settle(self, name: str) -> None:
         """Wait until a node is ready, and no service has less than before nodes were changed."""
@@ -220,7 +244,7 @@ class LiveCluster:
     @contextlib.contextmanager
     def _engine(self, avoid: str | None = None) -> Iterator[DockerClient]:
         manager = self.answering(avoid)
-        with _told(str(manager.endpoint)), manager.engine() as engine:
+        with told(str(manager.endpoint)), manager.engine() as engine:
             yield engine
 
 
@@ -230,10 +254,11 @@ def shortages(engine: DockerClient) -> dict[str, str]:
     Args:
         engine: A manager's engine.
     """
-    names = {service["ID"]: service["Spec"]["Name"] for service in engine.api.services()}
+    api: Any = engine.api
+    names = {service["ID"]: service["Spec"]["Name"] for service in api.services()}
     should: Counter[str] = Counter()
     run: Counter[str] = Counter()
-    for task in engine.api.tasks(filters={"desired-state": "running"}):
+    for task in api.tasks(filters={"desired-state": "running"}):
         name = names.get(task.get("ServiceID", ""))
         if name is not None:
             should[name] += 1
@@ -243,7 +268,7 @@ def shortages(engine: DockerClient) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _told(subject: str) -> Iterator[None]:
+def told(subject: str) -> Iterator[None]:
     """Turn what an engine or the swarm refuses into an error for a person."""
     try:
         yield

@@ -7,11 +7,11 @@ comes when this one has everything again that the swarm gives to it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from moor.failure import CommandError
 from moor.swarm import departure, quorum
-from moor.swarm.cluster import by_name
+from moor.swarm.cluster import LostQuorumError, by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -77,29 +77,49 @@ def roll(
     for batch in batches(cluster.members(), (*renewed, *restarted), at_once=at_once):
         members = by_name(cluster.members())
         bold = [name for name in batch if name in even_without_quorum]
+        if any(quorum.without(members.values(), n, for_good=n in renewed) for n in bold):
+            _boldly(cluster, members, batch, change, tell)
         again = [name for name in batch if name not in bold]
         check(
             members.values(),
             renewed=[name for name in again if name in renewed],
             restarted=[name for name in again if name in restarted],
         )
-        resting = [name for name in batch if _rests(members, name)]
         leaving = [name for name in batch if name in renewed]
-        for name in batch:
-            if name in resting and name not in leaving:
-                tell(name, "its tasks move away")
-                cluster.drain(name, mark=True, despite=name in bold)
+        resting = [n for n in batch if n not in leaving and _rests(members, n)]
+        for name in resting:
+            tell(name, "its tasks move away")
+            cluster.drain(name, mark=True, despite=name in bold)
         departure.dismiss(cluster, leaving, tell=tell, even_without_quorum=even_without_quorum)
         change(batch)
         for name in leaving:
             tell(name, "joins the swarm")
-            cluster.join(name)
+            # Else a service whose volume was there would find no node any more.
+            cluster.join(name, members[name].volumes if name in members else None)
         for name in resting:
-            if name not in leaving:
-                cluster.activate(name)
+            cluster.activate(name)
         for name in batch:
             tell(name, "its tasks begin")
             cluster.settle(name)
+
+
+def _boldly(
+    cluster: Cluster,
+    members: dict[str, Member],
+    batch: Sequence[str],
+    change: Callable[[Sequence[str]], None],
+    tell: Callable[[str, str], None],
+) -> NoReturn:
+    """Change a manager that the others are no majority without: nothing can follow on that."""
+    (name,) = batch
+    if _rests(members, name):
+        tell(name, "its tasks move away")
+        cluster.drain(name, despite=True)
+    change(batch)
+    raise LostQuorumError(
+        f"node {name}: is changed, as it was to be, and the managers that are left are no "
+        f"majority; next: `moor swarm recover`"
+    )
 
 
 def batches(members: Iterable[Member], names: Sequence[str], *, at_once: int) -> list[list[str]]:

@@ -13,7 +13,7 @@ from moor import reopening
 from moor.failure import CommandError
 from moor.outputs import Outputs
 from moor.swarm import departure, impact, repair, roll
-from moor.swarm.cluster import by_name
+from moor.swarm.cluster import LostQuorumError, by_name
 from moor.swarm.impact import Impact
 
 if TYPE_CHECKING:
@@ -249,7 +249,3 @@ class Upkeep:
 
 
 _KEY: Final = "node"
-
-
-class LostQuorumError(CommandError):
-    """There is a swarm, and too few of its managers answer to change anything."""

@@ -31,13 +31,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "doctor", "down", "env", "graph", "permissions", "plan", "providers", "share"),
-    *("ssh", "state", "status", "synth", "unshare", "up"),
+    *("certs", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
+    *("providers", "share", "ssh", "state", "status", "swarm", "synth", "unshare", "up"),
 }
 
 GROUPS = {
     "certs": {"app", "Part", "rotate"},
+    "host": {"app", "replace", "reboot"},
+    "node": {"app", "ls", "drain", "activate", "promote", "demote", "label", "rm"},
     "state": {"app", "restore", "unlock", "adopt"},
+    "swarm": {"app", "recover"},
 }
 """The commands that have commands of their own."""
 
@@ -84,7 +87,7 @@ def test_the_program_has_a_command_for_each_file() -> None:
     } == NAMES
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["state"], ["certs"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["state"], ["certs"], ["node"], ["host"]])
 def test_help(words: list[str]) -> None:
     result = CliRunner().invoke(make_app(), words)
     assert result.exit_code == (0 if "--help" in words else 2)

@@ -12,8 +12,9 @@ from terraform_stacks import Trial, step
 from constructs_lib.terraform.stacks import DOCKER
 from moor.failure import CommandError
 from moor.swarm import failed_node
+from moor.swarm.cluster import LostQuorumError
 from moor.swarm.roll import RESTING
-from moor.swarm.upkeep import LostQuorumError, Upkeep
+from moor.swarm.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

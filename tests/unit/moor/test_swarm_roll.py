@@ -9,6 +9,7 @@ from fake_cluster import FakeCluster, manager, three_and_two, worker
 
 from moor.failure import CommandError
 from moor.swarm import departure, quorum, roll
+from moor.swarm.cluster import LostQuorumError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,13 +227,24 @@ def test_a_manager_that_is_named_goes_even_without_a_quorum() -> None:
     members = [manager("manager-1", leads=True), manager("manager-2"), worker("web-1")]
     with pytest.raises(CommandError, match="must be done without"):
         rolled(FakeCluster(there=members), restarted=["manager-1"])
-    cluster = FakeCluster(there=members)
-    assert rolled(cluster, restarted=["manager-1"], even_without_quorum=["manager-1"]) == [
-        "drain manager-1",
-        "change manager-1",
-        "activate manager-1",
-        "settle manager-1",
-    ]
+    for how in ("restarted", "renewed"):
+        cluster = FakeCluster(there=[*members, manager("manager-3", lost=True)])
+        with pytest.raises(LostQuorumError) as caught:
+            rolled(cluster, even_without_quorum=["manager-1"], **{how: ["web-1", "manager-1"]})
+        assert str(caught.value) == (
+            "node manager-1: is changed, as it was to be, and the managers that are left are no "
+            "majority; next: `moor swarm recover`"
+        )
+        assert cluster.done[-2:] == ["drain manager-1", "change manager-1"]
+        assert "settle web-1" in cluster.done
+
+
+def test_a_service_finds_the_node_of_its_volume_again() -> None:
+    labels = {"moor.volume.shop.data": "yes", "moor.node": "web-1", "tier": "web"}
+    cluster = FakeCluster(there=[*three_and_two()[:3], worker("web-1", labels=labels)])
+    rolled(cluster, renewed=["web-1"])
+    (member,) = [m for m in cluster.members() if m.name == "web-1"]
+    assert member.labels == {"moor.volume.shop.data": "yes"}
 
 
 # Leaving
