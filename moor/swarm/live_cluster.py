@@ -121,12 +121,12 @@ class LiveCluster:
 
     def members(self) -> Sequence[Member]:
         """Return the members."""
-        with self._engine() as engine:
+        with self.engine() as engine:
             return [_member(entry) for entry in entries.entries(engine)]
 
     def drain(self, name: str, *, mark: bool = False, despite: bool = False) -> None:
         """Move a node's tasks away, and wait until they are gone, or as long as is sensible."""
-        with self._engine(name) as engine:
+        with self.engine(name) as engine:
             if self._short_before is None:
                 self._short_before = set(shortages(engine))
             if mark:
@@ -149,27 +149,27 @@ class LiveCluster:
             spec["Availability"] = "active"
             spec["Labels"].pop(RESTING, None)
 
-        with self._engine(name) as engine:
+        with self.engine(name) as engine:
             entries.change(engine, entries.named(engine, name).id, edit)
 
     def promote(self, name: str) -> None:
         """Make a node a manager."""
-        with self._engine(name) as engine:
+        with self.engine(name) as engine:
             operations.promote(engine, name)
 
     def demote(self, name: str, *, despite: bool = False) -> None:
         """Make a node a worker."""
-        with self._engine(name) as engine:
+        with self.engine(name) as engine:
             operations.demote(engine, name, despite_quorum=name if despite else None)
 
     def label(self, name: str, labels: Mapping[str, str | None]) -> None:
         """Set labels of a node."""
-        with self._engine(name) as engine:
+        with self.engine(name) as engine:
             operations.label(engine, name, labels)
 
     def remove(self, name: str, *, force: bool = True, despite: bool = False) -> None:
         """Take a node out of the swarm."""
-        with self._engine(name) as engine:
+        with self.engine(name) as engine:
             operations.remove_node(
                 engine, name, force=force, despite_quorum=name if despite else None
             )
@@ -197,7 +197,7 @@ class LiveCluster:
         with told(f"node {name}"):
             self.joining.ensure(self.described[name], self._endpoints[name])
         if keep:
-            with self._engine() as engine:
+            with self.engine() as engine:
                 entries.change(
                     engine,
                     entries.named(engine, name).id,
@@ -221,7 +221,7 @@ class LiveCluster:
     def _missing(self, name: str) -> str:
         """Return what is not as before yet, in words; empty where all is."""
         try:
-            with self._engine(name) as engine:
+            with self.engine(name) as engine:
                 node = entries.named(engine, name)
                 if node.state != entries.READY:
                     return f"a node that is {node.state}"
@@ -242,7 +242,15 @@ class LiveCluster:
         return [*self.managers, *others]
 
     @contextlib.contextmanager
-    def _engine(self, avoid: str | None = None) -> Iterator[DockerClient]:
+    def engine(self, avoid: str | None = None) -> Iterator[DockerClient]:
+        """Yield a client of a manager that answers.
+
+        Args:
+            avoid: A node that is asked only where no other can be.
+
+        Raises:
+            CommandError: None answers, or what is done with it is refused.
+        """
         manager = self.answering(avoid)
         with told(str(manager.endpoint)), manager.engine() as engine:
             yield engine
