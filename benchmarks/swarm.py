@@ -44,7 +44,6 @@ WEB_PORT: Final = 80
 _BEFORE_SECONDS: Final = 2.0
 _AFTER_SECONDS: Final = 3.0
 _HEALED_SECONDS: Final = 240.0
-_TASK_OVER: Final = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
 
 _console = Console(highlight=False)
 
