@@ -1,1 +1,1 @@
-"""Several machines: a Docker Swarm from the same description."""
+"""Several machines as one: the membership of a Docker Swarm, and the life of its nodes."""
