@@ -11,10 +11,11 @@ from constructs_lib.terraform.literal import Expression, define
 
 if TYPE_CHECKING:
     from constructs_lib.aws.machine import Machine
+    from constructs_lib.aws.network_interface import NetworkInterface
 
 
 class ElasticIp(Construct):
-    """An Elastic IP attached to a machine.
+    """An Elastic IP attached to a machine, or to the interface that outlives it.
 
     The address to publish is this one: an instance's own `public_ip` changes once an
     Elastic IP is attached to it.
@@ -24,7 +25,15 @@ class ElasticIp(Construct):
         public_ip: The IPv4 address (a token, known after apply).
     """
 
-    def __init__(self, scope: Construct, id_: str, *, name: str, machine: Machine) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        machine: Machine,
+        interface: NetworkInterface | None = None,
+    ) -> None:
         """Define the address and its association.
 
         Args:
@@ -32,6 +41,8 @@ class ElasticIp(Construct):
             id_: The construct's id; changing it gives another address.
             name: The tag `Name`.
             machine: The machine that it is attached to.
+            interface: The network interface that the machine has, where that outlives it: the
+                address then stays on it while one machine replaces another.
         """
         super().__init__(scope, id_)
         self.resource = define(
@@ -39,7 +50,8 @@ class ElasticIp(Construct):
             self,
             "Resource",
             domain="vpc",
-            instance=machine.id,
+            instance=None if interface else machine.id,
+            network_interface=interface.id if interface else None,
             tags={"Name": name},
             # EC2 attaches an address only to a machine that exists.
             depends_on=[machine.instance],

@@ -19,26 +19,54 @@ if TYPE_CHECKING:
 EVERYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngressRule:
-    """Ports in a row, open to some networks.
+@dataclass(frozen=True, slots=True)
+class IpProtocol:
+    """A protocol of the internet that knows no ports.
 
     Attributes:
-        ports: The ports and their protocol: one rule, however many they are.
+        number: Its number, 0 to 255, by which EC2 knows it (Source: IANA, "Protocol Numbers").
+        name: Its name.
+    """
+
+    number: int
+    name: str
+
+    def __str__(self) -> str:
+        """Return its name."""
+        return self.name
+
+
+ESP: Final = IpProtocol(50, "esp")
+"""What IPsec encrypts packets with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngressRule:
+    """Ports in a row, open to some networks or to the machines of the same group.
+
+    Attributes:
+        ports: The ports and their protocol: one rule, however many they are; or a protocol
+            without ports.
         cidrs: The networks that may connect: one or more, each once.
+        from_group: Whether the machines of the same group may connect, and no network.
         description: Why the port is open; at most 255 characters, and never empty.
 
     Raises:
         ValueError: A value is outside of its range.
     """
 
-    ports: PortRange
-    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    ports: PortRange | IpProtocol
+    cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
+    from_group: bool = False
     description: str
 
     def __post_init__(self) -> None:
         """Check the ranges that EC2 would only refuse during the deployment."""
-        if not self.cidrs:
+        if self.cidrs and self.from_group:
+            listed = ", ".join(str(c) for c in self.cidrs)
+            msg = f"ingress rule: cidrs: must name none beside from_group, got {listed}"
+            raise ValueError(msg)
+        if not self.cidrs and not self.from_group:
             msg = f"ingress rule: cidrs: must name a network for port {self.ports}, got none"
             raise ValueError(msg)
         if len(set(self.cidrs)) != len(self.cidrs):
@@ -55,12 +83,14 @@ class IngressRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The ports of one setting, open to some networks.
+    """The ports of one setting, open to some networks or to the machines among themselves.
 
     Attributes:
         setting: The key under `aws` that names the ports, such as `ssh.port`.
         ports: The ports, in ranges of which no two share one.
+        protocols: What has no ports and is open all the same.
         cidrs: The networks that may connect: one or more, each once.
+        from_group: Whether the machines of the same group may connect, and no network.
         description: Why they are open; each rule says it.
         guard: What somebody who may connect has to have as well; empty for nothing.
         for_services: Whether services answer there. Else the machine itself does, and a
@@ -69,10 +99,17 @@ class Opening:
 
     setting: str
     ports: tuple[PortRange, ...]
-    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
+    from_group: bool = False
+    protocols: tuple[IpProtocol, ...] = ()
     description: str
     guard: str = ""
     for_services: bool = False
+
+    @property
+    def everything(self) -> tuple[PortRange | IpProtocol, ...]:
+        """What is open: ports, and protocols that have none."""
+        return (*self.ports, *self.protocols)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,20 +136,68 @@ class Group:
             ValueError: A value of an opening is outside of its range.
         """
         return tuple(
-            IngressRule(ports=ports, cidrs=opening.cidrs, description=opening.description)
+            IngressRule(
+                ports=ports,
+                cidrs=opening.cidrs,
+                from_group=opening.from_group,
+                description=opening.description,
+            )
             for opening in self.openings
-            for ports in opening.ports
+            for ports in opening.everything
         )
 
 
-def groups(settings: AwsSettings) -> tuple[Group, ...]:
-    """Return the machine's security groups, with all that they let in.
+def _among_machines(
+    *ports: PortRange, description: str, protocols: tuple[IpProtocol, ...] = ()
+) -> Opening:
+    return Opening(
+        setting="machines",
+        ports=ports,
+        protocols=protocols,
+        from_group=True,
+        description=description,
+        guard="a machine of the same swarm",
+    )
+
+
+_SWARM: Final = Group(
+    id="AllowSwarm",
+    name="allow-swarm",
+    description="The machines of the swarm among themselves",
+    openings=(
+        _among_machines(
+            PortRange.single(2377), description="the swarm's managers, behind mutual TLS"
+        ),
+        _among_machines(
+            PortRange.single(7946),
+            PortRange.single(7946, "udp"),
+            description="how the swarm's machines find each other",
+        ),
+        _among_machines(
+            PortRange.single(4789, "udp"), description="overlay networks between the machines"
+        ),
+        _among_machines(
+            protocols=(ESP,), description="encrypted overlay networks between the machines"
+        ),
+        _among_machines(PortRange.single(5000), description="the swarm's own image registry"),
+    ),
+)
+"""What the machines of a swarm need of each other, and nobody else gets.
+
+Source: Docker's documentation, "Getting started with Swarm mode", "Open protocols and ports
+between the hosts", and "Use overlay networks".
+"""
+
+
+def groups(settings: AwsSettings, *, swarm: bool = False) -> tuple[Group, ...]:
+    """Return the groups that every machine is in, with all that they let in.
 
     Args:
         settings: The machine's settings.
+        swarm: Whether the machines are a swarm, and have to reach each other.
     """
     ssh, docker_api, http = settings.ssh, settings.docker_api, settings.http
-    return (
+    plain = (
         Group(
             id="AllowSsh",
             name="allow-ssh",
@@ -163,12 +248,14 @@ def groups(settings: AwsSettings) -> tuple[Group, ...]:
             ),
         ),
     )
+    return (*plain, _SWARM) if swarm else plain
 
 
-def openings(settings: AwsSettings) -> tuple[Opening, ...]:
-    """Return all openings of the machine, whichever group they are in.
+def openings(settings: AwsSettings, *, swarm: bool = False) -> tuple[Opening, ...]:
+    """Return all openings of a machine, whichever group they are in.
 
     Args:
         settings: The machine's settings.
+        swarm: Whether the machines are a swarm, and have to reach each other.
     """
-    return tuple(opening for group in groups(settings) for opening in group.openings)
+    return tuple(o for group in groups(settings, swarm=swarm) for o in group.openings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cdktf_cdktf_provider_aws.data_aws_ami import DataAwsAmi, DataAwsAmiFilter
@@ -18,7 +18,8 @@ class MachineImage:
     """Which machine image to start: one id, or the newest of a family.
 
     Attributes:
-        id: An explicit AMI id, or None to look it up.
+        id: An explicit AMI id, or an expression for one that was looked up already; None to look
+            it up.
         owner: The AWS account that publishes the image.
         name: The pattern that the image's name matches.
         architecture: `x86_64` or `arm64`.
@@ -52,3 +53,12 @@ class MachineImage:
             ],
         )
         return Expression(found.id)
+
+    def resolved(self, scope: Construct, id_: str) -> MachineImage:
+        """Return the same image with its id, looked up once for all machines that have it.
+
+        Args:
+            scope: The construct that the data source belongs to, where there has to be one.
+            id_: Its id there.
+        """
+        return replace(self, id=self.resolve(scope, id_))

@@ -11,7 +11,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 
 from constructs_lib.aws.firewall import EVERYWHERE
-from constructs_lib.aws.port_range import overlaps
+from constructs_lib.aws.port_range import PortRange, overlaps
 from constructs_lib.terraform.literal import Expression, define
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class SecurityGroup(Construct):
         Raises:
             ValueError: A port stands in two rules.
         """
-        ports = [rule.ports for rule in ingress]
+        ports = [rule.ports for rule in ingress if isinstance(rule.ports, PortRange)]
         if any(overlaps(ports)):
             listed = ", ".join(map(str, ports))
             msg = f"security group {name}: ingress: must name each port once, got {listed}"
@@ -83,6 +83,16 @@ class SecurityGroup(Construct):
         inward = Construct(self, "Ingress")
         for rule in ingress:
             of_ports = _of(inward, rule)
+            if rule.from_group:
+                define(
+                    VpcSecurityGroupIngressRule,
+                    of_ports,
+                    "self",
+                    security_group_id=self.id,
+                    description=rule.description,
+                    **_ports(rule),
+                    referenced_security_group_id=self.id,
+                )
             for cidr in rule.cidrs:
                 if of_ports.node.try_find_child(str(cidr)):
                     continue  # Two rules that let in all of SCTP are one.
@@ -113,6 +123,8 @@ class SecurityGroup(Construct):
 def _of(inward: Construct, rule: IngressRule) -> Construct:
     """Return the namespace of a rule: its ids are what a deployment knows its resources by."""
     ports = rule.ports
+    if not isinstance(ports, PortRange):
+        return Construct(inward, ports.name)
     numbers = str(ports).partition("/")[0]
     id_ = f"{ports.protocol}-{numbers}" if ports.protocol in _WITH_PORTS else ports.protocol
     found = inward.node.try_find_child(id_)
@@ -122,6 +134,8 @@ def _of(inward: Construct, rule: IngressRule) -> Construct:
 def _ports(rule: IngressRule) -> dict[str, Any]:
     """Return what EC2 is told of a rule's ports."""
     ports = rule.ports
+    if not isinstance(ports, PortRange):
+        return {"ip_protocol": str(ports.number)}
     if ports.protocol in _WITH_PORTS:
         return {"ip_protocol": ports.protocol, "from_port": ports.first, "to_port": ports.last}
     return {"ip_protocol": _SCTP}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import reprlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -179,12 +179,18 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
 _UNION_BRANCH: Final = re.compile(r"ipv[46]network|function-after\[.*|lax-or-strict.*")
 
 
+_KEY: Final = "[key]"
+"""What pydantic puts behind the name of an entry that is refused itself."""
+
+
 def _in_words(item: ErrorDetails) -> list[str]:
     """Put one finding of pydantic into the words of the file."""
     kind = item["type"]
     *path, last = [str(part) for part in item["loc"]] or [""]
     # Pydantic puts names of its own between those of the file; an unknown key may look the same.
     parts = [part for part in path if not _UNION_BRANCH.fullmatch(part)]
+    if last == _KEY and parts:
+        last = parts.pop()  # The name of an entry is what is wrong, not what stands under it.
     if kind == "extra_forbidden" or not _UNION_BRANCH.fullmatch(last):
         parts.append(last)
     field = ".".join(p if p.isprintable() else repr(p) for p in parts)
@@ -242,8 +248,11 @@ def _requirement(kind: str, context: dict[str, Any], message: str) -> str:
 
 def _known_keys(parts: list[str]) -> Iterable[str]:
     model: type[BaseModel] = Settings
-    for part in parts:
+    names = iter(parts)
+    for part in names:
         annotation = model.model_fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        if get_origin(annotation) is dict:
+            next(names)  # The name of an entry is anybody's choice.
+        candidates = [annotation, *get_args(annotation)]
         model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
     return model.model_fields

@@ -12,7 +12,7 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -73,6 +73,9 @@ _HEAD: Final = f"""\
 # `{COMMAND}`.
 """
 _NOTHING: Final[tuple[Any, ...]] = (None, [], {})
+ANY: Final = "NAME"
+"""What stands in a key's name for a name of anybody's choice."""
+
 _WIDTH: Final = 100
 _COMMENTS: Final = 46
 """The column in which comments begin."""
@@ -87,12 +90,15 @@ class Key:
         field: What the model says about it.
         section: The model of what stands beneath it; none where it has a plain value.
         within: The section that may be left out and holds it, if it is in one.
+        entry: The name of one entry, where what stands beneath it are sections with names of
+            anybody's choice.
     """
 
     path: tuple[str, ...]
     field: FieldInfo
     section: type[BaseModel] | None
     within: str | None
+    entry: str | None = None
 
     @property
     def name(self) -> str:
@@ -234,8 +240,17 @@ def _keys_of(section: Key | None) -> list[Key]:
         assert section.section is not None  # noqa: S101  (a plain key has none beneath it)
         model, path = section.section, section.path
         within = section.within if section.otherwise is None else section.name
+        if section.entry is not None:
+            path = (*path, ANY)
+            within = f"{section.name}.{ANY}"
     found = [
-        Key(path=(*path, name), field=field, section=_section(field), within=within)
+        Key(
+            path=(*path, name),
+            field=field,
+            section=_section(field),
+            within=within,
+            entry=_entry(field),
+        )
         for name, field in model.model_fields.items()
     ]
     return sorted(found, key=lambda key: (key.section is not None, not key.field.is_required()))
@@ -245,6 +260,13 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
     candidates = (field.annotation, *get_args(field.annotation))
     models = (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
     return next(models, None)
+
+
+def _entry(field: FieldInfo) -> str | None:
+    """Return the name of one entry, where a field is sections with names of anybody's choice."""
+    if get_origin(field.annotation) is not dict or _section(field) is None:
+        return None
+    return str((field.examples or [ANY])[0])
 
 
 def _default(key: Key) -> str:
@@ -272,6 +294,11 @@ def _lines(
         margin = "  " * depth if at is None else f"{'  ' * at}# {'  ' * (depth - at)}"
         if depth == 0 or (depth == 1 and key.section is not None and position > 0):
             yield ""
+        if key.section is not None and key.entry is not None:
+            yield from _with_comment(f"{margin}{name}:", key.description)
+            yield from _with_comment(f"{margin}  {key.entry}:", "a name")
+            yield from _lines(key, values.get(name, {}).get(key.entry, {}), hidden=at)
+            continue
         if key.section is not None:
             yield from _with_comment(f"{margin}{name}:", key.description)
             yield from _lines(key, values.get(name, {}), hidden=at)

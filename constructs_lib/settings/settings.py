@@ -36,8 +36,12 @@ from constructs_lib.settings.values import (
     HostKeys,
     InstanceType,
     KeyPrefix,
+    ManagerCount,
+    NodeLabel,
+    NodeLabelValue,
     Otherwise,
     PlainIPv4Network,
+    PoolName,
     Port,
     Ports,
     Profile,
@@ -45,11 +49,13 @@ from constructs_lib.settings.values import (
     Region,
     RoleArn,
     SubnetId,
+    SubnetIds,
     Text,
     TimeOfWeek,
     VariableName,
     VolumeSize,
     VpcId,
+    WorkerCount,
     covers_internet,
 )
 
@@ -64,6 +70,11 @@ Source: Flatcar's documentation, "Running Flatcar Container Linux on AWS EC2".
 
 SERVICES: Final = Path(__file__).parents[2] / "services" / "compose.yaml"
 """The Compose file of an environment that names none."""
+
+
+_ONE_AT_A_TIME: Final = (
+    "remove it: Moor reboots one machine at a time, after its services have moved"
+)
 
 
 class _Model(BaseModel):
@@ -187,10 +198,31 @@ class NetworkSettings(_Model):
     vpc_id: VpcId = Field(
         description="the VPC of the security groups", examples=["vpc-0123456789abcdef0"]
     )
-    subnet_id: SubnetId = Field(
+    subnet_id: Annotated[SubnetId | None, Otherwise("required, or `subnets`")] = Field(
+        default=None,
         description="a subnet of that VPC with a route to an internet gateway",
         examples=["subnet-0123456789abcdef0"],
     )
+    subnets: Annotated[SubnetIds, Otherwise("none")] = Field(
+        default=(),
+        description="or several such subnets, of a zone each: machines stand in them by turns",
+        examples=[["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]],
+    )
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.subnet_id is None and not self.subnets:
+            msg = "subnet_id: must be set, or subnets; add one of them"
+            raise ValueError(msg)
+        if self.subnet_id is not None and self.subnets:
+            msg = "subnet_id: must not be set beside subnets; put it among them"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def every_subnet(self) -> tuple[str, ...]:
+        """The subnets that machines stand in by turns: one or more."""
+        return self.subnets or (str(self.subnet_id),)
 
 
 class RootVolumeSettings(_Model):
@@ -201,11 +233,103 @@ class RootVolumeSettings(_Model):
     )
 
 
+class PoolImageSettings(_Model):
+    """Which machine image a pool of workers has, where it is another one."""
+
+    id: Annotated[
+        AmiId | None, Otherwise("that of `aws.image`, where none of the keys below is set")
+    ] = Field(
+        default=None,
+        description="exactly this image; the other keys then have no effect",
+        examples=["ami-0123456789abcdef0"],
+    )
+    owner: Annotated[AccountId | None, Otherwise("that of `aws.image`")] = Field(
+        default=None,
+        description="the AWS account that publishes the image: 12 digits",
+        examples=[FLATCAR_OWNER],
+    )
+    name: Annotated[Text | None, Otherwise("that of `aws.image`")] = Field(
+        default=None,
+        description="the pattern of the image's name; `*` stands for anything",
+        examples=["Flatcar-stable-*-hvm"],
+    )
+    architecture: Annotated[Literal["x86_64", "arm64"] | None, Otherwise("that of `aws.image`")] = (
+        Field(
+            default=None,
+            description="`x86_64`, or `arm64` with an instance type to match, such as `t4g.small`",
+            examples=["x86_64"],
+        )
+    )
+
+    def over(self, image: ImageSettings) -> ImageSettings:
+        """Return the image of the pool, given that of all machines.
+
+        An id is of one architecture and one family: another one of these takes it away.
+        """
+        own = {key: value for key, value in self.model_dump().items() if value is not None}
+        return image if not own else image.model_copy(update={"id": None, **own})
+
+
+class PoolRootVolumeSettings(_Model):
+    """The disk of a pool's machines, where it is another one."""
+
+    size_gib: Annotated[VolumeSize | None, Otherwise("that of `aws.root_volume`")] = Field(
+        default=None,
+        description="size of the encrypted gp3 volume in GiB, 8 to 16384",
+        examples=[20],
+    )
+
+
+class PoolSettings(_Model):
+    """Workers that are alike."""
+
+    count: WorkerCount = Field(description="how many machines the pool has, 1 to 100", examples=[2])
+    instance_type: Annotated[InstanceType | None, Otherwise("`aws.instance_type`")] = Field(
+        default=None,
+        description="the EC2 instance type, of the image's architecture",
+        examples=["t3.small"],
+    )
+    labels: dict[NodeLabel, NodeLabelValue] = Field(
+        default_factory=dict,
+        description="labels of its nodes, which a service's `deploy.placement` can ask for",
+        examples=[{"tier": "web"}],
+    )
+    image: PoolImageSettings = Field(
+        default=PoolImageSettings(), description="the machine image, where it is another one"
+    )
+    root_volume: PoolRootVolumeSettings = Field(
+        default=PoolRootVolumeSettings(), description="the disk, where it is another one"
+    )
+
+
+class MachinesSettings(_Model):
+    """How many machines there are: more than one are a swarm."""
+
+    managers: ManagerCount = Field(
+        default=1,
+        description="machines that keep the swarm's state and run services, too: 1, 3 to bear the "
+        "loss of one, or 5 to bear that of two",
+    )
+    workers: dict[PoolName, PoolSettings] = Field(
+        default_factory=dict,
+        description="pools of machines that run services only, each under its name: 1 to 20 "
+        "lower-case letters, digits and hyphens",
+        examples=["web"],
+    )
+
+    @property
+    def count(self) -> int:
+        """How many machines that are."""
+        return self.managers + sum(pool.count for pool in self.workers.values())
+
+
 class UpdateSettings(_Model):
     """When the machine may reboot to finish an update."""
 
     reboot_strategy: Literal["reboot", "etcd-lock", "off"] = Field(
-        default="reboot", description="`reboot` when an update is there, `etcd-lock`, or `off`"
+        default="reboot",
+        description="`reboot` when an update is there, `etcd-lock`, or `off`, as it always is in a "
+        "swarm, where Moor reboots one machine at a time",
     )
     window_start: Annotated[TimeOfWeek | None, Otherwise("any time")] = Field(
         default=None,
@@ -256,6 +380,9 @@ class AwsSettings(_Model):
     )
     root_volume: RootVolumeSettings = Field(
         default=RootVolumeSettings(), description="the machine's disk"
+    )
+    machines: MachinesSettings = Field(
+        default=MachinesSettings(), description="how many machines there are"
     )
     ssh: SshSettings = Field(description="who may reach SSH")
     docker_api: DockerApiSettings = Field(description="who may reach the Docker API")
@@ -386,6 +513,13 @@ class Settings(_Model):
         "warning (`warn`), as Compose has it, or an `error`; a Compose file asks for the latter "
         "itself with `x-moor: {strict: true}`",
     )
+    swarm: Annotated[
+        Flag | None, Otherwise("whether `aws.machines` asks for more than one machine")
+    ] = Field(
+        default=None,
+        description="`true` makes a Docker Swarm of one machine already, to which others may come",
+        examples=[True],
+    )
     state: StateSettings = Field(
         default=StateSettings(), description="where Terraform's state is kept"
     )
@@ -397,3 +531,46 @@ class Settings(_Model):
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fit_for_a_swarm(self) -> Self:
+        if problems := list(self._against_a_swarm()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def is_swarm(self) -> bool:
+        """Whether the machines are a swarm, rather than one machine by itself."""
+        return self.aws.machines.count > 1 if self.swarm is None else self.swarm
+
+    def _against_a_swarm(self) -> Iterator[str]:
+        aws = self.aws
+        if not self.is_swarm:
+            if aws.machines.count > 1:
+                yield (
+                    f"swarm: must not be false where aws.machines asks for {aws.machines.count} "
+                    "machines, which only a swarm can be; remove it, or ask for one machine"
+                )
+            return
+        updates = aws.updates
+        # Also where the default is written: somebody means that machines reboot by themselves.
+        if "reboot_strategy" in updates.model_fields_set and updates.reboot_strategy != "off":
+            yield (
+                "aws.updates.reboot_strategy: must be off in a swarm, "
+                f"got {updates.reboot_strategy!r}; {_ONE_AT_A_TIME}"
+            )
+        if updates.window_start is not None:
+            yield (
+                "aws.updates.window_start: must not be set in a swarm, "
+                f"got {updates.window_start!r}; {_ONE_AT_A_TIME}"
+            )
+        own = [opening for opening in openings(aws, swarm=True) if opening.from_group]
+        for opening in openings(aws):
+            for ports in opening.ports:
+                for taken in own:
+                    for shared in _shared(ports, taken):
+                        yield (
+                            f"aws.{opening.setting}: must not have {shared} in a swarm, whose "
+                            f"machines use it among themselves ({taken.description}); "
+                            "take another port"
+                        )

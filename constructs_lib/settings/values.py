@@ -40,6 +40,15 @@ _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
+OUR_LABELS: Final = "moor."
+"""What the labels of a node begin with that Moor gives it."""
+
+_LABEL: Final = re.compile(r"[A-Za-z]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+"""Source: moby/swarmkit, manager/constraint: how a constraint's key is read."""
+
+_WITH_A_MAJORITY: Final = (1, 3, 5)
+_MOST_WORKERS: Final = 100
+
 _MOST_OF_IPV4: Final = IPv4Network("0.0.0.0/8").num_addresses
 _MOST_OF_IPV6: Final = IPv6Network("2000::/12").num_addresses
 
@@ -99,6 +108,45 @@ def _apart(values: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
     return values
 
 
+def _label(value: str) -> str:
+    """Check the key of a node's label: a placement has to be able to name it."""
+    if not _LABEL.fullmatch(value):
+        msg = (
+            "must be a label that a placement can name: 1 to 63 letters, digits and any of _ . -, "
+            "a letter first and a letter or digit last"
+        )
+        raise ValueError(msg)
+    if value.lower().startswith(OUR_LABELS):
+        msg = f"must not begin with {OUR_LABELS}, which Moor gives to nodes itself; rename it"
+        raise ValueError(msg)
+    return value
+
+
+def _majority(value: int) -> int:
+    """Check the number of managers: they decide by a majority of all that there are."""
+    if value in _WITH_A_MAJORITY:
+        return value
+    msg = "must be 1, 3 or 5"
+    if value in (2, 4):
+        most = value // 2 + 1
+        msg += (
+            f"; {most} of {value} managers must live for the swarm to be changed, so that {value} "
+            f"bear the loss of {value - most}, no more than {value - 1} do"
+        )
+    elif value > max(_WITH_A_MAJORITY):
+        msg += "; every change waits for a majority of them, and more only make it slower"
+    raise ValueError(msg)
+
+
+def _workers(value: int) -> int:
+    if not 1 <= value <= _MOST_WORKERS:
+        msg = f"must be in 1..{_MOST_WORKERS}"
+        if value == 0:
+            msg += "; take the pool out, where it shall have no machine"
+        raise ValueError(msg)
+    return value
+
+
 Text = Annotated[str, Field(min_length=1)]
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -145,6 +193,7 @@ VpcId = Annotated[str, _matching(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-01
 SubnetId = Annotated[
     str, _matching(r"subnet-[0-9a-f]{8,17}", "a subnet id such as subnet-0123456789abcdef0")
 ]
+SubnetIds = Annotated[tuple[SubnetId, ...], AfterValidator(_each_once)]
 VolumeSize = Annotated[int, Field(strict=True), _between(8, 16384)]
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
 KeyPrefix = Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")]
@@ -189,6 +238,26 @@ ProjectName = Annotated[
         "1 to 31 lower-case letters, digits and hyphens with a letter first",
     ),
 ]
+PoolName = Annotated[
+    str,
+    _matching(
+        r"(?!managers?$)[a-z]([a-z0-9-]{0,18}[a-z0-9])?",
+        "a pool's name: 1 to 20 lower-case letters, digits and hyphens, a letter first and no "
+        "hyphen last, and not manager",
+    ),
+]
+"""Of it the names of machines are made, such as `web-1`; `manager-1` is a manager's."""
+
+NodeLabel = Annotated[str, AfterValidator(_label)]
+NodeLabelValue = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9 _.:/-]{1,63}",
+        "1 to 63 letters, digits, spaces and any of _ . : / -, which a placement can compare",
+    ),
+]
+ManagerCount = Annotated[int, Field(strict=True), AfterValidator(_majority)]
+WorkerCount = Annotated[int, Field(strict=True), AfterValidator(_workers)]
 VariableName = Annotated[
     str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores")
 ]

@@ -79,6 +79,23 @@ def test_every_opening_is_fed_by_a_setting_that_there_is() -> None:
         assert opening.ports == single, opening.setting
 
 
+def test_a_swarm_adds_one_group_that_lets_in_its_own_machines_and_nobody_else() -> None:
+    *plain, swarm = groups(settings(), swarm=True)
+    assert tuple(plain) == groups(settings())
+    assert (swarm.id, swarm.name) == ("AllowSwarm", "allow-swarm")
+    assert swarm.description == "The machines of the swarm among themselves"
+    assert [(str(rule.ports), rule.from_group, rule.cidrs) for rule in swarm.ingress] == [
+        ("2377", True, ()),
+        ("7946", True, ()),
+        ("7946/udp", True, ()),
+        ("4789/udp", True, ()),
+        ("esp", True, ()),
+        ("5000", True, ()),
+    ]
+    assert not any(opening.for_services for opening in swarm.openings)
+    assert openings(settings(), swarm=True) == (*openings(settings()), *swarm.openings)
+
+
 def test_it_needs_no_node() -> None:
     found = "import sys, constructs_lib.aws.firewall; print('jsii' in sys.modules)"
     result = subprocess.run(
@@ -101,6 +118,14 @@ def test_a_rule_fails_when_it_names_no_network() -> None:
     with pytest.raises(ValueError, match="cidrs") as caught:
         IngressRule(ports=tcp(22), cidrs=(), description="x")
     assert str(caught.value) == "ingress rule: cidrs: must name a network for port 22, got none"
+
+
+def test_a_rule_fails_when_it_names_a_network_and_its_own_group() -> None:
+    with pytest.raises(ValueError, match="cidrs") as caught:
+        IngressRule(ports=tcp(22), cidrs=(OFFICE,), from_group=True, description="x")
+    assert str(caught.value) == (
+        "ingress rule: cidrs: must name none beside from_group, got 203.0.113.0/24"
+    )
 
 
 def test_a_rule_fails_when_a_network_stands_twice() -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from cdktf import TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_aws.key_pair import KeyPair
 from synthesis import Json, counts, new_stack, only, plain_machine, synth_of
 
 from constructs_lib.aws.limits import USER_DATA_LIMIT
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
+from constructs_lib.aws.network_interface import NetworkInterface
 from constructs_lib.aws.security_group import SecurityGroup
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ moor-test"
@@ -131,9 +133,80 @@ def test_it_fails_when_it_has_no_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [{"public_key": None, "key_name": None}, {"public_key": PUBLIC_KEY, "key_name": "k"}]
+    "keys",
+    [
+        {"public_key": None},
+        {"key_name": "k"},
+        {"key_pair": object()},
+        {"key_name": "k", "key_pair": object(), "public_key": None},
+    ],
 )
-def test_it_fails_when_it_has_both_kinds_of_key_or_none(keys: dict[str, str | None]) -> None:
+def test_it_fails_when_it_has_several_kinds_of_key_or_none(keys: dict[str, object]) -> None:
     assert refusal(**keys) == (
-        "machine moor-test: must have either public_key or key_name, got both or neither"
+        "machine moor-test: must have one of public_key, key_name and key_pair, got several or none"
     )
+
+
+# On a network interface that outlives it
+
+
+def with_interface(stack: TerraformStack, **changes: Any) -> Machine:  # noqa: ANN401
+    group = SecurityGroup(stack, "G", name="g", display_name="g", description="g", ingress=[])
+    interface = NetworkInterface(
+        stack, "Interface", name="web-1", subnet_id="subnet-0123456789abcdef0",
+        security_groups=[group],
+    )  # fmt: skip
+    arguments: dict[str, Any] = {
+        "name": "web-1",
+        "image": IMAGE,
+        "instance_type": "t3.small",
+        "user_data": "#cloud-config\n",
+        "root_volume_gib": 20,
+        "interface": interface,
+        **changes,
+    }
+    return Machine(stack, arguments.pop("id_", "Machine"), **arguments)
+
+
+def test_on_an_interface_it_has_no_groups_and_no_subnet_of_its_own() -> None:
+    instance = only(synth_of(lambda stack: with_interface(stack, key_name="k")), "aws_instance")
+    assert instance["network_interface"] == [
+        {"device_index": 0, "network_interface_id": "${aws_network_interface.Interface.id}"}
+    ]
+    assert "vpc_security_group_ids" not in instance
+    assert "subnet_id" not in instance
+
+
+@pytest.mark.parametrize(
+    "given", [{"subnet_id": "subnet-0123456789abcdef0"}, {"security_groups": [object()]}]
+)
+def test_it_fails_when_it_has_an_interface_and_what_is_the_interfaces(
+    given: dict[str, object],
+) -> None:
+    with pytest.raises(ValueError, match="interface") as caught:
+        with_interface(new_stack(), key_name="k", **given)
+    assert str(caught.value) == (
+        "machine web-1: interface: must come without security_groups and subnet_id, which are the "
+        "interface's own, got both"
+    )
+
+
+def test_machines_may_share_a_key_pair_and_are_replaced_with_it() -> None:
+    def shared(stack: TerraformStack) -> None:
+        pair = KeyPair(stack, "KeyPair", key_name="moor-test", public_key=PUBLIC_KEY)
+        with_interface(stack, key_pair=pair)
+
+    document = synth_of(shared)
+    assert counts(document)["aws_key_pair"] == 1
+    instance = only(document, "aws_instance")
+    assert instance["key_name"] == "${aws_key_pair.KeyPair.key_name}"
+    assert instance["lifecycle"]["replace_triggered_by"] == ["aws_key_pair.KeyPair"]
+
+
+def test_machines_may_share_the_look_up_of_an_image() -> None:
+    def shared(stack: TerraformStack) -> None:
+        with_interface(stack, key_name="k", image=IMAGE.resolved(stack, "Image"))
+
+    document = synth_of(shared)
+    assert counts(document)["data.aws_ami"] == 1
+    assert only(document, "aws_instance")["ami"] == "${data.aws_ami.Image.id}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from synthesis import Json, counts, new_stack, only, synth_of
 
-from constructs_lib.aws.firewall import EVERYWHERE, IngressRule
+from constructs_lib.aws.firewall import ESP, EVERYWHERE, IngressRule
 from constructs_lib.aws.port_range import PortRange
 from constructs_lib.aws.security_group import SecurityGroup
 
@@ -169,3 +169,30 @@ def test_it_fails_when_a_port_stands_in_two_rules() -> None:
         SecurityGroup(stack, "G", name="g", display_name="g", description="g", ingress=[rule, rule])
     assert str(caught.value) == ("security group g: ingress: must name each port once, got 22, 22")
     assert stack.node.try_find_child("G") is None, "nothing half-built stays in the tree"
+
+
+def test_the_machines_of_the_group_itself_may_be_let_in_and_a_protocol_without_ports() -> None:
+    rules = [
+        IngressRule(ports=ports, from_group=True, description="among themselves")
+        for ports in (PortRange.single(2377), PortRange.single(4789, "udp"), ESP)
+    ]
+    of_the_group = {
+        "security_group_id": "${aws_security_group.AllowSsh.id}",
+        "referenced_security_group_id": "${aws_security_group.AllowSsh.id}",
+        "description": "among themselves",
+    }
+    assert group(rules)["resource"]["aws_vpc_security_group_ingress_rule"] == {
+        "AllowSsh_Ingress_tcp-2377_self": {
+            **of_the_group,
+            "ip_protocol": "tcp",
+            "from_port": 2377,
+            "to_port": 2377,
+        },
+        "AllowSsh_Ingress_udp-4789_self": {
+            **of_the_group,
+            "ip_protocol": "udp",
+            "from_port": 4789,
+            "to_port": 4789,
+        },
+        "AllowSsh_Ingress_esp_self": {**of_the_group, "ip_protocol": "50"},
+    }

@@ -150,8 +150,8 @@ def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
             {"regoin": 1},
             (
                 "aws.regoin: unknown key; the keys here are: docker_api, http, image, "
-                "instance_type, key_pair, network, profile, region, role_arn, root_volume, ssh, "
-                "updates"
+                "instance_type, key_pair, machines, network, profile, region, role_arn, "
+                "root_volume, ssh, updates"
             ),
         ),
         (
@@ -163,7 +163,21 @@ def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
         ),
         (
             {"network": {"vpc": 1, "vpc_id": "vpc-01234567", "subnet_id": "subnet-01234567"}},
-            "aws.network.vpc: unknown key; the keys here are: subnet_id, vpc_id",
+            "aws.network.vpc: unknown key; the keys here are: subnet_id, subnets, vpc_id",
+        ),
+        (
+            {"machines": {"workers": {"web": {"count": 1, "label": {}}}}},
+            (
+                "aws.machines.workers.web.label: unknown key; the keys here are: count, image, "
+                "instance_type, labels, root_volume"
+            ),
+        ),
+        (
+            {"machines": {"workers": {"web": {"count": 1, "image": {"arch": "x"}}}}},
+            (
+                "aws.machines.workers.web.image.arch: unknown key; the keys here are: "
+                "architecture, id, name, owner"
+            ),
         ),
         (
             # Names that pydantic uses for its own purposes.

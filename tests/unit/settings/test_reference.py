@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, get_args, get_origin
 
 import pytest
 import yaml
@@ -16,6 +16,7 @@ from synthesis import ROOT
 
 from constructs_lib.settings import reference
 from constructs_lib.settings.load import load_settings
+from constructs_lib.settings.nodes import nodes_of
 from constructs_lib.settings.reference import BEGIN, END, EXAMPLE, PRODUCTION, README
 from constructs_lib.settings.settings import Settings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from settings_files import Load
+    from settings_files import Load, Problems
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def names(model: type[BaseModel], above: str = "") -> Iterator[str]:
             if isinstance(c, type) and issubclass(c, BaseModel)
         ]
         if inner:
-            yield from names(inner[0], f"{above}{name}.")
+            any_name = "NAME." if get_origin(field.annotation) is dict else ""
+            yield from names(inner[0], f"{above}{name}.{any_name}")
         else:
             yield f"{above}{name}"
 
@@ -117,6 +119,7 @@ def test_every_key_has_a_row_and_a_line() -> None:
             else:
                 yield from shown(value, f"{above}{key}.")
 
+    loaded["aws"]["machines"]["workers"] = {"NAME": loaded["aws"]["machines"]["workers"]["web"]}
     assert set(shown(loaded)) == plain
 
 
@@ -126,6 +129,14 @@ def test_a_row_says_what_a_key_means_and_its_default() -> None:
         "| `aws.region` | the AWS region | required |",
         "| `aws.instance_type` | the EC2 instance type, of the image's architecture | `t3.small` |",
         "| `aws.network` | a network of your own | the region's default VPC |",
+        (
+            "| `aws.machines.workers.NAME.instance_type` | the EC2 instance type, of the image's "
+            "architecture | `aws.instance_type` |"
+        ),
+        (
+            "| `aws.machines.workers.NAME.count` | how many machines the pool has, 1 to 100 | "
+            "required in `aws.machines.workers.NAME` |"
+        ),
         "| `aws.network.vpc_id` | the VPC of the security groups | required in `aws.network` |",
         (
             "| `aws.http.ports` | ports of the services: a number is one of TCP, and `53/udp`, "
@@ -148,7 +159,7 @@ def test_what_the_example_sets_is_all_in_the_model() -> None:
 
 
 def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
-    load: Load, tmp_path: Path
+    load: Load, problems: Problems, tmp_path: Path
 ) -> None:
     key = tmp_path / "my-key"
     key.write_bytes(private_key())
@@ -156,7 +167,22 @@ def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
     # It is loaded from another folder here.
     text = reference.example().replace("../services", str(ROOT / "services"))
     text = text.replace("~/.ssh/my-key", str(key))
-    written, shown = load(text), load(opened(text))
+    every = yaml.safe_load(opened(text))
+    # What excludes each other stands there all the same: subnets, and a swarm's updates.
+    assert problems(every) == [
+        "aws.network.subnet_id: must not be set beside subnets; put it among them"
+    ]
+    subnets = every["aws"]["network"].pop("subnets")
+    assert [p.partition(" ")[0] for p in problems(every)] == [
+        "aws.updates.reboot_strategy:",
+        "aws.updates.window_start:",
+    ]
+    swarm, machines = every.pop("swarm"), every["aws"].pop("machines")
+    written, shown = load(text), load(yaml.safe_dump(every))
+    several = {**every, "swarm": swarm, "aws": {**every["aws"], "machines": machines}}
+    del several["aws"]["updates"], several["aws"]["network"]["subnet_id"]
+    several["aws"]["network"] = {**several["aws"]["network"], "subnets": subnets}
+    assert [node.name for node in nodes_of(load(several))] == ["manager-1", "web-1", "web-2"]
     assert shown.aws.profile == "work"
     assert shown.aws.role_arn == "arn:aws:iam::123456789012:role/deploy"
     assert shown.aws.image.id == "ami-0123456789abcdef0"
