@@ -37,6 +37,7 @@ from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.ssh_key import ensure_key_pair
 from constructs_lib.settings.certificates import pki_of
 from constructs_lib.settings.environment import SANDBOX_PROFILE, Environment
+from constructs_lib.settings.nodes import nodes_of, warnings_of
 from constructs_lib.terraform.stacks import AWS, DOCKER
 from constructs_lib.terraform.state_backend import LocalState, S3State
 from stacks.aws import AwsStack, Emulator
@@ -82,7 +83,7 @@ def main() -> None:
             make_private(output)
     except (ValueError, OSError) as error:
         sys.exit(f"{error}")
-    for warning in services.warnings:
+    for warning in (*warnings_of(settings), *services.warnings):
         sys.stderr.write(f"warning: {warning}\n")
     sys.stderr.flush()
     app = App(outdir=str(output))
@@ -197,11 +198,13 @@ def add_stacks(
                 docker_port=aws.docker_api.port,
                 ssh_port=aws.ssh.port,
                 updates=aws.updates,
+                swarm=settings.is_swarm,
             )
         ),
         store=identity.store,
         ssh=identity.ssh,
         public_key=identity.public_key,
+        nodes=nodes_of(settings) if settings.is_swarm else (),
         emulator=emulator,
     )
     docker = DockerStack(

@@ -39,6 +39,11 @@ class AddressPool:
         msg = f"{self._setting}: must have a free address, got {self._network}, all in use"
         raise SandboxError(msg)
 
+    def offers(self, address: IPv4Address) -> bool:
+        """Tell whether an address may ever be handed out."""
+        first = self._network.network_address + self._kept
+        return address in self._network and first < address < self._network.broadcast_address
+
 
 class AddressBook:
     """A pool that remembers what it handed out.
@@ -56,6 +61,17 @@ class AddressBook:
         address = self._pool.lowest_free(self._used)
         self._used.add(address)
         return address
+
+    def offers(self, address: IPv4Address) -> bool:
+        """Tell whether an address may ever be taken."""
+        return self._pool.offers(address)
+
+    def claim(self, address: IPv4Address) -> bool:
+        """Take a certain address. Returns whether it was free; if not, nothing changes."""
+        if address in self._used:
+            return False
+        self._used.add(address)
+        return True
 
     def give_back(self, address: IPv4Address) -> None:
         """Let an address go."""

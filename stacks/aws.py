@@ -1,34 +1,39 @@
-"""The AWS stack: a machine whose Docker API answers to our certificate only."""
+"""The AWS stack: machines whose Docker APIs answer to our certificate only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdktf import TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_aws.key_pair import KeyPair
 from cdktf_cdktf_provider_aws.provider import (
     AwsProvider,
     AwsProviderAssumeRole,
     AwsProviderDefaultTags,
     AwsProviderEndpoints,
 )
+from constructs import Construct
 
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.aws.firewall import groups
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
+from constructs_lib.aws.network_interface import NetworkInterface
 from constructs_lib.aws.security_group import SecurityGroup
+from constructs_lib.aws.subnets import DefaultSubnets, NamedSubnets
+from constructs_lib.host.client_change import ClientChange
 from constructs_lib.host.docker_api import AwsAccess, DockerApi
-from constructs_lib.terraform.literal import define, joined, override
+from constructs_lib.terraform.literal import Expression, define, joined, override
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from constructs import Construct
 
     from constructs_lib.host.docker_api import CertificateStore
     from constructs_lib.host.ssh_access import SshAccess
-    from constructs_lib.settings.settings import AwsSettings
+    from constructs_lib.settings.nodes import Node
+    from constructs_lib.settings.settings import AwsSettings, ImageSettings
     from constructs_lib.terraform.state_backend import LocalState, S3State
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
@@ -50,12 +55,32 @@ class Emulator:
     credentials: Path
 
 
-class AwsStack(TerraformStack):
-    """The machine, its groups, its address, and its Docker API.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A machine of the stack, with the address that it is reached by.
 
     Attributes:
-        public_ip: The machine's address (a token; other stacks may use it).
+        machine: The machine.
+        address: Its Elastic IP.
+        interface: The network interface that outlives it, in a swarm.
+        api: Its Docker API.
+    """
+
+    machine: Machine
+    address: ElasticIp
+    interface: NetworkInterface | None
+    api: DockerApi
+
+
+class AwsStack(TerraformStack):
+    """The machine, its groups, its address, and its Docker API; or the machines of a swarm.
+
+    Attributes:
+        public_ip: The address of the machine, or of the first manager (a token; other stacks may
+            use it).
         machine_id: The machine's id, another one for each machine (likewise).
+        managers: The addresses of a swarm's managers by their names (likewise); empty where there
+            is no swarm.
     """
 
     def __init__(
@@ -71,6 +96,7 @@ class AwsStack(TerraformStack):
         store: CertificateStore,
         ssh: SshAccess,
         public_key: str | None,
+        nodes: Sequence[Node] = (),
         emulator: Emulator | None = None,
     ) -> None:
         """Wire the stack.
@@ -82,17 +108,21 @@ class AwsStack(TerraformStack):
             tags: The tags of every AWS resource.
             settings: The machine's settings.
             state: Where Terraform's state is kept.
-            user_data: The machine's cloud-config.
+            user_data: Each machine's cloud-config.
             store: Where certificates are issued.
-            ssh: How to reach the machine.
+            ssh: How to reach a machine.
             public_key: The key to make a key pair from, unless the settings name one.
+            nodes: The machines of a swarm, a manager first; none where there is one machine that
+                is no swarm.
             emulator: An emulated AWS to use instead of AWS.
         """
         super().__init__(scope, id_)
         state.attach(self, id_)
         _provider(self, settings, tags, emulator)
+        self._name, self._settings, self._user_data = name, settings, user_data
+        self._ssh, self._store, self._emulator = ssh, store, emulator
         network = settings.network
-        security_groups = [
+        self._groups = [
             SecurityGroup(
                 self,
                 group.id,
@@ -102,46 +132,13 @@ class AwsStack(TerraformStack):
                 vpc_id=network.vpc_id if network else None,
                 ingress=group.ingress,
             )
-            for group in groups(settings)
+            for group in groups(settings, swarm=bool(nodes))
         ]
-        machine = Machine(
-            self,
-            "Machine",
-            name=name,
-            image=MachineImage(
-                id=settings.image.id,
-                owner=settings.image.owner,
-                name=settings.image.name,
-                architecture=settings.image.architecture,
-            ),
-            instance_type=settings.instance_type,
-            user_data=user_data,
-            security_groups=security_groups,
-            root_volume_gib=settings.root_volume.size_gib,
-            public_key=public_key,
-            key_name=settings.key_pair.name if settings.key_pair else None,
-            subnet_id=network.subnet_id if network else None,
-        )
-        address = ElasticIp(self, "Address", name=name, machine=machine)
+        self.managers: Mapping[str, Expression] = {}
+        first = self._swarm(nodes, public_key) if nodes else self._single(public_key)
+        self.public_ip = first.address.public_ip
+        self.machine_id = first.machine.id
         port = settings.docker_api.port
-        DockerApi(
-            self,
-            "DockerApi",
-            machine=machine,
-            address=address,
-            port=port,
-            ssh=ssh,
-            store=store,
-            aws=AwsAccess(
-                region=settings.region,
-                profile=emulator.profile if emulator else settings.profile,
-                role_arn=settings.role_arn,
-                endpoint_url=emulator.url if emulator else None,
-                credentials=emulator.credentials if emulator else None,
-            ),
-        )
-        self.public_ip = address.public_ip
-        self.machine_id = machine.id
         _output(self, "public_ip", self.public_ip, "the machine's address")
         _output(
             self, "docker_host", joined("tcp://", self.public_ip, f":{port}"), "for DOCKER_HOST"
@@ -149,9 +146,128 @@ class AwsStack(TerraformStack):
         _output(
             self,
             "ssh",
-            ssh.command(machine.id, self.public_ip),
+            ssh.command(self.machine_id, self.public_ip),
             "the command that opens a shell on the machine, and on no other",
         )
+
+    def _single(self, public_key: str | None) -> Host:
+        """Add the one machine."""
+        settings = self._settings
+        key_pair, network = settings.key_pair, settings.network
+        machine = Machine(
+            self,
+            "Machine",
+            name=self._name,
+            image=_image(settings.image),
+            instance_type=settings.instance_type,
+            user_data=self._user_data,
+            security_groups=self._groups,
+            root_volume_gib=settings.root_volume.size_gib,
+            public_key=public_key,
+            key_name=key_pair.name if key_pair else None,
+            subnet_id=network.every_subnet[0] if network else None,
+        )
+        address = ElasticIp(self, "Address", name=self._name, machine=machine)
+        api = self._docker_api(self, machine, address)
+        return Host(machine=machine, address=address, interface=None, api=api)
+
+    def _swarm(self, nodes: Sequence[Node], public_key: str | None) -> Host:
+        """Add the machines of a swarm; returns the first one."""
+        settings = self._settings
+        network, key_name = settings.network, None
+        subnets = NamedSubnets(network.every_subnet) if network else DefaultSubnets(self, "Subnets")
+        key_pair = None
+        if settings.key_pair is not None:
+            key_name = settings.key_pair.name
+        else:
+            key_pair = define(KeyPair, self, "KeyPair", key_name=self._name, public_key=public_key)
+        of_images, images = Construct(self, "Images"), dict[MachineImage, MachineImage]()
+        place, hosts = Construct(self, "Nodes"), dict[str, Host]()
+        for node in nodes:
+            image, name = _image(node.image), f"{self._name}-{node.name}"
+            if image not in images:
+                images[image] = image.resolved(of_images, node.pool)
+            scope = Construct(place, node.name)
+            interface = NetworkInterface(
+                scope,
+                "Interface",
+                name=name,
+                subnet_id=subnets.at(node.place),
+                security_groups=self._groups,
+            )
+            machine = Machine(
+                scope,
+                "Machine",
+                name=name,
+                image=images[image],
+                instance_type=node.instance_type,
+                user_data=self._user_data,
+                root_volume_gib=node.root_volume_gib,
+                key_pair=key_pair,
+                key_name=key_name,
+                interface=interface,
+            )
+            address = ElasticIp(scope, "Address", name=name, machine=machine, interface=interface)
+            api = self._docker_api(scope, machine, address, node.name)
+            hosts[node.name] = Host(machine=machine, address=address, interface=interface, api=api)
+        ClientChange(
+            self,
+            "Certificates",
+            apis=[host.api for host in hosts.values()],
+            addresses=[host.address for host in hosts.values()],
+            port=settings.docker_api.port,
+            store=self._store,
+        )
+        self.managers = {
+            node.name: hosts[node.name].address.public_ip for node in nodes if node.is_manager
+        }
+        self._output_nodes(hosts)
+        return hosts[nodes[0].name]
+
+    def _docker_api(
+        self, scope: Construct, machine: Machine, address: ElasticIp, node: str | None = None
+    ) -> DockerApi:
+        settings, emulator = self._settings, self._emulator
+        return DockerApi(
+            scope,
+            "DockerApi",
+            machine=machine,
+            address=address,
+            port=settings.docker_api.port,
+            ssh=self._ssh,
+            store=self._store,
+            aws=AwsAccess(
+                region=settings.region,
+                profile=emulator.profile if emulator else settings.profile,
+                role_arn=settings.role_arn,
+                endpoint_url=emulator.url if emulator else None,
+                credentials=emulator.credentials if emulator else None,
+            ),
+            node=node,
+        )
+
+    def _output_nodes(self, hosts: Mapping[str, Host]) -> None:
+        addresses = {name: host.address.public_ip for name, host in hosts.items()}
+        _output(self, "public_ips", addresses, "the machines' addresses, by their names")
+        nodes = {
+            name: {
+                "public_ip": host.address.public_ip,
+                "private_ip": host.interface.private_ip if host.interface else None,
+                "instance_id": host.machine.id,
+                "ssh": self._ssh.command(host.machine.id, host.address.public_ip),
+            }
+            for name, host in hosts.items()
+        }
+        _output(self, "nodes", nodes, "how each machine is reached, by its name")
+
+
+def _image(settings: ImageSettings) -> MachineImage:
+    return MachineImage(
+        id=settings.id,
+        owner=settings.owner,
+        name=settings.name,
+        architecture=settings.architecture,
+    )
 
 
 def _provider(
@@ -194,5 +310,10 @@ def _provider(
     override(stack, "terraform.required_providers.aws.version", PROVIDER_VERSIONS)
 
 
-def _output(stack: TerraformStack, name: str, value: str, description: str) -> None:
+def _output(
+    stack: TerraformStack,
+    name: str,
+    value: Any,  # noqa: ANN401  (any value)
+    description: str,
+) -> None:
     define(TerraformOutput, stack, name, value=value, description=description)

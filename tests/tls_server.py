@@ -54,14 +54,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(handle: Callable[[socket.socket, Server], None], port: int = 0) -> Iterator[Server]:
+def serving(
+    handle: Callable[[socket.socket, Server], None], port: int = 0, *, host: str = HOST
+) -> Iterator[Server]:
     """Run a server until the block ends.
 
     Args:
         handle: Serves one connection; its `OSError`s (refused handshakes among them) end it.
         port: The TCP port; any free one where 0.
+        host: The address of this computer that it listens on.
     """
-    with socket.create_server((HOST, port)) as listener:
+    with socket.create_server((host, port)) as listener:
         server = Server(port=listener.getsockname()[1])
 
         def one(connection: socket.socket) -> None:

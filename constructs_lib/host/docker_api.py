@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from cdktf import FileProvisioner, RemoteExecProvisioner, SSHProvisionerConnection
 from constructs import Construct
 
-from constructs_lib.identity.pki_files import INSTALLED
+from constructs_lib.identity.pki_files import INSTALLED, PkiFiles
 from constructs_lib.terraform.literal import content_of_file, define
 from constructs_lib.terraform.steps import run_module, terraform_data
 
@@ -94,6 +94,10 @@ class DockerApi(Construct):
     6. check from here that our certificate is answered, and that one that was taken back,
        a foreign one, none, and plain HTTP are refused.
 
+    Of several machines each has its own folder for what is installed on it, since they are opened
+    side by side; and a client's certificate that was prepared is not in use before all of them
+    know it, which `ClientChange` sees to.
+
     Attributes:
         resource: The last step, for `depends_on`.
     """
@@ -109,6 +113,7 @@ class DockerApi(Construct):
         ssh: SshAccess,
         store: CertificateStore,
         aws: AwsAccess,
+        node: str | None = None,
         connect_timeout_seconds: int = 300,
     ) -> None:
         """Define the steps.
@@ -122,6 +127,7 @@ class DockerApi(Construct):
             ssh: How to reach the machine.
             store: Where certificates are issued.
             aws: How to ask for the machine's console.
+            node: The machine's name, where it is one of several.
             connect_timeout_seconds: How long to wait for SSH, 1 or more.
 
         Raises:
@@ -152,7 +158,8 @@ class DockerApi(Construct):
         )
         scripts = {name: SCRIPTS / name for name in ("init.sh", "open-docker-api.sh")}
         folders = ("--pki", str(store.pki), "--certificates", str(store.certificates))
-        install = store.pki / "install"
+        install = PkiFiles(pki_dir=store.pki, certificates_dir=store.certificates)
+        of_node = () if node is None else ("--node", node)
         self.resource = terraform_data(
             self,
             "Resource",
@@ -184,13 +191,15 @@ class DockerApi(Construct):
                     *("--machine", machine.id, "--address", ip),
                     *("--user", ssh.user, "--port", str(ssh.port)),
                     *("--key", str(ssh.private_key_file), "--hosts", str(ssh.hosts)),
+                    *of_node,
                 ),
-                *(remote.upload(install / name, name) for name in INSTALLED),
+                *(remote.upload(install.install_dir_of(node) / name, name) for name in INSTALLED),
                 remote.run(f"sudo bash {STAGING}/open-docker-api.sh {port}"),
                 run_module(
                     "constructs_lib.host.docker_api_probe",
                     *("--host", ip, "--port", str(port)),
                     *folders,
+                    *(() if node is None else ("--keep",)),
                 ),
             ],
             depends_on=[address.resource],

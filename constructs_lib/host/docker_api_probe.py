@@ -259,7 +259,7 @@ def _first_line(answer: bytes) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `python -m constructs_lib.host.docker_api_probe`.
 
-    When the API has been seen to answer the client that was prepared, and not the one before, the
+    When each API has been seen to answer the client that was prepared, and not the one before, the
     one takes the other's place.
 
     Args:
@@ -272,7 +272,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m constructs_lib.host.docker_api_probe",
         description="Check that a Docker API takes our certificate and nobody else's.",
     )
-    parser.add_argument("--host", required=True, help="the machine's address")
+    parser.add_argument(
+        "--host",
+        action="append",
+        required=True,
+        help="the machine's address; once for each machine",
+    )
     parser.add_argument("--port", type=int, required=True, help="the API's TCP port")
     parser.add_argument(
         "--certificates", type=Path, required=True, help="the folder with ca.pem, cert.pem, key.pem"
@@ -284,18 +289,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=DEFAULT_TIMEOUT_SECONDS,
         help="seconds to wait for the API to come up",
     )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the client's certificates as they are: other machines do not know the next yet",
+    )
     options = parser.parse_args(arguments)
     pki = Pki(pki_dir=options.pki, certificates_dir=options.certificates)
-    probe = DockerApiProbe(
-        host=options.host,
-        port=options.port,
-        certificates=pki.client_dir,
-        withdrawn=pki.withdrawn_client,
-        timeout_seconds=options.timeout,
-    )
     try:
-        probe.run(lambda line: print(line, flush=True))  # noqa: T201 - a command's output
-        pki.take_over()
+        for host in options.host:
+            probe = DockerApiProbe(
+                host=host,
+                port=options.port,
+                certificates=pki.client_dir,
+                withdrawn=pki.withdrawn_client,
+                timeout_seconds=options.timeout,
+            )
+            probe.run(lambda line: print(line, flush=True))  # noqa: T201 - a command's output
+        if not options.keep:
+            pki.take_over()
     except (ProbeError, PkiError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None, *, clock: Clock = utc_now) -> i
     parser.add_argument("--port", type=int, required=True, help="TCP port of sshd")
     parser.add_argument("--key", type=Path, required=True, help="the private key's file")
     parser.add_argument("--hosts", type=Path, required=True, help="where host keys are kept")
+    parser.add_argument("--node", help="the machine's name, where it is one of several")
     options = parser.parse_args(arguments)
     pki = Pki(pki_dir=options.pki, certificates_dir=options.certificates, clock=clock)
     ssh = SshAccess(
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str] | None = None, *, clock: Clock = utc_now) -> i
     )
     try:
         request = fetch(ssh, options.machine, options.address)
-        end = pki.issue_server_certificate(options.address, request)
+        end = pki.issue_server_certificate(options.address, request, node=options.node)
     except (FetchError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

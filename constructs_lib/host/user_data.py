@@ -100,9 +100,10 @@ ExecStartPost=/bin/bash {PROBE_FILE} {{port}}
 """
 
 _PROBE: Final = Path(__file__).parent / "scripts" / "refuse-strangers.sh"
-# dockerd reads its certificates when it starts, and only then; containers must outlive that. Not
-# together with swarm mode, which refuses it.
+# dockerd reads its certificates when it starts, and only then; containers must outlive that. In
+# swarm mode dockerd refuses it, and a node is drained before its certificates change.
 _ENGINE: Final = '{"live-restore": true}\n'
+_ENGINE_OF_A_SWARM: Final = '{"live-restore": false}\n'
 
 _SSH_PORT: Final = """\
 [Socket]
@@ -112,7 +113,7 @@ ListenStream={port}
 
 
 def docker_host(
-    *, docker_port: int, ssh_port: int, updates: Updates | None = None
+    *, docker_port: int, ssh_port: int, updates: Updates | None = None, swarm: bool = False
 ) -> MachineConfig:
     """Describe the machine.
 
@@ -120,6 +121,8 @@ def docker_host(
         docker_port: TCP port of the Docker API, 1 to 65535.
         ssh_port: TCP port of sshd, 1 to 65535, another one.
         updates: When the machine may reboot to finish an update; Flatcar's default where unset.
+        swarm: Whether the machine is one of a swarm. It then never reboots by itself, whatever
+            `updates` says: Moor reboots one machine at a time, after its services have moved.
 
     Returns:
         The configuration, open for more files and units.
@@ -136,7 +139,7 @@ def docker_host(
         )
     config = MachineConfig()
     config.add_file(PROBE_FILE, _PROBE.read_text())
-    config.add_file(ENGINE_FILE, _ENGINE)
+    config.add_file(ENGINE_FILE, _ENGINE_OF_A_SWARM if swarm else _ENGINE)
     # Not enabled here: the script does that when TLS is proved, and undoes it when it is not;
     # user data is applied at every boot and would enable it again.
     config.add_unit(SOCKET_UNIT, content=_SOCKET.format(port=docker_port))
@@ -154,7 +157,9 @@ def docker_host(
             command="restart",
             drop_ins=[DropIn(name="10-port.conf", content=_SSH_PORT.format(port=ssh_port))],
         )
-    if updates is not None:
+    if swarm:
+        config.set_update(reboot_strategy="off")
+    elif updates is not None:
         config.set_update(
             reboot_strategy=updates.reboot_strategy,
             window_start=updates.window_start,

@@ -14,7 +14,7 @@ certificate is due. So there are two steps:
     pki/server-request.json         what the server certificate will be
     pki/people/NAME.pem             the certificate of somebody with whom the access is shared
     pki/clients.pem                 all clients that the API answers: ours, and people's
-    pki/install/                    what goes to the machine
+    pki/install/                    what goes to the machine; of several to each its own, in NAME/
     pki/services/NAME/              the certificate and key of a service of our own
     pki/next/                       what comes next: ca.pem ca-key.pem cert.pem key.pem
     certificates/ca.pem cert.pem key.pem    the client's: the folder for DOCKER_CERT_PATH
@@ -159,13 +159,18 @@ class Pki(PkiFiles):
             self._ensure_request()
             self.write_clients()
 
-    def issue_server_certificate(self, address: str, machines_request: bytes) -> datetime:
+    def issue_server_certificate(
+        self, address: str, machines_request: bytes, *, node: str | None = None
+    ) -> datetime:
         """Issue the server certificate for an address and a machine's key, to be installed.
 
         Args:
             address: The IP address, or the DNS name, under which clients reach the server.
             machines_request: The machine's request in PEM, signed by the machine's key. Nothing
                 of it counts but the key: it says what it likes.
+            node: The machine's name, where it is one of several. By the same certificate it is
+                then known to the swarm's image registry. The Docker API of another machine is not
+                opened by it: that takes clients from its list, and by no authority.
 
         Returns:
             When the certificate ends.
@@ -188,11 +193,15 @@ class Pki(PkiFiles):
                     "synthesise again, which renews it"
                 )
             issued = authority.issue_server(
-                alternatives, public_key=key, lifetime=(request.not_before, request.not_after)
+                alternatives,
+                public_key=key,
+                lifetime=(request.not_before, request.not_after),
+                also_client=node is not None,
             )
-            write_public(self.install_dir / "ca.pem", authority.certificate_pem)
-            write_public(self.install_dir / "server.pem", issued.certificate_pem)
-            write_public(self.install_dir / "clients.pem", read(self.clients_file, self.new_client))
+            folder = self.install_dir_of(node)
+            write_public(folder / "ca.pem", authority.certificate_pem)
+            write_public(folder / "server.pem", issued.certificate_pem)
+            write_public(folder / "clients.pem", read(self.clients_file, self.new_client))
         return request.not_after
 
     def ensure_service_certificate(self, name: str) -> Path:
@@ -228,7 +237,7 @@ class Pki(PkiFiles):
         return folder
 
     def take_over(self) -> None:
-        """Put what was prepared into the others' place: the machine has it now.
+        """Put what was prepared into the others' place: every machine has it now.
 
         Raises:
             PkiError: A file cannot be read or written.

@@ -57,6 +57,14 @@ class PkiFiles:
         """What is installed on the machine: nothing of it is secret."""
         return self.pki_dir / "install"
 
+    def install_dir_of(self, node: str | None) -> Path:
+        """What is installed on one machine of several, which are provisioned side by side.
+
+        Args:
+            node: The machine's name in the settings; None where there is one machine only.
+        """
+        return self.install_dir if node is None else self.install_dir / node
+
     def service_dir(self, name: str) -> Path:
         """The certificate and key of a service of our own, `cert.pem` and `key.pem`.
 

@@ -111,7 +111,7 @@ class Members(Construct):
                         "constructs_lib.swarm.join",
                         *("--node", *member.words),
                         *("--role", node.role),
-                        *(word for label in labels for word in ("--label", label)),
+                        *(f"--label={label}" for label in labels),
                         *shared,
                     )
                 ],

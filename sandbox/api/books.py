@@ -28,6 +28,22 @@ def instance_of(eip: Any) -> Any | None:
     return eip.eni.instance if eip.eni is not None else None
 
 
+def instance_id_of(eip: Any) -> str:
+    """Return the id of the instance that an Elastic IP leads to; empty where there is none."""
+    instance = instance_of(eip)
+    return "" if instance is None else str(instance.id)
+
+
+def eips_of(instance: Any) -> list[Any]:
+    """Return the Elastic IPs that lead to an instance."""
+    return [eip for eip in instance.ec2_backend.addresses if instance_of(eip) is instance]
+
+
+def interfaces_of(instance: Any) -> list[Any]:
+    """Return the network interfaces of an instance; of one that has ended, none of another's."""
+    return [nic for nic in instance.nics.values() if nic.instance is instance]
+
+
 def rules_of(instance: Any) -> Iterator[IngressRule]:
     """Yield what the groups of an instance let in."""
     for group in instance.security_groups:

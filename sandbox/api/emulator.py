@@ -13,8 +13,18 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.addresses import AddressBook, AddressPool, gateway
-from sandbox.api.books import backends, groups_of, instance_of, rules_of, text_of, user_data_of
+from sandbox.api.books import (
+    backends,
+    eips_of,
+    groups_of,
+    instance_id_of,
+    instance_of,
+    rules_of,
+    text_of,
+    user_data_of,
+)
 from sandbox.api.firewall import admissions, open_ports
+from sandbox.api.interfaces import Interfaces
 from sandbox.api.methods import api_error, with_ports, wrapped
 from sandbox.api.turn import Turn
 from sandbox.engine.connect import connect
@@ -98,6 +108,8 @@ class Emulator:
             book=self._book,
             log=log,
         )
+        self._interfaces = Interfaces(self._book, parameters.subnet)
+        # Of those that have a machine, by the instance's id.
         self._addresses: dict[str, IPv4Address] = {}
         # What each machine that has booted lets in.
         self._filters: dict[str, str] = {}
@@ -122,6 +134,8 @@ class Emulator:
             "reboot_instances": self._reboot_instances,
             "terminate_instances": self._terminate_instances,
             "allocate_address": self._allocate_address,
+            "create_network_interface": self._interfaces.create,
+            "delete_network_interface": self._interfaces.delete,
             "modify_instance_metadata_options": self._modify_metadata_options,
         }
         replacements |= dict.fromkeys(_CHANGES_GATES, self._change_gates)
@@ -129,6 +143,8 @@ class Emulator:
             original = getattr(EC2Backend, name)
             self._originals[name] = original
             setattr(EC2Backend, name, wrapped(name, original, replacement))
+        # As AWS does, an Elastic IP of an interface names the instance behind it, too.
+        setattr(eips.ElasticAddress, "instance_id", property(instance_id_of))  # noqa: B010
         setattr(General, "get_console_output", self._get_console_output)  # noqa: B010
         # A rule of a protocol without ports is one that moto fails on.
         setattr(SecurityGroupRule, "__init__", with_ports(SecurityGroupRule.__init__))  # noqa: B010
@@ -163,7 +179,7 @@ class Emulator:
                 continue
             state = states.get(self._machines.name(instance.id))
             if state is None:
-                self._originals["terminate_instances"](instance.ec2_backend, [instance.id])
+                self._terminate(instance.ec2_backend, [instance.id])
                 self._forget(instance)
                 changes.append(f"{instance.id}: its machine is gone; it counts as terminated")
             elif instance.state == _RUNNING and state != _RUNNING:
@@ -204,25 +220,28 @@ class Emulator:
         key_name = kwargs.get("key_name")
         if key_name and key_name not in backend.key_pairs:
             raise api_error("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
+        self._interfaces.choose(backend, kwargs)
         reservation = original(backend, *args, **kwargs)
+        for instance in reservation.instances:
+            self._interfaces.adopt(instance, kwargs)
         try:
             for instance in reservation.instances:
                 self._boot(backend, instance)
         except (SandboxError, *ENGINE_ERRORS):
-            for instance in reservation.instances:
-                self._originals["terminate_instances"](backend, [instance.id])
-                self._forget(instance)
+            self._terminate(backend, [instance.id for instance in reservation.instances])
             backend.reservations.pop(reservation.id, None)
             with self.turn.aside():
                 for instance in reservation.instances:
                     self._machines.remove(instance.id)
+            for instance in reservation.instances:
+                self._forget(instance)
             raise
         # Other machines may let these in, and rules may have changed while they booted.
         self._arrange()
         return reservation
 
     def _boot(self, backend: Any, instance: Any) -> None:
-        address = self._book.take()
+        address = self._interfaces.address(instance)
         self._addresses[instance.id] = address
         keys: tuple[tuple[str, str], ...] = ()
         if instance.key_name:
@@ -239,6 +258,8 @@ class Emulator:
                 zone=str(instance.placement.zone),
                 keys=keys,
                 user_data=user_data_of(instance),
+                # An interface that was there before may have one.
+                public=next((IPv4Address(e.public_ip) for e in eips_of(instance)), None),
                 groups=tuple(group.name for group in instance.security_groups),
                 tokens_required=options.http_tokens == "required",
                 hop_limit=int(options.http_put_response_hop_limit),
@@ -253,12 +274,6 @@ class Emulator:
             self._machines.boot(spec)
         self._filters[instance.id] = spec.packet_filter
         self._log(f"{instance.id}: up")
-        # The private address that the API tells is the one that other machines can use.
-        interface = instance.nics[0]
-        interface.private_ip_address = str(address)
-        for item in interface.private_ip_addresses:
-            if item.get("Primary"):
-                item["PrivateIpAddress"] = str(address)
 
     def _start_instances(
         self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
@@ -297,7 +312,8 @@ class Emulator:
     def _terminate_instances(
         self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
     ) -> Any:
-        result = original(backend, instance_ids)
+        with self._interfaces.kept(map(backend.get_instance, instance_ids)):
+            result = original(backend, instance_ids)
         for instance, _ in result:
             self._release(instance)
         self._arrange()
@@ -370,20 +386,26 @@ class Emulator:
             if interface.instance is not None and interface.device_index == 0:
                 interface.instance.security_groups = list(interface._group_set)  # noqa: SLF001
 
+    def _terminate(self, backend: Any, instance_ids: list[str]) -> None:
+        """Let moto terminate instances, and no more: their machines are somebody else's affair."""
+        with self._interfaces.kept(map(backend.get_instance, instance_ids)):
+            self._originals["terminate_instances"](backend, instance_ids)
+
     def _release(self, instance: Any) -> None:
-        """Take a terminated instance's Elastic IP away, as AWS does."""
-        backend = instance.ec2_backend
-        for eip in backend.addresses:
-            if instance_of(eip) is instance:
-                self._originals["disassociate_address"](backend, address=eip.public_ip)
+        """Take a terminated instance's Elastic IP away; that of an interface that stays, stays."""
+        for eip in eips_of(instance):
+            if eip.eni is None or eip.eni.delete_on_termination:
+                self._originals["disassociate_address"](instance.ec2_backend, address=eip.public_ip)
+            else:
+                eip.instance = None
 
     def _forget(self, instance: Any) -> None:
+        """Give back what an instance had, whose machine is gone."""
         self._release(instance)
         self._filters.pop(instance.id, None)
         self._metadata.withdraw(instance.id)
-        address = self._addresses.pop(instance.id, None)
-        if address is not None:
-            self._book.give_back(address)
+        self._addresses.pop(instance.id, None)
+        self._interfaces.leave(self._originals["delete_network_interface"], instance)
 
     def _arrange(self) -> None:
         """Let in what the groups let in, and no more: through the gates, and to the machines."""
@@ -459,7 +481,7 @@ class Emulator:
         ]
 
     def _describe(self, instance: Any) -> dict[str, Any]:
-        eips = [e.public_ip for e in instance.ec2_backend.addresses if instance_of(e) is instance]
+        eips = [eip.public_ip for eip in eips_of(instance)]
         ports: set[OpenPort] = set()
         for public in eips:
             ports |= self._gates.open_ports(IPv4Address(public))

@@ -117,7 +117,9 @@ class Gates:
             target = wanted.get(gate.public)
             if (
                 target is None
+                # Another instance may have the former one's interface, and so its address.
                 or target.machine != gate.target.machine
+                or target.instance != gate.target.instance
                 or not gate.target.ports <= target.ports
             ):
                 self._remove(gate)

@@ -55,6 +55,7 @@ def define(
     aws: AwsAccess = AWS,
     host_keys: tuple[str, ...] = (),
     hosts: Path = HOSTS,
+    node: str | None = None,
     connect_timeout_seconds: int = 300,
 ) -> None:
     machine = plain_machine(stack)
@@ -73,6 +74,7 @@ def define(
         ),
         store=store,
         aws=aws,
+        node=node,
         connect_timeout_seconds=connect_timeout_seconds,
     )
 
@@ -229,6 +231,19 @@ def test_it_runs_again_for_exactly_these() -> None:
             (SCRIPTS / "open-docker-api.sh").read_bytes()
         ).hexdigest(),
     }
+
+
+def test_one_of_several_machines_has_a_folder_of_its_own_and_leaves_the_client_as_it_is() -> None:
+    plain, named = steps(api()), steps(api(node="web-1"))
+    changed = [(a, b) for a, b in zip(plain, named, strict=True) if a != b]
+    (_, issue), *uploads, (_, probe) = [b for _, b in changed]
+    assert words_of(issue)[-2:] == ["--node", "web-1"]
+    assert [settings["source"] for _, settings in uploads] == [
+        f"/env/pki/install/web-1/{name}" for name in ("ca.pem", "server.pem", "clients.pem")
+    ]
+    assert words_of(probe)[-1] == "--keep"
+    triggers = [only(api(node=n), "terraform_data")["triggers_replace"] for n in (None, "web-1")]
+    assert triggers[0] == triggers[1]
 
 
 @pytest.mark.parametrize("name", ["init.sh", "open-docker-api.sh"])

@@ -394,6 +394,68 @@ def test_one_of_which_half_was_taken_over_cannot_be_tried(made: Fixture, tmp_pat
     assert not pki.is_prepared
 
 
+# One of several machines
+
+OTHER = "127.0.0.2"
+"""This computer, too: another machine at the same port."""
+
+
+def of_both(pki: Pki, server: Server, *more: str) -> int:
+    return main(
+        ["--host", HOST, "--host", OTHER, "--port", str(server.port), "--timeout", "0",
+         "--certificates", str(pki.certificates_dir), "--pki", str(pki.pki_dir), *more]
+    )  # fmt: skip
+
+
+def test_the_next_client_is_in_use_only_when_both_machines_know_it(
+    made: Fixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rotation over two nodes: one after the other, and the change at the end."""
+    pki = prepared(made, tmp_path)
+    before = (pki.certificates_dir / "cert.pem").read_bytes()
+    after = (pki.next_dir / "cert.pem").read_bytes()
+    new = pki.clients_file.read_bytes()
+    with serving(over_tls(made.context(clients=new))) as one:
+        port = one.port
+        # The first machine has it, and says so; the second one is reached with the old one still.
+        words = ["--host", HOST, "--port", str(port), "--timeout", "0", "--keep",
+                 "--certificates", str(pki.certificates_dir), "--pki", str(pki.pki_dir)]  # fmt: skip
+        assert main(words) == 0
+        assert pki.is_prepared
+        assert (pki.certificates_dir / "cert.pem").read_bytes() == before
+        with serving(over_tls(made.context(name=OTHER, clients=made.clients)), port, host=OTHER):
+            assert of_both(pki, one) == 1
+            assert capsys.readouterr().err.startswith(f"{OTHER}:{port}: our certificate: must be ")
+            assert pki.is_prepared
+            assert (pki.certificates_dir / "cert.pem").read_bytes() == before
+        with serving(over_tls(made.context(name=OTHER, clients=new)), port, host=OTHER):
+            assert of_both(pki, one) == 0
+        lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "the certificate before" in line] == [
+        f"{host}:{port}: the certificate before: refused" for host in (HOST, OTHER)
+    ]
+    assert not pki.is_prepared
+    assert (pki.certificates_dir / "cert.pem").read_bytes() == after
+
+
+def test_a_machine_that_still_answers_the_one_before_stops_the_change(
+    made: Fixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pki = prepared(made, tmp_path)
+    new = pki.clients_file.read_bytes()
+    with (
+        serving(over_tls(made.context(clients=new))) as one,
+        serving(
+            over_tls(made.context(name=OTHER, clients=new + made.clients)), one.port, host=OTHER
+        ),
+    ):
+        assert of_both(pki, one) == 1
+    assert capsys.readouterr().err == (
+        f"{OTHER}:{one.port}: the certificate before: must be refused, got 'HTTP/1.1 200 OK'\n"
+    )
+    assert pki.is_prepared
+
+
 # Its own files and words
 
 

@@ -20,6 +20,7 @@ from constructs_lib.host.server_certificate import FetchError, main
 from constructs_lib.host.ssh_access import SshAccess
 from constructs_lib.identity.pem import load_certificate
 from constructs_lib.identity.pki import Pki
+from constructs_lib.identity.pki_files import INSTALLED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +84,22 @@ def test_the_machines_own_key_gets_the_certificate(
     for option in ("StrictHostKeyChecking=yes", f"HostKeyAlias={ID}", "BatchMode=yes"):
         assert option in said
     assert said[-2:] == ["cat", "/run/moor/server.csr"]
+
+
+def test_each_of_several_machines_has_a_folder_of_its_own(
+    tmp_path: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh_that(tmp_path, monkeypatch, f"cat {tmp_path}/request\n")
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("manager-1", "web-1")}
+    for name, own in keys.items():
+        (tmp_path / "request").write_bytes(request_of(own))
+        assert main([*arguments(pki, tmp_path), "--node", name]) == 0
+    for name, own in keys.items():
+        folder = pki.install_dir / name
+        certificate = load_certificate((folder / "server.pem").read_bytes())
+        assert certificate.public_key() == own.public_key()
+        assert sorted(file.name for file in folder.iterdir()) == sorted(INSTALLED)
+    assert sorted(file.name for file in pki.install_dir.iterdir()) == sorted(keys)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,20 @@ def test_the_probe_and_the_engines_configuration_are_the_only_files() -> None:
     assert "CERTIFICATE" not in render(host())
 
 
+@pytest.mark.parametrize("updates", [None, UpdateSettings()])
+def test_a_machine_of_a_swarm_never_reboots_by_itself_and_keeps_no_containers_alone(
+    updates: UpdateSettings | None,
+) -> None:
+    plain = {f["path"]: f["content"] for f in loaded()["write_files"]}
+    files = {f["path"]: f["content"] for f in loaded(swarm=True, updates=updates)["write_files"]}
+    assert files == {
+        **plain,
+        # dockerd refuses `true` in swarm mode.
+        "/etc/docker/daemon.json": '{"live-restore": false}\n',
+        "/etc/flatcar/update.conf": "REBOOT_STRATEGY=off\n",
+    }
+
+
 def test_the_socket_fails_closed() -> None:
     socket = unit(loaded(docker_port=12376), "docker-tls-tcp.socket")
     # Not enabled and not started: the script does both when TLS is proved.

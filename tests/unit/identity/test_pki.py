@@ -19,6 +19,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from tls_server import HOST, over_tls, serving
 
 from constructs_lib.files.private_file import write_private
@@ -135,6 +136,21 @@ def test_the_files_and_their_modes(pki: Pki) -> None:
     }
     for folder in (pki.pki_dir, pki.install_dir, pki.certificates_dir):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_one_of_several_machines_is_known_to_the_others_by_its_certificate(pki: Pki) -> None:
+    pki.ensure()
+    usages = []
+    for node in (None, "web-1"):
+        pki.issue_server_certificate(ADDRESS, machines_request(), node=node)
+        certificate = load_certificate((pki.install_dir_of(node) / "server.pem").read_bytes())
+        usages.append(
+            set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        )
+    assert usages == [
+        {ExtendedKeyUsageOID.SERVER_AUTH},
+        {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH},
+    ]
 
 
 def test_again_changes_nothing(pki: Pki, clock: Clock) -> None:

@@ -35,7 +35,8 @@ def test_every_file_has_its_place() -> None:
     assert files.server_request_file == Path("p/server-request.json")
     assert files.clients_file == Path("p/clients.pem")
     assert files.people_dir == Path("p/people")
-    assert files.install_dir == Path("p/install")
+    assert files.install_dir == files.install_dir_of(None) == Path("p/install")
+    assert files.install_dir_of("web-1") == Path("p/install/web-1")
     assert files.client_certificate_file == Path("c/cert.pem")
     assert files.client_key_file == Path("c/key.pem")
 

@@ -48,6 +48,21 @@ def test_a_book_hands_out_again_what_was_given_back() -> None:
     assert book.take() == first
 
 
+def test_a_certain_address_is_had_once() -> None:
+    book = AddressBook(pool())
+    wanted = IPv4Address("127.18.0.2")
+    assert (book.claim(wanted), book.claim(wanted)) == (True, False)
+    assert str(book.take()) == "127.18.0.3"
+    book.give_back(wanted)
+    assert book.claim(wanted)
+
+
+def test_what_is_kept_or_elsewhere_is_not_offered() -> None:
+    book = AddressBook(pool(kept=2))
+    offered = [str(a) for a in IPv4Network("127.18.0.0/28") if book.offers(a)]
+    assert offered == ["127.18.0.3", "127.18.0.4", "127.18.0.5", "127.18.0.6"]
+
+
 @given(st.integers(min_value=1, max_value=5))
 def test_a_book_never_hands_out_one_twice(count: int) -> None:
     book = AddressBook(pool())

@@ -8,7 +8,16 @@ from types import SimpleNamespace as Thing
 
 import pytest
 
-from sandbox.api.books import groups_of, instance_of, rules_of, text_of, user_data_of
+from sandbox.api.books import (
+    eips_of,
+    groups_of,
+    instance_id_of,
+    instance_of,
+    interfaces_of,
+    rules_of,
+    text_of,
+    user_data_of,
+)
 from sandbox.api.firewall import IngressRule
 
 
@@ -18,6 +27,21 @@ def test_an_address_leads_to_an_instance_directly_or_by_an_interface() -> None:
     assert instance_of(Thing(instance=None, eni=Thing(instance=machine))) is machine
     assert instance_of(Thing(instance=None, eni=Thing(instance=None))) is None
     assert instance_of(Thing(instance=None, eni=None)) is None
+
+
+def test_an_address_of_an_interface_names_the_instance_behind_it() -> None:
+    machine = Thing(id="i-1", ec2_backend=Thing(addresses=[]))
+    eip = Thing(instance=None, eni=Thing(instance=machine))
+    free = Thing(instance=None, eni=Thing(instance=None))
+    machine.ec2_backend.addresses = [eip, free]
+    assert (instance_id_of(eip), instance_id_of(free)) == ("i-1", "")
+    assert eips_of(machine) == [eip]
+
+
+def test_an_interface_that_another_instance_has_now_is_not_the_former_ones() -> None:
+    former = Thing(nics={})
+    former.nics = {0: Thing(instance=Thing()), 1: Thing(instance=former)}
+    assert interfaces_of(former) == [former.nics[1]]
 
 
 def test_the_rules_are_those_of_all_groups() -> None:

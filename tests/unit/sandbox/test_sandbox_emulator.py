@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from types import SimpleNamespace as Thing
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.api import emulator as emulating
 from sandbox.api.emulator import Emulator
 from sandbox.parameters import Parameters
+
+if TYPE_CHECKING:
+    from sandbox.machines.gate import Target
 
 
 @pytest.fixture
@@ -61,3 +65,48 @@ def test_an_instances_groups_and_its_interfaces_are_the_same() -> None:
     interface._group_set = ["newer"]
     Emulator._align_groups("modify_network_interface_attribute", backend, (), {"eni_id": "e"})
     assert instance.security_groups == ["newer"]
+
+
+@pytest.mark.parametrize(("stays", "taken_away"), [(True, []), (False, ["127.19.0.2"])])
+def test_the_elastic_ip_of_an_interface_that_stays_is_the_next_instances(
+    emulator: Emulator,
+    stays: bool,  # noqa: FBT001
+    taken_away: list[str],
+) -> None:
+    instance = Thing(id="i-1")
+    interface = Thing(instance=instance, delete_on_termination=not stays)
+    eip = Thing(public_ip="127.19.0.2", instance=instance, eni=interface)
+    instance.ec2_backend = Thing(addresses=[eip])
+    found: list[str] = []
+    emulator._originals["disassociate_address"] = lambda _, *, address: found.append(address)
+    emulator._release(instance)
+    assert found == taken_away
+    # Else it would lead to the terminated one.
+    assert (eip.instance is None) is stays
+
+
+def test_a_gate_leads_to_whatever_instance_has_the_interface(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[dict[IPv4Address, Target]] = []
+    emulator._gates = Thing(arrange=wanted.append)  # type: ignore[assignment]
+    emulator._metadata = Thing(set_public=lambda _: None)  # type: ignore[assignment]
+    rule = Thing(
+        ip_protocol="tcp", from_port=22, to_port=22, cidr_ipv4="127.0.0.0/8", source_group={}
+    )
+    groups = [Thing(ingress_rules=[rule])]
+    machines = [Thing(id=f"i-{n}", state="running", security_groups=groups) for n in (1, 2)]
+    interface = Thing(instance=machines[0])
+    eip = Thing(public_ip="127.19.0.2", instance=None, eni=interface)
+    monkeypatch.setattr(emulating, "backends", lambda: [Thing(addresses=[eip])])
+    emulator._addresses = dict.fromkeys(("i-1", "i-2"), IPv4Address("172.30.19.3"))
+    emulator._arrange_gates()
+    interface.instance = None
+    emulator._arrange_gates()
+    interface.instance = machines[1]
+    emulator._arrange_gates()
+    assert [{str(public): target.instance for public, target in one.items()} for one in wanted] == [
+        {"127.19.0.2": "i-1"},
+        {},
+        {"127.19.0.2": "i-2"},
+    ]

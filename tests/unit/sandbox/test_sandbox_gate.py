@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -103,6 +104,15 @@ def test_a_port_less_or_another_machine_is_another_gate(wanted: dict[IPv4Address
     ours.arrange(target(22, 80))
     ours.arrange(wanted)
     assert engine.there == {"moor-trial-i-1-gate-2": [str(p) for p in sorted(wanted[PUBLIC].ports)]}
+
+
+def test_another_instance_at_the_same_address_has_a_gate_of_its_own() -> None:
+    engine = Engine()
+    ours = gates(engine)
+    ours.arrange(target(22))
+    (former,) = target(22).values()
+    ours.arrange({PUBLIC: replace(former, instance="i-2")})
+    assert engine.there == {"moor-trial-i-2-gate-2": ["22"]}
 
 
 def test_udp_is_a_port_of_its_own() -> None:

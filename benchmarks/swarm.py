@@ -1,0 +1,340 @@
+"""What a swarm's services lose while something happens to them: `python -m benchmarks.swarm`.
+
+It deploys the environment `swarm` to the sandbox, and writes `docs/swarm-figures.md`. The load is
+bounded (`benchmarks.load`), and stays on the sandbox's own addresses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+from docker.errors import DockerException
+from requests import RequestException
+from rich.console import Console
+
+from benchmarks.load import PER_SECOND, Client, Tally
+from constructs_lib.host.engine import connect as connect_to_machine
+from constructs_lib.settings.environment import Environment
+from constructs_lib.settings.load import load_settings
+from moor.outputs import outputs_file
+from moor.toolchain.toolchain import ROOT
+from sandbox.engine.connect import connect
+from sandbox.lifecycle import Sandbox
+from sandbox.names import Owner, project_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docker import DockerClient
+
+NAME: Final = "swarm"
+PAGE: Final = ROOT / "docs" / "swarm-figures.md"
+WEB_PORT: Final = 80
+"""Where the example's web service answers on the nodes that run it."""
+_BEFORE_SECONDS: Final = 2.0
+_AFTER_SECONDS: Final = 3.0
+_HEALED_SECONDS: Final = 240.0
+
+_console = Console(highlight=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What was seen of one event.
+
+    Attributes:
+        event: What happened.
+        command_seconds: How long the command took that brought it about; 0 for a kill.
+        healed_seconds: From its begin until every service had all its tasks again.
+        repair_seconds: How long `moor up` took, which brought everything back; 0 where there was
+            nothing to repair.
+        moving: What became of the requests of the client that tries the next node.
+        staying: Likewise of the one that stays with the node that the event is about.
+    """
+
+    event: str
+    command_seconds: float
+    healed_seconds: float
+    repair_seconds: float
+    moving: Tally
+    staying: Tally
+
+
+class Swarm:
+    """The swarm of the environment, as it is deployed."""
+
+    def __init__(self) -> None:
+        self.environment = Environment.from_variable(ROOT, {"ENVIRONMENT": NAME})
+        self.settings = load_settings(self.environment.settings_file)
+        self.chosen = NAME
+
+    def moor(self, *words: str) -> float:
+        """Run a command of `moor`, and return how many seconds it took.
+
+        Raises:
+            RuntimeError: Its exit status is not 0. The text has the end of what it printed.
+        """
+        begin = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "moor", *words],
+            cwd=ROOT,
+            env={**os.environ, "ENVIRONMENT": self.chosen},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"moor {' '.join(words)}: got {done.returncode}:\n{done.stdout}")
+        return time.monotonic() - begin
+
+    def nodes(self) -> dict[str, dict[str, str]]:
+        """Return the nodes that the last deployment told of, by name."""
+        document = json.loads(outputs_file(self.environment).read_text(encoding="utf-8"))
+        nodes: dict[str, dict[str, str]] = document["aws"]["nodes"]
+        return nodes
+
+    def addresses(self, first: str) -> list[str]:
+        """Return where the web service may answer, a certain node first."""
+        nodes = self.nodes()
+        ordered = [first, *(name for name in nodes if name != first)]
+        return [f"{nodes[name]['public_ip']}:{WEB_PORT}" for name in ordered]
+
+    def engine(self) -> DockerClient:
+        """Return the engine of a manager that answers for the swarm.
+
+        Raises:
+            RuntimeError: None does.
+        """
+        for name, node in self.nodes().items():
+            if name.startswith("manager-"):
+                host = f"tcp://{node['public_ip']}:{self.settings.aws.docker_api.port}"
+                engine = connect_to_machine(host, self.environment.certificates, timeout=5)
+                with suppress(DockerException, RequestException, OSError):
+                    engine.api.nodes()
+                    return engine
+        raise RuntimeError("no manager answers for the swarm")
+
+    def leader(self) -> str:
+        """Return the name of the manager that leads."""
+        for node in self.engine().api.nodes(filters={"role": "manager"}):
+            if node.get("ManagerStatus", {}).get("Leader"):
+                return str(node["Spec"]["Labels"]["moor.node"])
+        raise RuntimeError("no manager leads")
+
+    def serving(self, *, workers: bool = False) -> str:
+        """Return the name of a node on which the web service runs."""
+        api: Any = self.engine().api
+        names = {node["ID"]: node["Spec"]["Labels"]["moor.node"] for node in api.nodes()}
+        for task in api.tasks(filters={"service": self._web(), "desired-state": "running"}):
+            name = str(names[task["NodeID"]])
+            if not workers or not name.startswith("manager-"):
+                return name
+        raise RuntimeError("the web service runs on no such node")
+
+    def _web(self) -> str:
+        return f"{self.settings.project}_web"
+
+    def is_whole(self) -> bool:
+        """Return whether each service has all the tasks that it should have, and no others."""
+        try:
+            api: Any = self.engine().api
+            ready = {n["ID"] for n in api.nodes() if n["Status"]["State"] == "ready"}
+            running: dict[str, int] = {}
+            for task in api.tasks():
+                if task["DesiredState"] != "running":
+                    continue
+                if task["Status"]["State"] != "running" or task["NodeID"] not in ready:
+                    return False
+                running[task["ServiceID"]] = running.get(task["ServiceID"], 0) + 1
+            wanted = {s["ID"]: _replicas(s) for s in api.services()}
+        except (DockerException, RequestException, OSError, RuntimeError, KeyError):
+            return False
+        return all(n is None or running.get(s, 0) == n for s, n in wanted.items())
+
+    def kill(self, name: str) -> None:
+        """Kill a node's machine, as a power cut would."""
+        instance = self.nodes()[name]["instance_id"]
+        owner = Owner(environment=NAME, project=project_of(ROOT))
+        assert self.settings.sandbox is not None  # noqa: S101  (for the type checker)
+        status = Sandbox(self.environment, self.settings.sandbox, lambda _: None).status()
+        connect(status.engine_url).api.kill(owner.name(instance), signal="SIGKILL")
+
+
+def _replicas(service: dict[str, Any]) -> int | None:
+    replicated = service["Spec"]["Mode"].get("Replicated")
+    return None if replicated is None else int(replicated["Replicas"])
+
+
+def observed(
+    swarm: Swarm, event: str, node: str, act: Callable[[], float], *, repair: bool = False
+) -> Row:
+    """Let something happen under load.
+
+    Args:
+        swarm: The swarm.
+        event: What it is called.
+        node: The node that it is about.
+        act: What brings it about; returns how many seconds that took.
+        repair: Whether `moor up` has to bring something back.
+    """
+    addresses = swarm.addresses(node)
+    with (
+        Client(addresses, moves_on=True) as moving,
+        Client(addresses, moves_on=False) as staying,
+    ):
+        time.sleep(_BEFORE_SECONDS)
+        begin = time.monotonic()
+        took = act()
+        while not swarm.is_whole():
+            if time.monotonic() - begin > _HEALED_SECONDS + took:
+                raise RuntimeError(f"{event}: the services are not whole again")
+            time.sleep(0.2)
+        healed = time.monotonic() - begin
+        time.sleep(_AFTER_SECONDS)
+    row = Row(
+        event=event,
+        command_seconds=took,
+        healed_seconds=healed,
+        repair_seconds=swarm.moor("up") if repair else 0.0,
+        moving=moving.tally,
+        staying=staying.tally,
+    )
+    _console.print(" | ".join(_cells(row)))
+    return row
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    def tally(found: Tally) -> str:
+        if not found.failures:
+            return f"0 of {found.requests}"
+        return f"{len(found.failures)} of {found.requests} ({found.seconds:.1f} s)"
+
+    return (
+        row.event,
+        f"{row.command_seconds:.1f}" if row.command_seconds else "",
+        f"{row.healed_seconds:.1f}",
+        tally(row.moving),
+        tally(row.staying),
+        f"{row.repair_seconds:.1f}" if row.repair_seconds else "",
+    )
+
+
+HEADER: Final = (
+    "what happens",
+    "command s",
+    "whole again after s",
+    "lost, next node tried",
+    "lost, same node",
+    "`moor up` after it s",
+)
+
+
+def page(rows: list[Row], *, deployed: tuple[float, float, float], load: float) -> str:
+    """Write the page.
+
+    Args:
+        rows: What was seen.
+        deployed: Seconds of `moor up` from nothing, unchanged, and with one service changed.
+        load: The one-minute load average before.
+    """
+    nothing, again, changed = deployed
+    lines = [
+        "# What a swarm loses",
+        "",
+        (
+            "Written by `python -m benchmarks.swarm`; do not edit. The environment `swarm` in the "
+            "sandbox: 3 managers, 2 workers, six services, all on one computer. Each client asks "
+            f"{PER_SECOND} times a second. The first one tries the next node where one does not "
+            "answer within a second; the other one stays with the node that the event is about."
+        ),
+        "",
+        (
+            f"`moor up`: {nothing:.0f} s from nothing, {again:.1f} s with nothing to change, "
+            f"{changed:.1f} s with one service changed. Load average before: {load:.1f}."
+        ),
+        "",
+        f"| {' | '.join(HEADER)} |",
+        f"| --- |{' ---: |' * (len(HEADER) - 1)}",
+        *(f"| {' | '.join(_cells(row))} |" for row in rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    swarm = Swarm()
+    load = os.getloadavg()[0]
+    swarm.moor("down")
+    nothing = swarm.moor("up")
+    again = swarm.moor("up")
+    rows: list[Row] = []
+    with _another_greeting(swarm):
+        node = swarm.serving(workers=True)
+        rows.append(observed(swarm, "a rolling update", node, lambda: swarm.moor("up")))
+    changed = swarm.moor("up")
+    node = swarm.serving(workers=True)
+    rows.append(observed(swarm, "a node drained", node, lambda: swarm.moor("node", "drain", node)))
+    swarm.moor("node", "activate", node)
+    node = swarm.serving(workers=True)
+    rows.append(
+        observed(swarm, "a worker replaced", node, lambda: swarm.moor("host", "replace", node))
+    )
+
+    def renew() -> float:
+        return swarm.moor("certs", "rotate", "all") + swarm.moor("up")
+
+    rows.append(observed(swarm, "certificates renewed", swarm.serving(), renew))
+    node = swarm.serving(workers=True)
+    rows.append(
+        observed(swarm, "a worker killed", node, lambda: _now(swarm.kill, node), repair=True)
+    )
+    leader = swarm.leader()
+    rows.append(
+        observed(
+            swarm,
+            "the leading manager killed",
+            leader,
+            lambda: _now(swarm.kill, leader),
+            repair=True,
+        )
+    )
+    PAGE.write_text(page(rows, deployed=(nothing, again, changed), load=load), encoding="utf-8")
+
+
+def _now(act: Callable[[str], None], name: str) -> float:
+    act(name)
+    return 0.0
+
+
+@contextmanager
+def _another_greeting(swarm: Swarm) -> Iterator[None]:
+    """Change one service: other settings of the same environment, beside the ones that stay."""
+    document = yaml.safe_load(swarm.environment.settings_file.read_text(encoding="utf-8"))
+    folder = swarm.environment.settings_file.parent
+    document["services"] = str((folder / document["services"]).resolve())
+    document["variables"]["GREETING"] = "good day"
+    with tempfile.TemporaryDirectory(prefix="moor-bench-") as other:
+        file = Path(other) / f"{NAME}.yaml"
+        file.write_text(yaml.safe_dump(document), encoding="utf-8")
+        swarm.chosen = str(file)
+        try:
+            yield
+        finally:
+            swarm.chosen = NAME
+
+
+if __name__ == "__main__":
+    main()
