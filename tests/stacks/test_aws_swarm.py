@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -204,6 +205,17 @@ def test_a_pool_that_grows_changes_no_other_machine(more: int) -> None:
     for kind in ("aws_instance", "aws_network_interface", "aws_eip"):
         assert {name: after[kind][name] for name in before[kind]} == before[kind]
         assert len(after[kind]) == len(before[kind]) + more
+
+
+def test_each_further_machine_adds_as_much_as_the_one_before() -> None:
+    sizes = [
+        len(json.dumps(changed(machines={"managers": 3, "workers": {"web": {"count": count}}})))
+        for count in (10, 20, 40)
+    ]
+    growth = (sizes[1] - sizes[0]) / 10, (sizes[2] - sizes[1]) / 20
+    # Names of two digits are a little longer than those of one.
+    assert growth[1] == pytest.approx(growth[0], rel=0.02)
+    assert growth[0] < 25_000
 
 
 def test_the_project_has_a_swarm_of_three_managers_and_two_workers() -> None:

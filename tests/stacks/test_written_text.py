@@ -262,7 +262,7 @@ def settings_filled(evil: str, folder: Path, *, own: bool, swarm: bool) -> tuple
     key = folder / "key"
     key.write_text("no key\n", encoding="utf-8")
     example_ = settings_of("production")
-    fixed = {
+    fixed: dict[tuple[str, str], Any] = {
         ("Settings", "services"): example_.services,
         ("Settings", "variables"): example_.variables,
         ("Settings", "sandbox"): None,
