@@ -56,7 +56,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmMachines
 def said(machines: SwarmMachines, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Make the swarm with Terraform. Returns all that was said and written meanwhile."""
     folder = tmp_path_factory.mktemp("terraform")
-    written = []
+    written: list[str] = []
     with _Watched(written):
         written.append(_terraform(machines, folder, "apply", "-auto-approve"))
     written.append((folder / "terraform.tfstate").read_text())
