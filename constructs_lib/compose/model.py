@@ -266,7 +266,8 @@ class Deploy:
         reserved_cpus: CPUs that a node must have left, in billionths; 0 is none.
         generic_resources: Further resources that a node must have left, by kind.
         endpoint_mode: `dnsrr`: the service's name stands for the addresses of its tasks; `vip`: for
-            one address of its own, which takes IP_VS in the nodes' kernels.
+            one address of its own, which takes IP_VS in the nodes' kernels. None: the former,
+            where no port is the mesh's.
         labels: Labels of the service, which its containers do not have.
         restart: What is done when a task ends.
         update: How tasks are replaced; None is the engine's own way.
@@ -279,7 +280,7 @@ class Deploy:
     max_replicas_per_node: int = 0
     reserved_cpus: int = 0
     generic_resources: Mapping[str, int] = field(default_factory=dict)
-    endpoint_mode: Literal["dnsrr", "vip"] = "dnsrr"
+    endpoint_mode: Literal["dnsrr", "vip"] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     update: UpdatePolicy | None = None

@@ -48,8 +48,8 @@ def read_deploy(
     deploy, here = raw.get("deploy") or {}, f"{where}.deploy"
     placement = deploy.get("placement") or {}
     reserved = (deploy.get("resources") or {}).get("reservations") or {}
-    mode = deploy.get("endpoint_mode") or "dnsrr"
-    if mode not in ("dnsrr", "vip"):
+    mode = deploy.get("endpoint_mode") or None
+    if mode not in ("dnsrr", "vip", None):
         problems.add(f"{here}.endpoint_mode", f"must be dnsrr or vip, got {mode!r}")
     if deploy.get("mode") == "global" and deploy.get("replicas") is not None:
         problems.add(
@@ -67,7 +67,7 @@ def read_deploy(
         ),
         reserved_cpus=_cpus(reserved.get("cpus"), f"{here}.resources.reservations.cpus", problems),
         generic_resources=_generic(reserved.get("generic_resources") or (), here, problems),
-        endpoint_mode="vip" if mode == "vip" else "dnsrr",
+        endpoint_mode=mode,
         labels=labels(deploy.get("labels") or {}),
         restart=_restart(raw, where, problems, completes=completes),
         update=_changes(deploy, "update_config", here, problems),

@@ -76,6 +76,15 @@ def _ports(service: Service) -> Iterator[tuple[str, str]]:
                     "each node that runs a task has it"
                 ),
             )
+    meshed = [port for port in service.ports if port.mode == "ingress"]
+    if meshed and service.deploy is not None and service.deploy.endpoint_mode == "dnsrr":
+        yield (
+            f"services.{service.name}.deploy.endpoint_mode",
+            (
+                f"must be vip beside mode: ingress, got dnsrr with port {meshed[0].target}; use "
+                "mode: host for the port"
+            ),
+        )
     update = service.deploy.update if service.deploy is not None else None
     held = [port for port in service.ports if port.mode == "host" and port.published]
     if update is not None and update.order == "start-first" and held:

@@ -76,7 +76,7 @@ def test_every_key_is_read() -> None:
 
 
 def test_without_a_word_tasks_are_restarted_and_found_by_their_own_addresses() -> None:
-    assert read({}) == (Deploy(endpoint_mode="dnsrr", restart=RestartPolicy(condition="any")), [])
+    assert read({}) == (Deploy(endpoint_mode=None, restart=RestartPolicy(condition="any")), [])
 
 
 @pytest.mark.parametrize(
