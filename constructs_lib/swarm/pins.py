@@ -62,8 +62,9 @@ def pin(
         chosen = having[0] if having else _choose(places, volumes, constraints)
         missing = [label for label in labels if chosen.labels.get(label) != _HAS_IT]
         if not missing or _add(api, chosen, missing):
-            how = "stay" if having and not missing else "are from now on"
-            return f"volumes {', '.join(volumes)} {how} on {chosen.name}"
+            if not missing:
+                return f"volumes {', '.join(volumes)} stay on {chosen.name}"
+            return f"volumes {', '.join(volumes)} are on {chosen.name} from now on"
     raise NoPlaceError(
         f"volumes {', '.join(volumes)}: the node must take a label, got {_TRIES} changes by others "
         "meanwhile; try again"

@@ -1,7 +1,7 @@
-"""Writes the Terraform configuration of one Compose file: `compose_app.py FILE PROJECT OUT VAULT`;
-with a folder for identities behind them, for a swarm.
+"""Writes the Terraform configuration of one Compose file: `compose_app.py FILE PROJECT OUT VAULT`.
 
-A program of its own, since an app of cdktf writes when it ends and remembers what it has seen.
+For a swarm there is a folder for identities behind them. A program of its own, since an app of
+cdktf writes when it ends and remembers what it has seen.
 """
 
 from __future__ import annotations
