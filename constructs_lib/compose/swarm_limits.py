@@ -15,7 +15,9 @@ _LARGEST_CONFIG: Final = 1000 * 1024
 _LARGEST_SECRET: Final = 500 * 1024
 _LONGEST_NAME: Final = 63
 _NAME: Final = re.compile(r"[a-zA-Z0-9]+(?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?")
-_TMPFS_OPTIONS: Final = ("size", "mode")
+_SIZE: Final = re.compile(r"size=([0-9]{1,15})([kmg]?)", re.IGNORECASE | re.ASCII)
+_MODE: Final = re.compile(r"mode=(0?[0-7]{1,4})", re.ASCII)
+_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 def swarm_problems(project: ComposeProject) -> Iterator[tuple[str, str]]:
@@ -50,6 +52,21 @@ def swarm_problems(project: ComposeProject) -> Iterator[tuple[str, str]]:
                     "leave it out"
                 ),
             )
+
+
+def tmpfs_size_and_mode(options: str) -> tuple[int, int]:
+    """Return the size in bytes and the permissions of a folder in memory; 0 where nothing is said.
+
+    Args:
+        options: What stands behind its path, such as `size=64m,mode=1777`, looked at already.
+    """
+    size = mode = 0
+    for option in options.split(","):
+        if found := _SIZE.fullmatch(option):
+            size = int(found[1]) * _UNITS[found[2].lower()]
+        elif found := _MODE.fullmatch(option):
+            mode = int(found[1], 8)
+    return size, mode
 
 
 def _name(project: ComposeProject, service: Service) -> Iterator[tuple[str, str]]:
@@ -110,12 +127,12 @@ def _mounts(service: Service) -> Iterator[tuple[str, str]]:
         )
     for path, options in service.options.tmpfs.items():
         for option in filter(None, str(options).split(",")):
-            if option.partition("=")[0] not in _TMPFS_OPTIONS:
+            if not _SIZE.fullmatch(option) and not _MODE.fullmatch(option):
                 yield (
                     f"services.{service.name}.tmpfs",
                     (
-                        f"must have no options but size and mode in a swarm, got {option!r} for "
-                        f"{path}; leave it out"
+                        f"must have no options but such as size=64m and mode=1777 in a swarm, got "
+                        f"{option!r} for {path}; leave it out"
                     ),
                 )
 

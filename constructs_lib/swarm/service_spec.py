@@ -15,8 +15,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.compose.convert import mib, seconds
+from constructs_lib.compose.convert import seconds
 from constructs_lib.compose.parse_deploy import go_duration
+from constructs_lib.compose.swarm_limits import tmpfs_size_and_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -314,9 +315,8 @@ def _mounts(project: ComposeProject, service: Service) -> list[dict[str, Any]]:
         for memory in options.tmpfs_mounts
     ]
     for path, text in options.tmpfs.items():
-        given = dict(word.partition("=")[::2] for word in text.split(",") if word)
-        size = (mib(given["size"]) or 0) * _MIB if "size" in given else 0
-        found.append(_memory(path, size, int(given.get("mode", "0"), 8), read_only=False))
+        size, mode = tmpfs_size_and_mode(text)
+        found.append(_memory(path, size, mode, read_only=False))
     return found
 
 

@@ -40,14 +40,16 @@ class Engine:
         return found
 
 
-def node(name: str, role: str = "worker", *, ready: bool = True, **labels: str) -> dict[str, Any]:
+def node(
+    name: str, role: str = "worker", labels: dict[str, str] | None = None, *, ready: bool = True
+) -> dict[str, Any]:
     return {
         "ID": name,
         "Version": {"Index": 7},
         "Spec": {
             "Role": role,
             "Availability": "active",
-            "Labels": {"moor.node": name, **labels},
+            "Labels": {"moor.node": name, **(labels or {})},
         },
         "Status": {"State": "ready" if ready else "down"},
     }
@@ -65,7 +67,7 @@ def test_a_new_volume_goes_to_the_worker_that_has_the_fewest() -> None:
     engine = Engine(
         node("manager-1", "manager"),
         node("a", ready=False),
-        node("b", **{"moor.volume.shop.other": "yes"}),
+        node("b", labels={"moor.volume.shop.other": "yes"}),
         node("c"),
         node("d"),
     )
@@ -74,12 +76,12 @@ def test_a_new_volume_goes_to_the_worker_that_has_the_fewest() -> None:
 
 
 def test_it_stays_where_it_is_whatever_else_changes() -> None:
-    engine = Engine(node("a"), node("b", ready=False, **HERE))
+    engine = Engine(node("a"), node("b", labels=HERE, ready=False))
     assert run(engine, "data", constraints=("node.labels.tier==x",)) == "volumes data stay on b"
 
 
 def test_a_further_volume_of_the_service_joins_the_first() -> None:
-    engine = Engine(node("a"), node("b", **HERE))
+    engine = Engine(node("a"), node("b", labels=HERE))
     assert run(engine, "data", "logs") == "volumes data, logs are on b from now on"
     assert engine.labels("b")["moor.volume.shop.logs"] == "yes"
 
@@ -92,7 +94,7 @@ def test_what_others_change_meanwhile_is_tried_again() -> None:
 
 
 def test_pinning_fails_when_no_node_fits() -> None:
-    engine = Engine(node("a"), node("b", ready=False, tier="db"))
+    engine = Engine(node("a"), node("b", labels={"tier": "db"}, ready=False))
     with pytest.raises(NoPlaceError) as caught:
         run(engine, "data", constraints=("node.labels.tier==db",))
     assert str(caught.value) == (
@@ -102,7 +104,7 @@ def test_pinning_fails_when_no_node_fits() -> None:
 
 
 def test_pinning_fails_when_volumes_of_one_service_are_on_two_nodes() -> None:
-    engine = Engine(node("a", **HERE), node("b", **{"moor.volume.shop.logs": "yes"}))
+    engine = Engine(node("a", labels=HERE), node("b", labels={"moor.volume.shop.logs": "yes"}))
     with pytest.raises(NoPlaceError) as caught:
         run(engine, "data", "logs")
     assert str(caught.value) == (
