@@ -170,7 +170,7 @@ def _remove(session: Session, kind: str, identity: str) -> None:
         if kind == "containers":
             client.containers.get(identity).remove(force=True, v=True)
         elif kind == "services":
-            client.services.get(identity).remove()
+            client.api.remove_service(identity)
         else:
             client.networks.get(identity).remove()
 

@@ -181,7 +181,12 @@ class FakeEngine:
         self.networks = Things([])
         self.services = Things([])
         self.controls = False
+        self.api = self
         self.opened = 0
+
+    def remove_service(self, identity: str) -> None:
+        """Remove a service."""
+        self.services.get(identity).remove()
 
     def info(self) -> dict[str, Any]:
         """Tell whether it is a manager of a swarm."""
