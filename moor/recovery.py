@@ -170,7 +170,8 @@ def _remove(session: Session, kind: str, identity: str) -> None:
         if kind == "containers":
             client.containers.get(identity).remove(force=True, v=True)
         elif kind == "services":
-            client.api.remove_service(identity)
+            api: Any = client.api
+            api.remove_service(identity)
         else:
             client.networks.get(identity).remove()
 
