@@ -52,6 +52,7 @@ class Swarm(FakeCluster):
         api = SimpleNamespace(
             services=lambda filters: [{"ID": "s1", "Spec": spec}] if filters else [],
             tasks=lambda: [task],
+            nodes=list,
         )
         yield SimpleNamespace(api=api)
 
