@@ -44,6 +44,10 @@ class Swarm(FakeCluster):
         )
         return SimpleNamespace(endpoint=endpoint, certificates="/env/certificates")
 
+    def for_terraform(self) -> str:
+        """Return its name."""
+        return "manager-2"
+
     @contextmanager
     def engine(self) -> Iterator[SimpleNamespace]:
         """Yield the engine of the manager that answers."""
@@ -191,12 +195,12 @@ def test_what_cannot_be_meant_is_wrong_use(cluster: Swarm, words: list[str], mes
     assert cluster.done == []
 
 
-def test_all_machines_reboot(cluster: Swarm, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_all_machines_reboot(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(
         "moor.swarm.host_work.reboot", lambda _s, _upkeep, _outputs, names: asked.extend(names)
     )
-    monkeypatch.setattr(cluster, "answering", lambda: Swarm.answering(cluster))
     out = run("host", "reboot", "--all")
     assert asked == list(NAMES)
     assert out.splitlines()[-1] == "next: make status"

@@ -14,6 +14,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from constructs_lib.settings.nodes import Node as WantedNode
 from constructs_lib.swarm.errors import SwarmError
 from constructs_lib.swarm.managers import Answer, NodeEndpoint, NoManagerError, Problem
+from constructs_lib.swarm.membership import Joining
 from constructs_lib.swarm.node import SwarmNode
 from moor.failure import CommandError
 from moor.outputs import Node
@@ -273,6 +274,30 @@ def test_managers_of_two_swarms(world: World, monkeypatch: pytest.MonkeyPatch) -
         world.cluster.members()
 
 
+def test_terraform_is_pointed_to_a_manager_that_takes_the_present_certificate(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present: list[tuple[list[str], list[str]]] = []
+
+    def answering(
+        endpoints: Sequence[NodeEndpoint], folders: Sequence[Path], **_: object
+    ) -> SimpleNamespace:
+        present.append(([e.name for e in endpoints], [folder.name for folder in folders]))
+        if len(folders) == 1 and len(present) == 1:
+            raise NoManagerError([])
+        return SimpleNamespace(endpoint=endpoints[-1])
+
+    monkeypatch.setattr(live_cluster, "answering", answering)
+    managers = ["manager-1", "manager-2"]
+    # None takes it: certificates are being changed, and any will do.
+    assert world.cluster.for_terraform() == "old-1"
+    assert present == [
+        (managers, ["certificates"]),
+        ([*managers, "old-1"], ["certificates", "next"]),
+    ]
+    assert world.cluster.for_terraform() == "manager-2"
+
+
 # Joining
 
 
@@ -281,7 +306,7 @@ def test_a_machine_joins_with_its_role_and_labels(
 ) -> None:
     joined: list[tuple[SwarmNode, str]] = []
     monkeypatch.setattr(
-        live_cluster.Joining, "ensure", lambda _self, node, here: joined.append((node, here.name))
+        Joining, "ensure", lambda _self, node, here: joined.append((node, here.name))
     )
     world.cluster.join("web-1", {"moor.volume.shop.data": "yes"})
     node = SwarmNode(name="web-1", is_manager=False, labels={"tier": "web"})
@@ -293,7 +318,7 @@ def test_a_machine_that_cannot_join_is_told(world: World, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise SwarmError("web-1: clock: must be within 30 min")
 
-    monkeypatch.setattr(live_cluster.Joining, "ensure", refuse)
+    monkeypatch.setattr(Joining, "ensure", refuse)
     with pytest.raises(CommandError, match=r"^web-1: clock"):
         world.cluster.join("web-1")
 
