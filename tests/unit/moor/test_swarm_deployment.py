@@ -10,7 +10,7 @@ from fake_cluster import FakeCluster, manager, three_and_two, worker
 from terraform_stacks import Trial, step
 
 from constructs_lib.terraform.stacks import DOCKER
-from moor.failure import CommandError
+from moor.failure import CommandError, WrongUseError
 from moor.swarm import failed_node
 from moor.swarm.cluster import LostQuorumError
 from moor.swarm.impact import Impact
@@ -283,6 +283,15 @@ def test_a_plan_that_the_swarm_would_not_survive_is_refused_before_anything_is_d
     with pytest.raises(CommandError, match=r"^node manager-1: must be done without for a while"):
         swarm.up()
     assert (swarm.ran(), swarm.cluster.done) == ([], [])
+
+
+def test_a_node_is_rebooted_by_its_name_only(swarm: Swarm) -> None:
+    with pytest.raises(WrongUseError) as caught:
+        swarm.deployment().reboot()
+    assert str(caught.value) == (
+        "up --reboot: must be for one machine alone, got a swarm; `ENVIRONMENT=trial "
+        ".venv/bin/moor host reboot NODE` reboots a node"
+    )
 
 
 def test_some_services_alone_do_not_touch_the_nodes(swarm: Swarm) -> None:
