@@ -141,4 +141,5 @@ def _reason(task: Mapping[str, Any]) -> str:
 
 def _shown(image: str) -> str:
     name, _, digest = image.partition("@sha256:")
-    return f"{name}@{digest[:_DIGEST_SHOWN]}" if digest and ":" not in name else name
+    is_tagged = ":" in name.rpartition("/")[2]
+    return f"{name}@{digest[:_DIGEST_SHOWN]}" if digest and not is_tagged else name

@@ -142,6 +142,11 @@ def test_a_service_answers_on_a_node_that_runs_it() -> None:
 def test_a_tag_tells_more_than_a_digest() -> None:
     (row,) = service_state.rows([WEB], [service()], [])
     assert row.image == "registry.example/web:1"
+    there = service()
+    container = there["Spec"]["TaskTemplate"]["ContainerSpec"]
+    container["Image"] = container["Image"].replace("registry.example/web:1", "192.0.2.1:5000/web")
+    (row,) = service_state.rows([WEB], [there], [])
+    assert row.image == "192.0.2.1:5000/web@0123456789ab"
 
 
 def test_a_failure_names_the_command_that_shows_more() -> None:
