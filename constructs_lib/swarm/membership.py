@@ -172,7 +172,7 @@ class Joining:
             addresses = [_with_port(e.private_address, JOIN_PORT) for e in usable]
             try:
                 self._send_token(node, here, leader, engine, addresses)
-            except SwarmError:
+            except (SwarmError, requests.RequestException):
                 # It would go on trying, and be found in the middle of it.
                 _leave_quietly(engine)
                 raise
