@@ -125,7 +125,11 @@ def _known(state: dict[str, Any]) -> set[str]:
 
 
 def _of_docker(session: Session, known: set[str]) -> Iterator[Leftover]:
-    """Find containers and networks of ours; volumes and images are taken as they are."""
+    """Find containers, services and networks of ours.
+
+    Volumes and images are taken as they are, and so are secrets and configs of a swarm: their
+    names say what is in them.
+    """
     services = session.services
     names = {n for s in services.services.values() for n in s.container_names(services.name)}
     networks = {network.name for network in services.networks.values() if not network.external}
@@ -135,6 +139,8 @@ def _of_docker(session: Session, known: set[str]) -> Iterator[Leftover]:
         with contextlib.closing(client):
             labels: dict[str, Any] = {"label": f"{PROJECT}={services.name}"}
             containers = client.containers.list(all=True, filters=labels)
+            in_swarm = (client.info().get("Swarm") or {}).get("ControlAvailable")
+            swarm_services = client.services.list(filters=labels) if in_swarm else []
             found = client.networks.list(filters=labels)
     except (CommandError, *ENGINE_ERRORS):
         # No machine yet, or none that answers: the first stack comes first.
@@ -143,6 +149,12 @@ def _of_docker(session: Session, known: set[str]) -> Iterator[Leftover]:
         if container.id not in known and container.name in names:
             remove = partial(_remove, session, "containers", str(container.id))
             thing = Leftover(name=f"container {container.name}", remove=remove)
+            yield replace(thing, remove=partial(_try, thing, ENGINE_ERRORS))
+    # All of ours, whatever its name: one that is in no file any more has a port all the same.
+    for service in swarm_services:
+        if service.id not in known:
+            remove = partial(_remove, session, "services", str(service.id))
+            thing = Leftover(name=f"service {service.name}", remove=remove)
             yield replace(thing, remove=partial(_try, thing, ENGINE_ERRORS))
     for network in found:
         if network.id not in known and network.name in networks:
@@ -157,6 +169,9 @@ def _remove(session: Session, kind: str, identity: str) -> None:
     with contextlib.closing(client):
         if kind == "containers":
             client.containers.get(identity).remove(force=True, v=True)
+        elif kind == "services":
+            api: Any = client.api
+            api.remove_service(identity)
         else:
             client.networks.get(identity).remove()
 

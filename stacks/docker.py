@@ -1,19 +1,20 @@
-"""The Docker stack: the services on the machine."""
+"""The Docker stack: the services on the machine, or in the swarm."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cdktf import TerraformOutput, TerraformStack
+from cdktf import Fn, TerraformOutput, TerraformStack, TerraformVariable, Token
 from cdktf_cdktf_provider_docker.provider import DockerProvider, DockerProviderRegistryAuth
 
 from constructs_lib.compose.output_names import output_names
 from constructs_lib.compose.services import ComposeServices
 from constructs_lib.host.endpoint import DockerEndpoint
+from constructs_lib.swarm.services import SwarmServices
 from constructs_lib.terraform.literal import Expression, define, joined, override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from constructs import Construct
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 PROVIDER_VERSIONS: Final = ">= 4.0.0, < 5.0.0"
 """Since 4.0 a stopped container shows in the plan instead of vanishing from the state."""
+
+MANAGER: Final = "manager"
+"""The variable that says which of a swarm's managers the stack speaks to."""
+
+FIRST_MANAGER: Final = "manager-1"
+"""The one that it speaks to where nobody says so."""
 
 
 class DockerStack(TerraformStack):
@@ -36,13 +43,14 @@ class DockerStack(TerraformStack):
         *,
         services: ComposeProject,
         state: LocalState | S3State,
-        address: Expression,
+        address: Expression | Mapping[str, Expression],
         port: int,
         certificates: Path,
-        machine: Expression,
+        machine: Expression | None,
         vault: Vault,
         value_of: Callable[[str], str],
         plain_registries: Sequence[str] = (),
+        identities: Path | None = None,
     ) -> None:
         """Wire the stack.
 
@@ -51,15 +59,21 @@ class DockerStack(TerraformStack):
             id_: The stack's name.
             services: The services, checked.
             state: Where Terraform's state is kept.
-            address: The machine's address: a token of another stack.
+            address: The machine's address: a token of another stack. In a swarm those of its
+                managers by their names, of which the variable `manager` chooses one: any that is
+                alive will do.
             port: TCP port of the machine's Docker API.
             certificates: The folder with `ca.pem`, `cert.pem` and `key.pem`.
-            machine: The machine's id: a token of another stack.
+            machine: The machine's id: a token of another stack; None in a swarm.
             vault: Where secrets and configs from variables are kept for the deployment.
             value_of: Returns the value of a variable that is a secret's or config's content.
             plain_registries: Registries (`HOST:PORT`) that speak HTTP, and know no users.
+            identities: In a swarm the folder for what it calls secrets and configs; None on one
+                machine.
         """
         super().__init__(scope, id_)
+        if not isinstance(address, str):
+            address = self._chosen(address)
         state.attach(self, id_)
         define(
             DockerProvider,
@@ -74,17 +88,30 @@ class DockerStack(TerraformStack):
             or None,
         )
         override(self, "terraform.required_providers.docker.version", PROVIDER_VERSIONS)
-        ComposeServices(
-            self,
-            "Compose",
-            project=services,
-            endpoint=DockerEndpoint(
-                host=address, port=port, certificates=certificates, machine=machine
-            ),
-            vault=vault,
-            value_of=value_of,
+        endpoint = DockerEndpoint(
+            host=address, port=port, certificates=certificates, machine=machine
         )
-        published_ports = services.published_tcp_ports
+        if identities is None:
+            ComposeServices(
+                self,
+                "Compose",
+                project=services,
+                endpoint=endpoint,
+                vault=vault,
+                value_of=value_of,
+            )
+        else:
+            SwarmServices(
+                self,
+                "Compose",
+                project=services,
+                endpoint=endpoint,
+                vault=vault,
+                value_of=value_of,
+                identities=identities,
+            )
+        # In a swarm a port is that of the nodes which run a task, and no plan knows those.
+        published_ports = services.published_tcp_ports if identities is None else {}
         names = output_names(published_ports)
         for name, published in published_ports.items():
             define(
@@ -94,3 +121,18 @@ class DockerStack(TerraformStack):
                 value=joined("http://", address, f":{published}/"),
                 description=f"where the service {name} answers",
             )
+
+    def _chosen(self, managers: Mapping[str, Expression]) -> Expression:
+        """Return the address of the manager that the variable names."""
+        names = ", ".join(managers)
+        variable = define(
+            TerraformVariable,
+            self,
+            MANAGER,
+            type="string",
+            default=FIRST_MANAGER,
+            nullable=False,
+            description=f"the manager that the deployment speaks to: {names}",
+        )
+        addresses = {name: str(address) for name, address in managers.items()}
+        return Expression(Token.as_string(Fn.lookup(addresses, variable.string_value)))

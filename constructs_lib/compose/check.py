@@ -29,9 +29,10 @@ def check(project: ComposeProject, *, openings: Sequence[Opening] | None = None)
     Raises:
         ComposeError: Two things collide, or something can never work; with every problem.
     """
+    swarm = any(service.deploy is not None for service in project.services.values())
     problems = [
-        *_names(project),
-        *_ports(project),
+        *(() if swarm else _names(project)),
+        *(() if swarm else _ports(project)),
         *_dependencies(project),
         *_cycles(project),
         *_sharing(project),
@@ -104,6 +105,14 @@ def _dependencies(project: ComposeProject) -> Iterator[str]:
                 yield (
                     f"{where}.condition: must not be service_healthy, since "
                     f"{dependency.service} switches its healthcheck off; give it one"
+                )
+            if dependency.condition == "service_completed_successfully" and (
+                other.deploy is not None and other.deploy.restart.condition == "any"
+            ):
+                yield (
+                    f"{where}.condition: must not be service_completed_successfully, since "
+                    f"{dependency.service} is restarted for ever; set its "
+                    "deploy.restart_policy.condition to none or on-failure"
                 )
             if dependency.condition == "service_completed_successfully" and other.restart in (
                 "always",
@@ -216,5 +225,5 @@ def _listening(service: Service) -> Iterator[tuple[int, str]]:
             # Whatever else it says: the program itself listens there.
             yield port.target, port.protocol
         elif service.publishes and port.is_reachable and port.published is not None:
-            for replica in range(service.replicas):
+            for replica in range(1 if service.deploy else service.replicas):
                 yield port.published[0] + replica, port.protocol

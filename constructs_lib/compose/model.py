@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 Pull = Literal["digest", "missing", "never"]
+PublishMode = Literal["host", "ingress"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +74,14 @@ class Port:
         protocol: `tcp`, `udp` or `sctp`.
         host_ip: The machine's address that it is published on, as the engine writes it; all of
             IPv4 by default.
+        mode: In a swarm, whether the node that a task runs on has the port, or all of them.
     """
 
     target: int
     published: tuple[int, int] | None
     protocol: Protocol
     host_ip: str = "0.0.0.0"  # noqa: S104  (what Compose and the engine do)
+    mode: PublishMode = "host"
 
     def host_port(self, replica: int) -> int | None:
         """Return the machine's port for a replica, counted from 0."""
@@ -214,6 +217,77 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatePolicy:
+    """How a swarm replaces the tasks of a service. Durations are as Go writes them.
+
+    Attributes:
+        parallelism: How many at once; 0 is all of them.
+        delay: How long to wait between them.
+        failure_action: What is done when a new task fails: `pause`, `continue` or `rollback`.
+        monitor: How long a new task is watched.
+        max_failure_ratio: The part of them that may fail, with one decimal place.
+        order: `stop-first` or `start-first`.
+    """
+
+    parallelism: int = 1
+    delay: str = "0s"
+    failure_action: str = "pause"
+    monitor: str = "5s"
+    max_failure_ratio: str = "0.0"
+    order: str = "stop-first"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPolicy:
+    """What a swarm does when a task ends. Durations are as Go writes them.
+
+    Attributes:
+        condition: `none`, `on-failure` or `any`.
+        delay: How long it waits before.
+        max_attempts: How often, within the window; 0 is no limit.
+        window: The time in which a task that ends again counts; `0s` is all of it.
+    """
+
+    condition: Literal["none", "on-failure", "any"] = "any"
+    delay: str = "5s"
+    max_attempts: int = 0
+    window: str = "0s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """What a swarm is told of a service, beside what an engine is told of a container.
+
+    Attributes:
+        is_global: Whether each node that fits runs one task, whatever `replicas` says.
+        constraints: Which nodes fit, each as `node.labels.tier==web`.
+        spread: The label whose values the tasks are spread over; None spreads over all nodes.
+        max_replicas_per_node: How many tasks a node may have; 0 is no limit.
+        reserved_cpus: CPUs that a node must have left, in billionths; 0 is none.
+        generic_resources: Further resources that a node must have left, by kind.
+        endpoint_mode: `dnsrr`: the service's name stands for the addresses of its tasks; `vip`: for
+            one address of its own, which takes IP_VS in the nodes' kernels. None: the former,
+            where no port is the mesh's.
+        labels: Labels of the service, which its containers do not have.
+        restart: What is done when a task ends.
+        update: How tasks are replaced; None is the engine's own way.
+        rollback: How they are replaced when an update is taken back; likewise.
+    """
+
+    is_global: bool = False
+    constraints: tuple[str, ...] = ()
+    spread: str | None = None
+    max_replicas_per_node: int = 0
+    reserved_cpus: int = 0
+    generic_resources: Mapping[str, int] = field(default_factory=dict)
+    endpoint_mode: Literal["dnsrr", "vip"] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    update: UpdatePolicy | None = None
+    rollback: UpdatePolicy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """A service.
 
@@ -241,6 +315,7 @@ class Service:
         volumes_from: Services whose volumes it mounts, and whether read-only.
         pids_limit: How many processes it may have; None is no limit.
         config_hash: A digest of all that makes the container what it is.
+        deploy: What a swarm is told; None on one machine.
     """
 
     name: str
@@ -265,6 +340,7 @@ class Service:
     volumes_from: tuple[tuple[str, bool], ...] = ()
     pids_limit: int | None = None
     config_hash: str = ""
+    deploy: Deploy | None = None
 
     def container_names(self, project: str) -> list[str]:
         """Return the names of its containers."""
@@ -391,6 +467,23 @@ class ComposeProject:
     volumes: Mapping[str, VolumeDefinition]
     warnings: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def needs_mesh(self) -> tuple[str, ...]:
+        """The keys that take IP_VS in the kernels of a swarm's nodes, in the file's words."""
+        return (
+            *(
+                f"services.{service.name}.deploy.endpoint_mode"
+                for service in self.services.values()
+                if service.deploy is not None and service.deploy.endpoint_mode == "vip"
+            ),
+            *(
+                f"services.{service.name}.ports"
+                for service in self.services.values()
+                if service.deploy is not None
+                and any(port.mode == "ingress" for port in service.ports)
+            ),
+        )
 
     @property
     def published_tcp_ports(self) -> dict[str, int]:

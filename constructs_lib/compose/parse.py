@@ -22,6 +22,7 @@ from constructs_lib.compose.model import (
     VolumeDefinition,
 )
 from constructs_lib.compose.parse_build import read_build
+from constructs_lib.compose.parse_deploy import read_deploy
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
 from constructs_lib.compose.parse_options import read_options
 from constructs_lib.compose.parse_ports import ports_without_effect, read_ports
@@ -34,10 +35,13 @@ from constructs_lib.compose.parse_values import (
     subnets_without_ipv6,
 )
 from constructs_lib.compose.support import unheeded, unsupported
+from constructs_lib.compose.swarm_limits import swarm_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
+
+    from constructs_lib.compose.model import Port
 
 _INTERFACE_NAME: Final = "com.docker.network.endpoint.ifname"
 """The driver's option that an interface's name becomes, as in Compose."""
@@ -53,8 +57,18 @@ class _Reader:
         document: Mapping[str, Any],
         local: AbstractSet[tuple[str, str]],
         problems: Problems,
+        *,
+        mesh: AbstractSet[tuple[str, int]] | None = None,
     ) -> None:
         self.document = document
+        self.mesh = mesh
+        """The ports that a swarm's mesh is to publish; None on one machine."""
+        self._completes = {
+            other
+            for raw in (document["services"] or {}).values()
+            for other, how in (raw.get("depends_on") or {}).items()
+            if how.get("condition") == "service_completed_successfully"
+        }
         self.local: dict[str, set[str]] = {}
         for service, target in local:
             self.local.setdefault(service, set()).add(target)
@@ -70,7 +84,8 @@ class _Reader:
         networks = self._networks(name, raw, where)
         local = self.local.get(name, set())
         mounts = read_mounts(raw, where, local, self.folder, self.problems)
-        restart, max_retries = self._restart(raw, where)
+        in_swarm = self.mesh is not None
+        restart, max_retries = ("no", 0) if in_swarm else self._restart(raw, where)
         options = read_options(raw, where, mounts, max_retries, self.problems)
         deliveries = [
             *mounts.copied,
@@ -93,7 +108,7 @@ class _Reader:
             environment={
                 k: None if v is None else str(v) for k, v in (raw.get("environment") or {}).items()
             },
-            ports=read_ports(raw, where, self.problems),
+            ports=self._ports(name, raw, where),
             mounts=tuple(mounts.named),
             folders=tuple(mounts.folders),
             deliveries=tuple(deliveries),
@@ -115,6 +130,18 @@ class _Reader:
             volumes_from=tuple(self._volumes_from(raw, where)),
             pids_limit=read_pids_limit(raw, where, self.problems),
             config_hash=self._hash(raw),
+            deploy=read_deploy(raw, where, self.problems, completes=name in self._completes)
+            if in_swarm
+            else None,
+        )
+
+    def _ports(self, name: str, raw: Mapping[str, Any], where: str) -> tuple[Port, ...]:
+        ports = read_ports(raw, where, self.problems)
+        if not self.mesh:
+            return ports
+        return tuple(
+            replace(port, mode="ingress") if (name, port.target) in self.mesh else port
+            for port in ports
         )
 
     def _hash(self, raw: Mapping[str, Any]) -> str:
@@ -133,6 +160,11 @@ class _Reader:
         if policy in ("missing", "if_not_present"):
             return "missing"
         if policy == "never":
+            if self.mesh is not None:
+                self.problems.add(
+                    f"{where}.pull_policy",
+                    "must not be never in a swarm, whose nodes pull by themselves; leave it out",
+                )
             return "never"
         self.problems.add(
             f"{where}.pull_policy",
@@ -254,6 +286,7 @@ def parse(
     folder: Path | None = None,
     local: AbstractSet[tuple[str, str]] = frozenset(),
     local_volumes: AbstractSet[str] = frozenset(),
+    mesh: AbstractSet[tuple[str, int]] | None = None,
 ) -> ComposeProject:
     """Turn the output of `docker compose config --format json` into values.
 
@@ -263,6 +296,8 @@ def parse(
         folder: The project's folder, which digests leave out.
         local: The bind mounts whose source is a relative path: service and target.
         local_volumes: The volumes that stand for a folder whose path is relative.
+        mesh: In a swarm the ports, each by its service and target, that its mesh is to publish;
+            None on one machine.
 
     Raises:
         ComposeError: Something cannot be honoured; with every problem.
@@ -271,11 +306,12 @@ def parse(
     document.setdefault("services", {})
     problems, warnings = Problems(file), Problems(file)
     refuse_null_characters(document, problems)
-    reader = _Reader(document, local, problems)
+    swarm = mesh is not None
+    reader = _Reader(document, local, problems, mesh=mesh)
     checked = {k: v for k, v in document.items() if k != "folder"}
-    for where, remedy, value in unsupported(checked):
+    for where, remedy, value in unsupported(checked, swarm=swarm):
         problems.add(where, f"is not supported, got {_abbreviated(value)}; {remedy}")
-    for where, reason, value in unheeded(checked):
+    for where, reason, value in unheeded(checked, swarm=swarm):
         warnings.add(where, f"has no effect, got {_abbreviated(value)}: {reason}")
     for where, subnet in subnets_without_ipv6(document):
         warnings.add(where, f"has no effect, got {subnet}: the network has no enable_ipv6")
@@ -296,7 +332,7 @@ def parse(
             *(f"{file}: {line}" for line in ports_without_effect(services.values())),
         ),
     )
-    for where, problem in problems_of(project):
+    for where, problem in (swarm_problems if swarm else problems_of)(project):
         problems.add(where, problem)
     if problems.found:
         raise ComposeError(problems.found)

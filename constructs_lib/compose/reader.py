@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,7 @@ def load_project(
     environment: Mapping[str, str] | None = None,
     openings: Sequence[Opening] | None = None,
     strict: bool = False,
+    swarm: bool = False,
 ) -> ComposeProject:
     """Read, understand and check Compose files.
 
@@ -65,6 +67,7 @@ def load_project(
             machine.
         strict: Whether a variable that is not set is an error, whatever the files say. Otherwise
             it is empty, as it is for Compose, and the project has a warning.
+        swarm: Whether the services run in a swarm, and not on one machine.
 
     Raises:
         ComposeError: The files cannot be used; with every problem.
@@ -76,7 +79,7 @@ def load_project(
     } | dict(variables or {})
     file = shown(files[0])
     try:
-        return _project(files, name, environ, openings, strict=strict)
+        return _project(files, name, environ, openings, strict=strict, swarm=swarm)
     except RecursionError:
         raise ComposeError([f"{file}: must not be nested this deeply; write it flatter"]) from None
 
@@ -88,6 +91,7 @@ def _project(
     openings: Sequence[Opening] | None,
     *,
     strict: bool,
+    swarm: bool,
 ) -> ComposeProject:
     file = shown(files[0])
     folder = files[0].parent.resolve()
@@ -102,7 +106,14 @@ def _project(
     mounts, volumes = _local_sources(document, files, name, environ)
     contents: Mapping[str, str] = {}
     try:
-        project = parse(document, file=file, folder=folder, local=mounts, local_volumes=volumes)
+        project = parse(
+            document,
+            file=file,
+            folder=folder,
+            local=mounts,
+            local_volumes=volumes,
+            mesh=_mesh(document, files) if swarm else None,
+        )
         contents = _contents(project, folder, environ)
         problems += _without_content(project, contents.keys())
         check(project, openings=openings)
@@ -369,6 +380,50 @@ def _bind_sources(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
         for mount in body.get("volumes") or ()
         if mount.get("type") == "bind"
     }
+
+
+def _mesh(document: Mapping[str, Any], files: Sequence[Path]) -> set[tuple[str, int]]:
+    """Find the ports that the files themselves give to a swarm's mesh, by service and target.
+
+    Compose writes `mode: ingress` for each port of which nobody has said anything.
+    """
+    named = [
+        file.parent / str(path)
+        for file in files
+        for where, path in scalars(file)
+        if re.fullmatch(r"include\[\d+\](\.path(\[\d+\])?)?|services\..+\.extends\.file", where)
+    ]
+    written = {
+        (service, str(entry.get("target")))
+        for file in dict.fromkeys((*files, *named))
+        for service, body in _bodies(file)
+        for entry in _entries(body)
+        if entry.get("mode") == "ingress"
+    }
+    by_target = {target for _, target in written}
+    return {
+        (service, int(port["target"]))
+        for service, body in (document.get("services") or {}).items()
+        for port in body.get("ports") or ()
+        if port.get("mode") == "ingress"
+        and isinstance(port.get("target"), int)
+        # What is extended has another name there.
+        and (
+            (service, str(port["target"])) in written
+            or (named and str(port["target"]) in by_target)
+        )
+    }
+
+
+def _bodies(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    services = mapping_of(file).get("services")
+    found = services.items() if isinstance(services, dict) else ()
+    return [(str(name), body) for name, body in found if isinstance(body, dict)]
+
+
+def _entries(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    ports = body.get("ports")
+    return [e for e in ports if isinstance(e, dict)] if isinstance(ports, list) else []
 
 
 def _plain_sources(files: Sequence[Path]) -> dict[tuple[str, str], str]:

@@ -174,7 +174,7 @@ class ComposeServices(Construct):
             # Only another service can ask for a check that nobody may have written.
             lenient = service.needs_healthcheck_of_image and not healthy
             until = "healthy_if_checked" if lenient else "healthy"
-            waiting = self._wait(scope, "Healthy", service, until, _patience(service))
+            waiting = self._wait(scope, "Healthy", service, until, patience(service))
             self._ready[service.name] = [waiting]
         if completes:
             waiting = self._wait(scope, "Completed", service, "completed", _END_SECONDS)
@@ -437,7 +437,7 @@ def _by_id(volume: Volume | ExternalVolume) -> ExternalVolume:
     return ExternalVolume(name=volume.id) if isinstance(volume, Volume) else volume
 
 
-def _patience(service: Service) -> float:
+def patience(service: Service) -> float:
     """Return how many seconds a container may take until it is healthy.
 
     The engine says `unhealthy` by itself after the start period and its tries; this is for

@@ -35,6 +35,7 @@ class Key:
             comes of it, or where it takes other keys to know.
         read: From its value to that field's.
         so_anyway: For `no` and `unheeded` the values that ask for what is so without them.
+        swarm: What becomes of it in a swarm; None where that is the same.
     """
 
     how: Literal["yes", "nothing", "unheeded", "no"]
@@ -44,6 +45,11 @@ class Key:
     option: str = ""
     read: Callable[[Any], Any] = convert.same
     so_anyway: tuple[object, ...] = ()
+    swarm: Key | None = None
+
+    def on(self, *, swarm: bool) -> Key:
+        """Return what becomes of it on one machine, or in a swarm."""
+        return self.swarm if swarm and self.swarm is not None else self
 
 
 def _yes(
@@ -53,20 +59,23 @@ def _yes(
     *,
     option: str = "",
     read: Callable[[Any], Any] = convert.same,
+    swarm: Key | None = None,
 ) -> Key:
-    return Key(how="yes", text=text, inside=inside, shape=shape, option=option, read=read)
+    return Key(
+        how="yes", text=text, inside=inside, shape=shape, option=option, read=read, swarm=swarm
+    )
 
 
 def _nothing(text: str) -> Key:
     return Key(how="nothing", text=text)
 
 
-def _unheeded(text: str, *so_anyway: object) -> Key:
-    return Key(how="unheeded", text=text, so_anyway=so_anyway)
+def _unheeded(text: str, *so_anyway: object, swarm: Key | None = None) -> Key:
+    return Key(how="unheeded", text=text, so_anyway=so_anyway, swarm=swarm)
 
 
-def _no(remedy: str, *so_anyway: object) -> Key:
-    return Key(how="no", text=remedy, so_anyway=so_anyway)
+def _no(remedy: str, *so_anyway: object, swarm: Key | None = None) -> Key:
+    return Key(how="no", text=remedy, so_anyway=so_anyway, swarm=swarm)
 
 
 _SWARM: Final = "it is for a swarm, and this is one engine"
@@ -82,6 +91,21 @@ _DEVICE_REQUEST: Final = {
     "driver": _yes(),
     "options": _yes(),
 }
+_ENGINE_ALONE: Final = "in a swarm the engine has no such option"
+_NOT_IN_SWARM: Final = _no(f"leave it out: {_ENGINE_ALONE}")
+_NOT_OF_PROVIDER: Final = _no("leave it out: the provider cannot set it in a swarm")
+_MACHINES_OWN: Final = _no("leave it out: a swarm chooses the node, and shares none of its own")
+_FIXED_ADDRESS: Final = _no("leave it out: in a swarm tasks come and go; use the service's name")
+_CHANGES: Final = _yes(
+    inside={
+        "delay": _yes(),
+        "failure_action": _yes("`pause`, `continue`, and for updates `rollback`"),
+        "max_failure_ratio": _yes("in tenths"),
+        "monitor": _yes(),
+        "order": _yes("`stop-first` and `start-first`; the latter not beside published ports"),
+        "parallelism": _yes("0 is all at once"),
+    }
+)
 _THROTTLE: Final = {"Path": _yes(), "Rate": _yes()}
 
 BUILD: Final[Mapping[str, Key]] = {
@@ -127,31 +151,57 @@ HEALTHCHECK: Final[Mapping[str, Key]] = {
 }
 
 DEPLOY: Final[Mapping[str, Key]] = {
-    "endpoint_mode": _unheeded(_SWARM),
-    "labels": _unheeded("they are for a swarm's service; the service's `labels` are on containers"),
-    "mode": _yes("`replicated` and `global`, which is one container on one engine"),
-    "placement": _unheeded(_SWARM),
-    "replicas": _yes("one container and one resource a replica"),
+    "endpoint_mode": _unheeded(
+        _SWARM, swarm=_yes("`dnsrr` where unset; `vip` where the nodes' kernels have IP_VS")
+    ),
+    "labels": _unheeded(
+        "they are for a swarm's service; the service's `labels` are on containers", swarm=_yes()
+    ),
+    "mode": _yes(
+        "`replicated` and `global`, which is one container on one engine",
+        swarm=_yes("`replicated` and `global`; a change replaces the service"),
+    ),
+    "placement": _unheeded(
+        _SWARM,
+        swarm=_yes(
+            inside={
+                "constraints": _yes("of nodes that the settings have"),
+                "max_replicas_per_node": _yes(),
+                "preferences": _yes(
+                    "one: the provider keeps no order", inside={"spread": _yes()}, shape="list"
+                ),
+            }
+        ),
+    ),
+    "replicas": _yes("one container and one resource a replica", swarm=_yes("one task a replica")),
     "resources": _yes(
         inside={
             "limits": _yes(
                 inside={
                     "cpus": _yes(option="cpus", read=convert.decimal),
                     "devices": _no("use `reservations.devices`"),
-                    "generic_resources": _unheeded(_SWARM),
+                    "generic_resources": _unheeded(
+                        _SWARM, swarm=_no("leave it out: only `reservations` has them")
+                    ),
                     "memory": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
-                    "pids": _yes("as `pids_limit`"),
+                    "pids": _yes("as `pids_limit`", swarm=_NOT_OF_PROVIDER),
                 }
             ),
             "reservations": _yes(
                 inside={
-                    "cpus": _unheeded("an engine reserves no CPUs; `cpu_shares` is a weight"),
-                    "devices": _yes(inside=_DEVICE_REQUEST, shape="list"),
-                    "generic_resources": _unheeded(_SWARM),
+                    "cpus": _unheeded(
+                        "an engine reserves no CPUs; `cpu_shares` is a weight", swarm=_yes()
+                    ),
+                    "devices": _yes(
+                        inside=_DEVICE_REQUEST,
+                        shape="list",
+                        swarm=_no("use `generic_resources`: a swarm hands out no devices"),
+                    ),
+                    "generic_resources": _unheeded(_SWARM, swarm=_yes("discrete ones")),
                     "memory": _yes(
                         "in whole MiB", option="memory_reservation_mib", read=convert.memory_mib
                     ),
-                    "pids": _unheeded("an engine reserves no processes"),
+                    "pids": _unheeded("an engine reserves no processes", swarm=_NOT_OF_PROVIDER),
                 }
             ),
         }
@@ -159,13 +209,13 @@ DEPLOY: Final[Mapping[str, Key]] = {
     "restart_policy": _yes(
         inside={
             "condition": _yes(),
-            "delay": _unheeded("an engine chooses the delay"),
+            "delay": _unheeded("an engine chooses the delay", swarm=_yes()),
             "max_attempts": _yes(),
-            "window": _unheeded("an engine has no such window"),
+            "window": _unheeded("an engine has no such window", swarm=_yes()),
         }
     ),
-    "rollback_config": _unheeded(_SWARM),
-    "update_config": _unheeded(_SWARM),
+    "rollback_config": _unheeded(_SWARM, swarm=_CHANGES),
+    "update_config": _unheeded(_SWARM, swarm=_CHANGES),
 }
 
 PORT: Final[Mapping[str, Key]] = {
@@ -225,6 +275,55 @@ ATTACHMENT: Final[Mapping[str, Key]] = {
     "priority": _unheeded("networks are joined in no order; `gw_priority` chooses the gateway"),
 }
 
+SWARM_HEALTHCHECK: Final[Mapping[str, Key]] = {**HEALTHCHECK, "start_interval": _NOT_OF_PROVIDER}
+
+SWARM_PORT: Final[Mapping[str, Key]] = {
+    **PORT,
+    "host_ip": _no("leave it out: a swarm publishes on all addresses of a node", "0.0.0.0"),  # noqa: S104
+    "mode": _yes(
+        "`host` where the file does not say `ingress` itself, which takes IP_VS in the nodes' "
+        "kernels: each node that runs a task has the port"
+    ),
+    "published": _yes("one port, no range; a security group must open it"),
+}
+
+SWARM_MOUNT: Final[Mapping[str, Key]] = {
+    **MOUNT,
+    "bind": _yes(
+        inside={
+            "create_host_path": _nothing("a swarm makes no folders of a node"),
+            "propagation": _yes(),
+            "recursive": _no("leave it out: the provider cannot set it"),
+            "selinux": _no("leave it out: a swarm sets no labels"),
+        }
+    ),
+    "source": _yes(
+        "an absolute path is one of the node that runs the task, and has to be there. A file of "
+        "this computer that is mounted `:ro` becomes a config of the swarm's; one that is "
+        "writable, and a folder, are refused. A service with a named volume runs on one node, "
+        "which its first deployment chooses, and stays there"
+    ),
+    "volume": _yes(
+        inside={
+            "labels": _no("put the labels on the volume itself"),
+            "nocopy": _yes(),
+            "subpath": _NOT_OF_PROVIDER,
+        }
+    ),
+}
+
+SWARM_ATTACHMENT: Final[Mapping[str, Key]] = {
+    "aliases": _yes(),
+    "driver_opts": _yes(),
+    "gw_priority": _NOT_OF_PROVIDER,
+    "interface_name": _NOT_IN_SWARM,
+    "ipv4_address": _FIXED_ADDRESS,
+    "ipv6_address": _FIXED_ADDRESS,
+    "link_local_ips": _FIXED_ADDRESS,
+    "mac_address": _FIXED_ADDRESS,
+    "priority": _unheeded("networks are joined in no order"),
+}
+
 _FILE_REFERENCE: Final = {
     "gid": _yes("a number"),
     "mode": _yes("`0444` where unset"),
@@ -252,13 +351,18 @@ SERVICE: Final[Mapping[str, Key]] = {
             ),
             "weight": _no("leave it out: the provider cannot set it"),
             "weight_device": _no("leave it out: the provider cannot set it"),
-        }
+        },
+        swarm=_NOT_IN_SWARM,
     ),
-    "build": _yes("the image is built on the machine", inside=BUILD),
+    "build": _yes(
+        "the image is built on the machine",
+        inside=BUILD,
+        swarm=_no("build it, push it to a registry, and name it as `image`: the nodes pull it"),
+    ),
     "cap_add": _yes(option="cap_add", read=convert.text_list),
     "cap_drop": _yes(option="cap_drop", read=convert.text_list),
-    "cgroup": _yes(option="cgroupns_mode"),
-    "cgroup_parent": _yes(option="cgroup_parent"),
+    "cgroup": _yes(option="cgroupns_mode", swarm=_NOT_IN_SWARM),
+    "cgroup_parent": _yes(option="cgroup_parent", swarm=_NOT_IN_SWARM),
     "command": _yes(
         "an empty argument needs an `entrypoint` beside it",
         option="command",
@@ -268,70 +372,125 @@ SERVICE: Final[Mapping[str, Key]] = {
         "copied into the container; their content is not in Terraform's state",
         inside=_FILE_REFERENCE,
         shape="list",
+        swarm=_yes(
+            "a config of the swarm's, mounted read-only; a changed content replaces tasks",
+            inside=_FILE_REFERENCE,
+            shape="list",
+        ),
     ),
-    "container_name": _yes(),
+    "container_name": _yes(
+        swarm=_no("leave it out: several nodes run tasks; others use the service's name")
+    ),
     "cpu_count": _no(_WINDOWS),
     "cpu_percent": _no(_WINDOWS),
     "cpu_period": _yes(
         "not together with `cpus`",
         option="cpu_period",
         read=convert.within(1000, 1_000_000, or_zero=True),
+        swarm=_no("use `deploy.resources.limits.cpus`"),
     ),
     "cpu_quota": _yes(
-        "not together with `cpus`", option="cpu_quota", read=convert.within(1000, or_zero=True)
+        "not together with `cpus`",
+        option="cpu_quota",
+        read=convert.within(1000, or_zero=True),
+        swarm=_no("use `deploy.resources.limits.cpus`"),
     ),
     "cpu_rt_period": _no("use `cpus` or `cpu_shares`"),
     "cpu_rt_runtime": _no("use `cpus` or `cpu_shares`"),
-    "cpu_shares": _yes(option="cpu_shares", read=convert.within(0, convert.MOST_SHARES)),
+    "cpu_shares": _yes(
+        option="cpu_shares",
+        read=convert.within(0, convert.MOST_SHARES),
+        swarm=_no("use `deploy.resources`"),
+    ),
     "cpus": _yes(option="cpus", read=convert.decimal),
-    "cpuset": _yes(option="cpu_set", read=convert.good(grammar.wrong_cpu_set)),
+    "cpuset": _yes(
+        option="cpu_set",
+        read=convert.good(grammar.wrong_cpu_set),
+        swarm=_no("use `deploy.resources.limits.cpus`"),
+    ),
     "credential_spec": _no(_WINDOWS),
     "depends_on": _yes(
         "all conditions; a dependency that ends with an error or becomes unhealthy fails the "
         "deployment with its log",
         inside={"condition": _yes(), "required": _yes(), "restart": _yes("it is replaced, too")},
         shape="map",
+        swarm=_yes(
+            "all conditions; the deployment waits for the tasks of the other",
+            inside={
+                "condition": _yes(),
+                "required": _yes(),
+                "restart": _no("leave it out: a swarm replaces no tasks for those of another"),
+            },
+            shape="map",
+        ),
     ),
     "deploy": _yes(inside=DEPLOY),
     "develop": _nothing("it is for `docker compose watch`"),
-    "device_cgroup_rules": _yes(option="device_cgroup_rules", read=convert.device_cgroup_rules),
+    "device_cgroup_rules": _yes(
+        option="device_cgroup_rules", read=convert.device_cgroup_rules, swarm=_NOT_IN_SWARM
+    ),
     "devices": _yes(
         "those of the Container Device Interface (`vendor.com/class=name`), too",
         inside={"permissions": _yes(), "source": _yes(), "target": _yes()},
         shape="list",
         option="devices",
         read=convert.devices,
+        swarm=_no("leave it out: a swarm hands out no devices"),
     ),
     "dns": _yes(option="dns", read=convert.addresses),
     "dns_opt": _yes(option="dns_options", read=convert.text_list),
     "dns_search": _yes(option="dns_search", read=convert.text_list),
     "dockerfile": _no("use `build.dockerfile`"),
-    "domainname": _yes(option="domainname", read=convert.good(grammar.wrong_host_name)),
+    "domainname": _yes(
+        option="domainname", read=convert.good(grammar.wrong_host_name), swarm=_NOT_OF_PROVIDER
+    ),
     "entrypoint": _yes(
         "`[]` needs a `command` beside it", option="entrypoint", read=convert.text_list
     ),
-    "environment": _yes("it is in Terraform's state: use `secrets` for secrets"),
+    "environment": _yes(
+        "it is in Terraform's state: use `secrets` for secrets",
+        swarm=_yes(
+            "it is in Terraform's state, and in the swarm's: use `secrets` for secrets. A variable "
+            "without a value is left out"
+        ),
+    ),
     "expose": _nothing("containers of one network reach all of each other's ports"),
     "external_links": _no("join the network of the other container, as an external one"),
     "extra_hosts": _yes(
-        "IPv4 addresses and `host-gateway`", option="extra_hosts", read=convert.extra_hosts
+        "IPv4 addresses and `host-gateway`",
+        option="extra_hosts",
+        read=convert.extra_hosts,
+        swarm=_yes("IPv4 addresses; a change replaces the service"),
     ),
-    "gpus": _yes(inside=_DEVICE_REQUEST, shape="list"),
+    "gpus": _yes(
+        inside=_DEVICE_REQUEST,
+        shape="list",
+        swarm=_no("use `deploy.resources.reservations.generic_resources`"),
+    ),
     "group_add": _yes(option="group_add", read=convert.text_list),
     "healthcheck": _yes(
         "the deployment waits until it is healthy",
         inside=HEALTHCHECK,
         option="healthcheck",
         read=convert.healthcheck,
+        swarm=_yes("the deployment waits until the tasks are healthy", inside=SWARM_HEALTHCHECK),
     ),
     "hostname": _yes(),
-    "image": _yes("a tag that moved in its registry shows in the plan; see `pull_policy`"),
+    "image": _yes(
+        "a tag that moved in its registry shows in the plan; see `pull_policy`",
+        swarm=_yes("by its digest, which each plan asks the registry for"),
+    ),
     "init": _yes(option="init"),
-    "ipc": _yes("`service:NAME` too", option="ipc_mode", read=convert.ipc_mode),
+    "ipc": _yes(
+        "`service:NAME` too", option="ipc_mode", read=convert.ipc_mode, swarm=_MACHINES_OWN
+    ),
     "isolation": _no(_WINDOWS, "default"),
     "label_file": _yes(),
     "labels": _yes(option="labels", read=convert.labels),
-    "links": _yes("to services that share a network"),
+    "links": _yes(
+        "to services that share a network",
+        swarm=_no("use the service's name, or `networks.NAME.aliases` of the other"),
+    ),
     "log_driver": _no("use `logging.driver`"),
     "log_opt": _no("use `logging.options`"),
     "logging": _yes(
@@ -340,84 +499,145 @@ SERVICE: Final[Mapping[str, Key]] = {
             "options": _yes(option="log_options", read=convert.text_map),
         }
     ),
-    "mac_address": _unheeded(f"it is that of the first network, and {_MAC_ADDRESS}"),
+    "mac_address": _unheeded(
+        f"it is that of the first network, and {_MAC_ADDRESS}", swarm=_NOT_IN_SWARM
+    ),
     "mem_limit": _yes("in whole MiB", option="memory_mib", read=convert.memory_mib),
     "mem_reservation": _yes(
         "in whole MiB", option="memory_reservation_mib", read=convert.memory_mib
     ),
-    "mem_swappiness": _unheeded(_CGROUP_V2),
+    "mem_swappiness": _unheeded(_CGROUP_V2, swarm=_NOT_IN_SWARM),
     "memswap_limit": _yes(
-        "in whole MiB, or -1", option="memory_swap_mib", read=convert.mib_or_unlimited
+        "in whole MiB, or -1",
+        option="memory_swap_mib",
+        read=convert.mib_or_unlimited,
+        swarm=_NOT_OF_PROVIDER,
     ),
     "models": _no("run the model as a service"),
     "net": _no("use `network_mode`"),
-    "network_mode": _yes("`service:NAME` too", option="network_mode", read=convert.own_mode),
-    "networks": _yes(inside=ATTACHMENT, shape="map"),
-    "oom_kill_disable": _unheeded(_CGROUP_V2),
+    "network_mode": _yes(
+        "`service:NAME` too",
+        option="network_mode",
+        read=convert.own_mode,
+        swarm=_no("use `networks`"),
+    ),
+    "networks": _yes(
+        inside=ATTACHMENT,
+        shape="map",
+        swarm=_yes("a change replaces the service", inside=SWARM_ATTACHMENT, shape="map"),
+    ),
+    "oom_kill_disable": _unheeded(_CGROUP_V2, swarm=_NOT_IN_SWARM),
     "oom_score_adj": _no("use `mem_limit` and `mem_reservation`"),
-    "pid": _yes("`service:NAME` too", option="pid_mode", read=convert.pid_mode),
+    "pid": _yes(
+        "`service:NAME` too", option="pid_mode", read=convert.pid_mode, swarm=_MACHINES_OWN
+    ),
     "pids_limit": _yes(
         "set right after the start, since the provider does not know it; a change of it by hand "
-        "does not show in the plan"
+        "does not show in the plan",
+        swarm=_NOT_OF_PROVIDER,
     ),
-    "platform": _yes(option="platform", read=convert.good(grammar.wrong_platform)),
+    "platform": _yes(
+        option="platform",
+        read=convert.good(grammar.wrong_platform),
+        swarm=_yes("the node must have it"),
+    ),
     "ports": _yes(
         "with `network_mode: host` they have no effect, and a warning says so",
         inside=PORT,
         shape="list",
+        swarm=_yes(inside=SWARM_PORT, shape="list"),
     ),
     "post_start": _no("put the command into the image's entry point"),
     "pre_stop": _no("let the program act on its `stop_signal`"),
-    "privileged": _yes(option="privileged", read=bool),
+    "privileged": _yes(
+        option="privileged",
+        read=bool,
+        swarm=_no("leave it out: a swarm runs no privileged tasks; use `cap_add`"),
+    ),
     "profiles": _yes("set `COMPOSE_PROFILES` to choose"),
     "provider": _no("run it as a service with an image"),
     "pull_policy": _yes(
         "unset and `always`: the plan asks the registry for the tag's digest. `missing` and "
         "`if_not_present`: it does not. `never`: the image is on the machine already, or is built "
-        "here. `build`: as `build` says. The periods are refused"
+        "here. `build`: as `build` says. The periods are refused",
+        swarm=_yes(
+            "each plan asks the registry for the tag's digest, with `missing`, too; `never` is "
+            "refused: each node pulls by itself"
+        ),
     ),
     "read_only": _yes(
-        "files, configs and secrets are mounted into it one by one", option="read_only", read=bool
+        "files, configs and secrets are mounted into it one by one",
+        option="read_only",
+        read=bool,
+        swarm=_yes(),
     ),
-    "restart": _yes(),
-    "runtime": _yes(option="runtime"),
-    "scale": _yes("as `deploy.replicas`"),
+    "restart": _yes(
+        swarm=_yes(
+            "`always` and `unless-stopped` are `any` of `deploy.restart_policy`, which counts "
+            "first; `no` is `none`. Unset it is `any`, as in any swarm, but `none` where others "
+            "wait for "
+            "the service to complete"
+        )
+    ),
+    "runtime": _yes(option="runtime", swarm=_NOT_IN_SWARM),
+    "scale": _yes("as `deploy.replicas`", swarm=_yes("as `deploy.replicas`")),
     "secrets": _yes(
         "copied into the container; their content is not in Terraform's state",
         inside=_FILE_REFERENCE,
         shape="list",
+        swarm=_yes(
+            "a secret of the swarm's; its content is not in Terraform's state",
+            inside=_FILE_REFERENCE,
+            shape="list",
+        ),
     ),
     "security_opt": _yes(
-        "but for profiles in files", option="security_options", read=convert.security_options
+        "but for profiles in files",
+        option="security_options",
+        read=convert.security_options,
+        swarm=_NOT_OF_PROVIDER,
     ),
-    "shm_size": _yes("in whole MiB", option="shm_size_mib", read=convert.mib),
-    "stdin_open": _yes(option="stdin_open", read=bool),
+    "shm_size": _yes(
+        "in whole MiB",
+        option="shm_size_mib",
+        read=convert.mib,
+        swarm=_no("mount a `tmpfs` of that size at `/dev/shm`"),
+    ),
+    "stdin_open": _yes(option="stdin_open", read=bool, swarm=_NOT_OF_PROVIDER),
     "stop_grace_period": _yes(
         "in whole seconds", option="stop_timeout", read=convert.whole_seconds
     ),
     "stop_signal": _yes(option="stop_signal", read=convert.good(grammar.wrong_signal)),
-    "storage_opt": _yes(option="storage_options", read=convert.text_map),
-    "sysctls": _yes(option="sysctls", read=convert.text_map),
-    "tmpfs": _yes(option="tmpfs", read=convert.tmpfs),
-    "tty": _yes(option="tty", read=bool),
-    "ulimits": _yes(option="ulimits", read=convert.ulimits),
+    "storage_opt": _yes(option="storage_options", read=convert.text_map, swarm=_NOT_IN_SWARM),
+    "sysctls": _yes(
+        option="sysctls", read=convert.text_map, swarm=_yes("a change replaces the service")
+    ),
+    "tmpfs": _yes(
+        option="tmpfs",
+        read=convert.tmpfs,
+        swarm=_yes("with `size` and `mode`, and no other options"),
+    ),
+    "tty": _yes(option="tty", read=bool, swarm=_NOT_OF_PROVIDER),
+    "ulimits": _yes(option="ulimits", read=convert.ulimits, swarm=_NOT_OF_PROVIDER),
     "use_api_socket": _no("mount `/var/run/docker.sock`, if the service is to rule the machine"),
     "user": _yes(option="user"),
-    "userns_mode": _yes(option="userns_mode"),
+    "userns_mode": _yes(option="userns_mode", swarm=_NOT_IN_SWARM),
     "uts": _no("use `hostname`"),
     "volume_driver": _no("use the volume's `driver`"),
-    "volumes": _yes(inside=MOUNT, shape="list"),
-    "volumes_from": _yes(),
+    "volumes": _yes(inside=MOUNT, shape="list", swarm=_yes(inside=SWARM_MOUNT, shape="list")),
+    "volumes_from": _yes(swarm=_no("give both the same volume")),
     "working_dir": _yes(option="working_dir", read=convert.absolute),
 }
 
 NETWORK: Final[Mapping[str, Key]] = {
     "attachable": _yes(),
-    "driver": _yes(),
+    "driver": _yes(swarm=_yes("`overlay`, which is what it is where unset")),
     "driver_opts": _yes(),
     "enable_ipv4": _no("leave it out: the provider cannot switch IPv4 off", True),
     "enable_ipv6": _yes(),
-    "external": _yes("it must be on the machine already"),
+    "external": _yes(
+        "it must be on the machine already", swarm=_yes("it must be in the swarm already")
+    ),
     "internal": _yes(),
     "ipam": _yes(
         inside={
@@ -441,23 +661,30 @@ NETWORK: Final[Mapping[str, Key]] = {
 VOLUME: Final[Mapping[str, Key]] = {
     "driver": _yes(),
     "driver_opts": _yes(
-        "a bound `device` is a folder of this computer or the machine, as a mount's `source`"
+        "a bound `device` is a folder of this computer or the machine, as a mount's `source`",
+        swarm=_yes("a bound `device` is a folder of the node"),
     ),
-    "external": _yes("it must be on the machine already"),
-    "labels": _yes("a changed label replaces the volume, as the plan says"),
+    "external": _yes(
+        "it must be on the machine already",
+        swarm=_no("declare it here: a swarm's nodes make their volumes by themselves"),
+    ),
+    "labels": _yes("a changed label replaces the volume, as the plan says", swarm=_yes()),
     "name": _yes(),
 }
 
 _FILE: Final = {
     "content": _yes(),
-    "driver": _no(_NO_SWARM),
-    "driver_opts": _no(_NO_SWARM),
+    "driver": _no(_NO_SWARM, swarm=_no("leave it out: Moor brings the content itself")),
+    "driver_opts": _no(_NO_SWARM, swarm=_no("leave it out: Moor brings the content itself")),
     "environment": _yes(),
-    "external": _no("use `file` or `environment`: external ones are in a swarm"),
+    "external": _no(
+        "use `file` or `environment`: external ones are in a swarm",
+        swarm=_no("use `file` or `environment`: Moor makes those of the swarm"),
+    ),
     "file": _yes(),
-    "labels": _unheeded(_SWARM),
-    "name": _yes(),
-    "template_driver": _no(_NO_SWARM),
+    "labels": _unheeded(_SWARM, swarm=_unheeded("Moor labels it with its project")),
+    "name": _yes(swarm=_yes("a hash of the content is added to it")),
+    "template_driver": _no(_NO_SWARM, swarm=_no("leave it out: the content is used as it is")),
 }
 CONFIG: Final[Mapping[str, Key]] = _FILE
 SECRET: Final[Mapping[str, Key]] = {
@@ -480,39 +707,41 @@ PROJECT: Final[Mapping[str, Key]] = {
 }
 
 
-def unsupported(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
+def unsupported(
+    project: Mapping[str, Any], *, swarm: bool = False
+) -> Iterator[tuple[str, str, object]]:
     """Find all that is refused.
 
     Args:
         project: What `docker compose config --format json` says.
+        swarm: Whether it is for a swarm.
 
     Yields:
         Where it stands (`services.web.uts`), what to do instead, and its value.
     """
-    for where, key, value in _found(project):
+    for where, key, value in _walk(project, PROJECT, "", swarm=swarm):
         if key.how == "no":
             yield where, key.text, value
 
 
-def unheeded(project: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
+def unheeded(
+    project: Mapping[str, Any], *, swarm: bool = False
+) -> Iterator[tuple[str, str, object]]:
     """Find all that has no effect, though whoever wrote it may think so.
 
     Args:
         project: What `docker compose config --format json` says.
+        swarm: Whether it is for a swarm.
 
     Yields:
         Where it stands (`services.web.deploy.placement`), why, and its value.
     """
-    for where, key, value in _found(project):
+    for where, key, value in _walk(project, PROJECT, "", swarm=swarm):
         if key.how == "unheeded":
             yield where, key.text, value
 
 
 _UNKNOWN: Final = _no("leave it out: it is not known here")
-
-
-def _found(project: Mapping[str, Any]) -> Iterator[tuple[str, Key, object]]:
-    yield from _walk(project, PROJECT, "")
 
 
 def _says_nothing(value: object) -> bool:
@@ -524,10 +753,11 @@ def _says_nothing(value: object) -> bool:
 
 
 def _walk(
-    value: Mapping[str, Any], keys: Mapping[str, Key], where: str
+    value: Mapping[str, Any], keys: Mapping[str, Key], where: str, *, swarm: bool
 ) -> Iterator[tuple[str, Key, object]]:
     for name, item in value.items():
-        key = keys.get(name)
+        known = keys.get(name)
+        key = None if known is None else known.on(swarm=swarm)
         if key is None:
             if not name.startswith("x-"):
                 yield f"{where}{name}", _UNKNOWN, item
@@ -536,18 +766,20 @@ def _walk(
         elif key.how in ("no", "unheeded"):
             yield f"{where}{name}", key, item
         elif key.inside is not None:
-            yield from _walk_inside(item, key, f"{where}{name}")
+            yield from _walk_inside(item, key, f"{where}{name}", swarm=swarm)
 
 
-def _walk_inside(item: object, key: Key, path: str) -> Iterator[tuple[str, Key, object]]:
+def _walk_inside(
+    item: object, key: Key, path: str, *, swarm: bool
+) -> Iterator[tuple[str, Key, object]]:
     assert key.inside is not None  # noqa: S101  (for the type checker; the caller has looked)
     if key.shape == "one" and isinstance(item, dict):
-        yield from _walk(item, key.inside, f"{path}.")
+        yield from _walk(item, key.inside, f"{path}.", swarm=swarm)
     elif key.shape == "list" and isinstance(item, list):
         for index, part in enumerate(item):
             if isinstance(part, dict):
-                yield from _walk(part, key.inside, f"{path}[{index}].")
+                yield from _walk(part, key.inside, f"{path}[{index}].", swarm=swarm)
     elif key.shape == "map" and isinstance(item, dict):
         for name, part in item.items():
             if isinstance(part, dict):
-                yield from _walk(part, key.inside, f"{path}.{name}.")
+                yield from _walk(part, key.inside, f"{path}.{name}.", swarm=swarm)

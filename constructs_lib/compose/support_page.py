@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.compose.support import (
@@ -81,20 +82,55 @@ def document() -> str:
     for title, where, keys in _HEADLINES:
         rows = "\n".join(_rows(keys, "", deep=title != "Top level"))
         under = f"Keys of `{where.rstrip('.')}`.\n\n" if where else ""
-        parts.append(f"### {title}\n\n{under}| key | supported | |\n| --- | --- | --- |\n{rows}\n")
+        parts.append(f"### {title}\n\n{under}{_HEAD}{rows}\n")
     parts.append("## Differences from `docker compose up`\n")
     parts.append("".join(f"- `{what}`: {why}.\n" for what, why in DIFFERENCES.items()))
     return "\n".join(parts)
 
 
-def _rows(keys: Mapping[str, Key], where: str, *, deep: bool) -> Iterator[str]:
+_HEAD: Final = "| key | one machine | | swarm | |\n| --- | --- | --- | --- | --- |\n"
+
+
+def _rows(
+    keys: Mapping[str, Key],
+    where: str,
+    *,
+    deep: bool,
+    swarm: Mapping[str, Key] | None = None,
+) -> Iterator[str]:
+    """Yield the rows of some keys, and of those below them.
+
+    Args:
+        keys: The keys; those that only a swarm heeds are there, too.
+        where: What stands in front of them.
+        deep: Whether those below are told.
+        swarm: The keys that a swarm heeds here; None where they are the same, and each says itself
+            what becomes of it.
+    """
     for name, key in sorted(keys.items(), key=lambda item: item[0].lower()):
-        text = key.text[:1].upper() + key.text[1:]
+        other = key.on(swarm=True) if swarm is None else swarm.get(name)
         # Compose writes two keys with a capital; people do not.
-        yield f"| `{where}{name.lower()}` | {_WORDS[key.how]} | {text} |"
-        if key.inside is not None and deep:
-            suffix = {"one": "", "list": "[]", "map": ".NAME"}[key.shape]
-            yield from _rows(key.inside, f"{where}{name.lower()}{suffix}.", deep=True)
+        place = f"{where}{name.lower()}"
+        in_swarm = "| |" if other is None else _cells(other)
+        if other is not None and (other.how, other.text) == (key.how, key.text):
+            in_swarm = "the same | |"
+        yield f"| `{place}` | {_cells(key)} {in_swarm}"
+        below = key.inside or (other.inside if other is not None else None)
+        if below is None or not deep:
+            continue
+        shape = key.shape if key.inside is not None or other is None else other.shape
+        suffix = {"one": "", "list": "[]", "map": ".NAME"}[shape]
+        same = other is not None and other.inside is key.inside
+        # Where a key has no effect on one machine, neither have those below it.
+        known = key.inside or {sub: replace(key, text="", inside=None, swarm=None) for sub in below}
+        only = None if same else dict((other.inside if other is not None else None) or {})
+        if other is not None and other.inside is None:
+            only = dict.fromkeys(below, replace(other, text="", swarm=None))
+        yield from _rows(known, f"{place}{suffix}.", deep=True, swarm=only)
+
+
+def _cells(key: Key) -> str:
+    return f"{_WORDS[key.how]} | {key.text[:1].upper() + key.text[1:]} |"
 
 
 _INTRODUCTION: Final = """\
@@ -134,6 +170,26 @@ not set is empty, with a warning in the plan.
 - **Ports** must be open in a security group: `aws.http.ports` or `aws.docker_api.service_ports`,
   as `443`, `53/udp`, `8000-8010` or `8000-8010/udp`. One that is left to the engine (`- "80"`) is
   open to nobody: `moor status` tells which it is, and SSH leads there.
+
+## In a swarm
+
+Where the settings have a swarm, a service becomes one of the swarm's (`project_service`), and the
+second pair of columns counts.
+
+- **Networks** are overlays. A service's name stands for the addresses of its tasks
+  (`endpoint_mode: dnsrr`), and a port is that of each node which runs a task. `endpoint_mode: vip`
+  and `mode: ingress` take IP_VS in the nodes' kernels: where the file asks for one of them, a step
+  of the deployment looks, and refuses with the reason.
+- **Images** are named by their digest, so that each node runs the same.
+- **Secrets and configs** are the swarm's own, each called `PROJECT_NAME_HASH`; the hash takes a key
+  to know. What has another content is another one, and the old one goes when no task has it.
+- **Named volumes** are each node's own. A service that mounts one stays on the node that its first
+  deployment chose, which has the label `moor.volume.PROJECT.VOLUME`. A global service has one a
+  node, and NFS, whose `driver_opts` say `type: nfs`, is the same on all.
+- **Waiting**: the deployment waits until as many tasks run, and are healthy, as there are to be,
+  and fails with the errors of those that do not.
+- **Replaced** is a service when its networks, `extra_hosts`, `sysctls` or `mode` change: a swarm
+  would change the first two in place, and the provider does not.
 
 ## What is supported
 

@@ -1,6 +1,7 @@
 """Writes the Terraform configuration of one Compose file: `compose_app.py FILE PROJECT OUT VAULT`.
 
-A program of its own, since an app of cdktf writes when it ends and remembers what it has seen.
+For a swarm there is a folder for identities behind them. A program of its own, since an app of
+cdktf writes when it ends and remembers what it has seen.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
 from constructs_lib.compose.services import ComposeServices
 from constructs_lib.host.endpoint import DockerEndpoint
+from constructs_lib.swarm.services import SwarmServices
 
 
-def main(file: str, project: str, out: str, vault: str) -> None:
+def main(file: str, project: str, out: str, vault: str, identities: str = "") -> None:
     """Write it.
 
     Args:
@@ -39,12 +41,13 @@ def main(file: str, project: str, out: str, vault: str) -> None:
         project: The project's name.
         out: Where the configuration goes.
         vault: Where secrets are kept for the deployment.
+        identities: In a swarm the folder for what the engine calls secrets and configs.
     """
     files = [Path(word) for word in file.split(os.pathsep)]
     host = os.environ["DOCKER_HOST"]
     certificates = os.environ["DOCKER_CERT_PATH"]
     try:
-        services = load_project(files, name=project)
+        services = load_project(files, name=project, swarm=bool(identities))
     except ComposeError as error:
         sys.exit(str(error))
     app = App(outdir=out)
@@ -63,16 +66,28 @@ def main(file: str, project: str, out: str, vault: str) -> None:
     )
     stack.add_override("terraform.required_providers.docker.version", ">= 4.0.0, < 5.0.0")
     parts = urlsplit(host)
-    ComposeServices(
-        stack,
-        "Compose",
-        project=services,
-        endpoint=DockerEndpoint(
-            host=str(parts.hostname), port=int(parts.port or 0), certificates=Path(certificates)
-        ),
-        vault=Vault(Path(vault)),
-        value_of=services.contents.__getitem__,
+    endpoint = DockerEndpoint(
+        host=str(parts.hostname), port=int(parts.port or 0), certificates=Path(certificates)
     )
+    if identities:
+        SwarmServices(
+            stack,
+            "Compose",
+            project=services,
+            endpoint=endpoint,
+            vault=Vault(Path(vault)),
+            value_of=services.contents.__getitem__,
+            identities=Path(identities),
+        )
+    else:
+        ComposeServices(
+            stack,
+            "Compose",
+            project=services,
+            endpoint=endpoint,
+            vault=Vault(Path(vault)),
+            value_of=services.contents.__getitem__,
+        )
     app.synth()
 
 

@@ -137,7 +137,7 @@ def test_steps_that_had_begun_and_not_ended(tmp_path: Path) -> None:
 
 @dataclass
 class Thing:
-    """A container or a network."""
+    """A container, a service or a network."""
 
     name: str
     removed: list[tuple[str, dict[str, bool]]] = field(default_factory=list)
@@ -179,7 +179,18 @@ class FakeEngine:
         self.removed: list[tuple[str, dict[str, bool]]] = []
         self.containers = Things([])
         self.networks = Things([])
+        self.services = Things([])
+        self.controls = False
+        self.api = self
         self.opened = 0
+
+    def remove_service(self, identity: str) -> None:
+        """Remove a service."""
+        self.services.get(identity).remove()
+
+    def info(self) -> dict[str, Any]:
+        """Tell whether it is a manager of a swarm."""
+        return {"Swarm": {"ControlAvailable": self.controls}}
 
     def close(self) -> None:
         """Close."""
@@ -223,6 +234,21 @@ def test_containers_and_networks_of_ours_that_no_state_knows_are_removed(
         ("moor_default", {}),
     ]
     assert docker.opened == 0
+
+
+def test_services_of_ours_in_a_swarm_that_no_state_knows_are_removed(
+    session: Session, docker: FakeEngine
+) -> None:
+    docker.services.things = [Thing(name, docker.removed) for name in ("moor_web", "moor_old")]
+    assert "service moor_old" not in names(recovery.leftovers(session, DOCKER, terraform()))
+    docker.controls = True
+    found = recovery.leftovers(session, DOCKER, terraform("id-of-moor_web"))
+    assert names(found) == [
+        *("container moor-web-1", "container moor-web-2"),
+        *("service moor_old", "network moor_default"),
+    ]
+    found[2].remove()
+    assert docker.removed == [("moor_old", {})]
 
 
 def test_what_the_state_knows_is_left_alone(session: Session, docker: FakeEngine) -> None:

@@ -1,0 +1,229 @@
+"""Secrets and configs of a swarm, made over its API, so that no state has what is in them.
+
+The provider's `docker_secret` keeps the content in Terraform's state. Here a step makes it
+(`python -m constructs_lib.swarm.contents`), and writes what the engine calls it, and nothing else,
+into a file that Terraform reads as another state: that is built into it, and needs no provider.
+
+Source: Docker Engine API 1.40, "Create a secret"; Terraform's `internal/states/statefile/version4`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from docker.errors import APIError, DockerException
+
+from constructs_lib.files.private_file import write_private
+from constructs_lib.host.endpoint import parser_of
+from constructs_lib.host.engine import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from docker import DockerClient
+
+Kind = Literal["secret", "config"]
+KINDS: Final[tuple[Kind, ...]] = ("secret", "config")
+
+PROJECT_LABEL: Final = "moor.project"
+"""The label of what a project's deployment made."""
+
+_DIGITS: Final = 12
+_LONGEST: Final = 64
+_CONFLICT: Final = 409
+_TIMEOUT_SECONDS: Final = 30
+_NAMES: Final = uuid.UUID("6f1a3a39-6f0f-4f6c-a5a2-0f1f5b7b3f10")
+
+
+def content_name(project: str, path: str, digest: str) -> str:
+    """Return what a secret or config is called in the swarm.
+
+    Args:
+        project: The project's name.
+        path: Its path in the containers, of which the last part is taken.
+        digest: The keyed hash of its content, of which the first 12 digits are taken.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", path.rpartition("/")[2]) or "file"
+    room = _LONGEST - len(project) - _DIGITS - 2
+    return f"{project}_{plain[: max(room, 1)]}_{digest[:_DIGITS]}"
+
+
+def identity_file(folder: Path, kind: Kind, name: str) -> Path:
+    """Return the file that has what the engine calls a secret or config."""
+    return folder / f"{kind}-{name}.tfstate"
+
+
+def ensure(
+    engine: DockerClient, kind: Kind, *, name: str, project: str, content: bytes
+) -> tuple[str, bool]:
+    """Make a secret or config, unless it is there.
+
+    Args:
+        engine: A manager.
+        kind: Which of the two.
+        name: What it is called; its hash says what is in it.
+        project: The project that it belongs to.
+        content: What is in it.
+
+    Returns:
+        What the engine calls it, and whether it was made.
+
+    Raises:
+        docker.errors.DockerException: The engine does not do as asked.
+    """
+    there = find(engine, kind, name)
+    if there is not None:
+        return there, False
+    data = {
+        "Name": name,
+        "Labels": {PROJECT_LABEL: project, "com.docker.stack.namespace": project},
+        "Data": base64.b64encode(content).decode(),
+    }
+    api: Any = engine.api
+    try:
+        made = api._result(  # noqa: SLF001  (the SDK's own method takes no labels for both kinds)
+            api._post_json(api._url(f"/{kind}s/create"), data=data),  # noqa: SLF001
+            json=True,
+        )
+    except APIError as error:
+        # Another step has been quicker.
+        there = find(engine, kind, name) if error.status_code == _CONFLICT else None
+        if there is None:
+            raise
+        return there, False
+    return str(made["ID"]), True
+
+
+def find(engine: DockerClient, kind: Kind, name: str) -> str | None:
+    """Return what the engine calls a secret or config; None where there is none of that name."""
+    return dict(_list(engine, kind, {"name": name})).get(name)
+
+
+def of_project(engine: DockerClient, kind: Kind, project: str) -> dict[str, str]:
+    """Return by name what the engine calls the secrets or configs of a project."""
+    return dict(_list(engine, kind, {"label": f"{PROJECT_LABEL}={project}"}))
+
+
+def remove_others(engine: DockerClient, project: str, keep: Collection[str]) -> list[str]:
+    """Remove the secrets and configs of a project that no service needs any more.
+
+    Args:
+        engine: A manager.
+        project: The project.
+        keep: Each that stays, as `secret NAME` or `config NAME`.
+
+    Returns:
+        A line for each that is no longer needed, with what became of it.
+    """
+    told = []
+    api: Any = engine.api
+    for kind in KINDS:
+        for name, identity in sorted(of_project(engine, kind, project).items()):
+            if f"{kind} {name}" in keep:
+                continue
+            try:
+                api._raise_for_status(api._delete(api._url(f"/{kind}s/{identity}")))  # noqa: SLF001
+            except APIError as error:
+                told.append(f"{kind} {name} stays: {error.explanation or error}")
+            else:
+                told.append(f"{kind} {name} is removed")
+    return told
+
+
+def refresh(engine: DockerClient, folder: Path) -> list[str]:
+    """Write the files anew that say what the engine calls things, and find what is gone.
+
+    A plan reads those files. They are on one computer, and a swarm can be made anew.
+
+    Args:
+        engine: A manager.
+        folder: The folder of the files.
+
+    Returns:
+        The names of the files whose secret or config is in the swarm no longer: their steps have to
+        be taken again.
+
+    Raises:
+        docker.errors.DockerException: The engine does not do as asked.
+        OSError: A file cannot be written.
+    """
+    gone = []
+    for file in sorted(folder.glob("*.tfstate")):
+        kind, _, name = file.stem.partition("-")
+        if kind not in KINDS:
+            continue
+        identity = find(engine, kind, name)
+        if identity is None:
+            gone.append(file.name)
+        else:
+            write_identity(file, identity)
+    return gone
+
+
+def write_identity(file: Path, identity: str) -> None:
+    """Write the file that Terraform reads, if it does not say so already.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    document = {
+        "version": 4,
+        "terraform_version": "1.4.0",
+        "serial": 1,
+        "lineage": str(uuid.uuid5(_NAMES, file.name)),
+        "outputs": {"id": {"value": identity, "type": "string"}},
+        "resources": [],
+    }
+    text = json.dumps(document, indent=2).encode()
+    if not file.is_file() or file.read_bytes() != text:
+        write_private(file, text)
+
+
+def _list(engine: DockerClient, kind: Kind, filters: dict[str, str]) -> list[tuple[str, str]]:
+    found = (engine.secrets if kind == "secret" else engine.configs).list(filters=filters)
+    return [(str(item.name), str(item.id)) for item in found]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make one secret or config, or remove those that are needed no longer.
+
+    Returns:
+        The exit status.
+    """
+    parser = parser_of("constructs_lib.swarm.contents")
+    parser.add_argument("--project", required=True)
+    parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--name")
+    parser.add_argument("--identity", type=Path)
+    parser.add_argument("words", nargs="*", help="the content's file, or what is kept")
+    options = parser.parse_args(arguments)
+    address = f"{options.host}:{options.port}"
+    try:
+        engine = connect(f"tcp://{address}", options.certificates, timeout=_TIMEOUT_SECONDS)
+        if options.kind is None:
+            for line in remove_others(engine, options.project, options.words):
+                print(line)  # noqa: T201
+            return 0
+        identity, made = ensure(
+            engine,
+            options.kind,
+            name=options.name,
+            project=options.project,
+            content=Path(options.words[0]).read_bytes(),
+        )
+        write_identity(options.identity, identity)
+        print(f"{options.kind} {options.name} {'is made' if made else 'is there'}")  # noqa: T201
+    except (DockerException, OSError) as error:
+        print(f"{address}: the Docker API must do as asked, got: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
