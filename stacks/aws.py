@@ -24,6 +24,8 @@ from constructs_lib.aws.security_group import SecurityGroup
 from constructs_lib.aws.subnets import DefaultSubnets, NamedSubnets
 from constructs_lib.host.client_change import ClientChange
 from constructs_lib.host.docker_api import AwsAccess, DockerApi
+from constructs_lib.swarm.members import MemberNode, Members
+from constructs_lib.swarm.node import SwarmNode
 from constructs_lib.terraform.literal import Expression, define, joined, override
 
 if TYPE_CHECKING:
@@ -57,18 +59,18 @@ class Emulator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A machine of the stack, with the address that it is reached by.
+    """A machine of a swarm, with what outlives it.
 
     Attributes:
         machine: The machine.
         address: Its Elastic IP.
-        interface: The network interface that outlives it, in a swarm.
+        interface: The network interface that has the address, and its private one.
         api: Its Docker API.
     """
 
     machine: Machine
     address: ElasticIp
-    interface: NetworkInterface | None
+    interface: NetworkInterface
     api: DockerApi
 
 
@@ -135,9 +137,9 @@ class AwsStack(TerraformStack):
             for group in groups(settings, swarm=bool(nodes))
         ]
         self.managers: Mapping[str, Expression] = {}
-        first = self._swarm(nodes, public_key) if nodes else self._single(public_key)
-        self.public_ip = first.address.public_ip
-        self.machine_id = first.machine.id
+        machine, address = self._swarm(nodes, public_key) if nodes else self._single(public_key)
+        self.public_ip = address.public_ip
+        self.machine_id = machine.id
         port = settings.docker_api.port
         _output(self, "public_ip", self.public_ip, "the machine's address")
         _output(
@@ -150,8 +152,8 @@ class AwsStack(TerraformStack):
             "the command that opens a shell on the machine, and on no other",
         )
 
-    def _single(self, public_key: str | None) -> Host:
-        """Add the one machine."""
+    def _single(self, public_key: str | None) -> tuple[Machine, ElasticIp]:
+        """Add the one machine, which is no swarm."""
         settings = self._settings
         key_pair, network = settings.key_pair, settings.network
         machine = Machine(
@@ -168,18 +170,18 @@ class AwsStack(TerraformStack):
             subnet_id=network.every_subnet[0] if network else None,
         )
         address = ElasticIp(self, "Address", name=self._name, machine=machine)
-        api = self._docker_api(self, machine, address)
-        return Host(machine=machine, address=address, interface=None, api=api)
+        self._docker_api(self, machine, address)
+        return machine, address
 
-    def _swarm(self, nodes: Sequence[Node], public_key: str | None) -> Host:
-        """Add the machines of a swarm; returns the first one."""
+    def _swarm(self, nodes: Sequence[Node], public_key: str | None) -> tuple[Machine, ElasticIp]:
+        """Add the machines of a swarm, and make them one; returns the first machine."""
         settings = self._settings
         network, key_name = settings.network, None
         subnets = NamedSubnets(network.every_subnet) if network else DefaultSubnets(self, "Subnets")
         key_pair = None
         if settings.key_pair is not None:
             key_name = settings.key_pair.name
-        else:
+        elif public_key is not None:
             key_pair = define(KeyPair, self, "KeyPair", key_name=self._name, public_key=public_key)
         of_images, images = Construct(self, "Images"), dict[MachineImage, MachineImage]()
         place, hosts = Construct(self, "Nodes"), dict[str, Host]()
@@ -210,7 +212,7 @@ class AwsStack(TerraformStack):
             address = ElasticIp(scope, "Address", name=name, machine=machine, interface=interface)
             api = self._docker_api(scope, machine, address, node.name)
             hosts[node.name] = Host(machine=machine, address=address, interface=interface, api=api)
-        ClientChange(
+        certificates = ClientChange(
             self,
             "Certificates",
             apis=[host.api for host in hosts.values()],
@@ -218,11 +220,28 @@ class AwsStack(TerraformStack):
             port=settings.docker_api.port,
             store=self._store,
         )
+        Members(
+            self,
+            "Swarm",
+            nodes=[
+                MemberNode(
+                    node=SwarmNode(name=node.name, is_manager=node.is_manager, labels=node.labels),
+                    public_ip=hosts[node.name].address.public_ip,
+                    private_ip=hosts[node.name].interface.private_ip,
+                    machine=hosts[node.name].machine.id,
+                )
+                for node in nodes
+            ],
+            port=settings.docker_api.port,
+            store=self._store,
+            depends_on=[certificates.resource],
+        )
         self.managers = {
             node.name: hosts[node.name].address.public_ip for node in nodes if node.is_manager
         }
         self._output_nodes(hosts)
-        return hosts[nodes[0].name]
+        first = hosts[nodes[0].name]
+        return first.machine, first.address
 
     def _docker_api(
         self, scope: Construct, machine: Machine, address: ElasticIp, node: str | None = None
@@ -252,7 +271,7 @@ class AwsStack(TerraformStack):
         nodes = {
             name: {
                 "public_ip": host.address.public_ip,
-                "private_ip": host.interface.private_ip if host.interface else None,
+                "private_ip": host.interface.private_ip,
                 "instance_id": host.machine.id,
                 "ssh": self._ssh.command(host.machine.id, host.address.public_ip),
             }

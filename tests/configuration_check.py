@@ -1,6 +1,6 @@
 """checkov over the configuration that the app writes, as `make check` runs it.
 
-It looks at the golden file of the AWS stack, one configuration for each of several settings, which
+It looks at the golden files of the AWS stack, one configuration for each of several settings, which
 the stack's test compares with what the app synthesizes: it cannot be out of date.
 """
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-GOLDEN: Final = ROOT / "tests" / "stacks" / "golden" / "aws.json"
+GOLDEN: Final = ROOT / "tests" / "stacks" / "golden"
 CHECKOV: Final = ROOT / ".tools" / "checkov" / "bin" / "checkov"
 
 
 def configurations() -> dict[str, Any]:
     """Return the configurations, by the name of their settings, as Terraform's JSON."""
-    found: dict[str, Any] = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    found: dict[str, Any] = {}
+    for name in ("aws.json", "aws_swarm.json"):
+        found |= json.loads((GOLDEN / name).read_text(encoding="utf-8"))
     return found
 
 

@@ -135,6 +135,29 @@ DEPLOYMENT: Final = (
 )
 """What both stacks need; the Docker stack asks AWS for nothing."""
 
+SWARM: Final = (
+    Statement(
+        sid="LookForSubnets",
+        why="Machines stand by turns in the default network's subnets, where the settings name "
+        "none.",
+        actions=("ec2:DescribeSubnets",),
+    ),
+    Statement(
+        sid="Interfaces",
+        why="The network interface of each machine, whose private address outlives the machine.",
+        actions=(
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DetachNetworkInterface",
+            "ec2:ModifyNetworkInterfaceAttribute",
+        ),
+    ),
+)
+"""What several machines need as well.
+
+Source: the AWS provider, its resource `aws_network_interface` and its data source `aws_subnets`.
+"""
+
 STATE: Final = (
     Statement(
         sid="FindTheState",
@@ -162,7 +185,7 @@ def policy(settings: Settings, *, environment: str) -> dict[str, Any]:
     tags = {"project": settings.project, "environment": environment, "managed-by": "moor"}
     region = {"aws:RequestedRegion": settings.aws.region}
     statements = []
-    for one in DEPLOYMENT:
+    for one in (*DEPLOYMENT, *(SWARM if settings.is_swarm else ())):
         equal = region | {f"aws:ResourceTag/{k}": v for k, v in tags.items()} if one.own else region
         statements.append(_statement(one, ["*"]) | {"Condition": {"StringEquals": equal}})
     if s3 := settings.state.s3:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from constructs_lib.aws.permissions import DEPLOYMENT, STATE
+from constructs_lib.aws.permissions import DEPLOYMENT, STATE, SWARM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +44,10 @@ def _lines() -> Iterator[str]:
     yield _HEAD
     yield "| statement | what for | actions |"
     yield "| --- | --- | --- |"
-    for one in (*DEPLOYMENT, *STATE):
+    for one in (*DEPLOYMENT, *SWARM, *STATE):
         only = " Only with a state in S3." if one.resource else ""
+        if one in SWARM:
+            only = " Only in a swarm."
         yield f"| `{one.sid}` | {one.why}{only} | {', '.join(f'`{a}`' for a in one.actions)} |"
 
 

@@ -26,6 +26,11 @@ PROJECT: Final = Path("/project")
 
 SETTINGS: Final = {"sandbox": "sandbox.yaml", "production": "production.example.yaml"}
 
+SWARM: Final = "swarm"
+"""The environment of several machines: three managers and two workers."""
+
+_FILES: Final = {**SETTINGS, SWARM: "swarm.yaml"}
+
 PUBLIC_KEY: Final = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f moor-test"
 )
@@ -35,7 +40,7 @@ _FIXED_PKI: Final = ROOT / "tests" / "fixed_pki"
 
 def environment_of(name: str) -> Environment:
     """Return an environment of the project's own settings."""
-    file = ROOT / "environments" / SETTINGS[name]
+    file = ROOT / "environments" / _FILES[name]
     return Environment(name=name, settings_file=file, root=PROJECT)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project_stacks import PROJECT, SETTINGS, synthesized
+from project_stacks import PROJECT, SETTINGS, SWARM, synthesized
 from synthesis import ROOT, Json
 
 from constructs_lib.terraform.stacks import STACKS
@@ -58,14 +58,21 @@ def normalised(value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
     return value
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_the_stack_is_as_it_was_reviewed(stack: str) -> None:
-    found: Json = {name: normalised(synthesized(name)[stack]) for name in SETTINGS}
-    file = GOLDEN / f"{stack}.json"
+def compare(file: Path, found: Json) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         assert "CI" not in os.environ, "UPDATE_GOLDEN: must not be set where CI is"
         file.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     assert found == json.loads(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_stack_is_as_it_was_reviewed(stack: str) -> None:
+    found: Json = {name: normalised(synthesized(name)[stack]) for name in SETTINGS}
+    compare(GOLDEN / f"{stack}.json", found)
+
+
+def test_a_swarm_of_five_machines_is_as_it_was_reviewed() -> None:
+    compare(GOLDEN / "aws_swarm.json", {SWARM: normalised(synthesized(SWARM)["aws"])})
 
 
 def test_a_golden_holds_nothing_of_the_computer_that_made_it() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project_stacks import PROJECT, SETTINGS, environment_of, synthesized
+from project_stacks import PROJECT, SETTINGS, SWARM, environment_of, synthesized
 
 from constructs_lib.terraform.stacks import STACKS
 from moor.toolchain.toolchain import Toolchain
@@ -44,6 +44,10 @@ def validation(folder: Path, stack: Any) -> dict[str, Any]:  # noqa: ANN401  (JS
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_terraform_finds_nothing_wrong(tmp_path: Path, name: str, stack: str) -> None:
     assert validation(tmp_path, synthesized(name)[stack])["diagnostics"] == []
+
+
+def test_terraform_finds_nothing_wrong_with_several_machines(tmp_path: Path) -> None:
+    assert validation(tmp_path, synthesized(SWARM)["aws"])["diagnostics"] == []
 
 
 def test_terraform_would_find_something_wrong(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from constructs_lib.compose.services import ComposeServices
 from constructs_lib.docker import container_options
 from constructs_lib.host.endpoint import DockerEndpoint
 from constructs_lib.settings.services import load_services
-from constructs_lib.settings.settings import Settings
+from constructs_lib.settings.settings import PoolSettings, Settings
 from main import add_stacks
 
 EVIL: Final = (
@@ -92,6 +92,10 @@ STRUCTURE: Final[Mapping[tuple[str, str], str]] = {
     ("ImageSettings", "id"): "it is in one of the two tries",
     ("ImageSettings", "owner"): "it is in the other try",
     ("ImageSettings", "name"): "it is in the other try",
+    ("MachinesSettings", "workers"): "the names of machines are made of its keys",
+    ("NetworkSettings", "subnet_id"): "it is where there is one machine",
+    ("NetworkSettings", "subnets"): "they are where there are several",
+    ("PoolImageSettings", "id"): "it takes the place of ImageSettings.id",
 }
 """Fields with texts that cannot be anything, or that Terraform never sees; and why."""
 
@@ -106,7 +110,8 @@ class Filled:
         self.marked: set[str] = set()
         self.numbers = count(1001)
 
-    def _text(self, field: str, *, front: str = "") -> str:
+    def text(self, field: str, *, front: str = "") -> str:
+        """Return the text of a field, which is looked for later."""
         value = f"{front}<{field}>{self.evil}"
         self.marked.add(value)
         return value
@@ -146,7 +151,7 @@ class Filled:
             return {self._value(key, f"{field} (key)"): self._value(item, field)}
         if hint is str:
             fronts = {"path": "/", "place": "folders/"}
-            return self._text(field, front=fronts.get(field.rpartition(".")[2], ""))
+            return self.text(field, front=fronts.get(field.rpartition(".")[2], ""))
         if hint is bool:
             return False
         if hint is int:
@@ -252,12 +257,12 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
     return filled.marked, document["resource"]
 
 
-def settings_filled(evil: str, folder: Path, *, own: bool) -> tuple[set[str], Json]:
+def settings_filled(evil: str, folder: Path, *, own: bool, swarm: bool) -> tuple[set[str], Json]:
     """Synthesize both stacks with that text in every setting."""
     key = folder / "key"
     key.write_text("no key\n", encoding="utf-8")
     example_ = settings_of("production")
-    fixed = {
+    fixed: dict[tuple[str, str], Any] = {
         ("Settings", "services"): example_.services,
         ("Settings", "variables"): example_.variables,
         ("Settings", "sandbox"): None,
@@ -271,7 +276,16 @@ def settings_filled(evil: str, folder: Path, *, own: bool) -> tuple[set[str], Js
         fixed[("ImageSettings", "owner")] = fixed[("ImageSettings", "name")] = "unused"
     else:
         fixed[("ImageSettings", "id")] = None
+    fixed["Settings", "swarm"] = swarm
+    fixed["MachinesSettings", "managers"] = 1
+    fixed["MachinesSettings", "workers"] = {}
+    fixed["PoolImageSettings", "id"] = None
+    fixed["NetworkSettings", "subnet_id" if swarm else "subnets"] = None
     filled = Filled(evil, folder, fixed)
+    if swarm:
+        labels = {"tier": filled.text("PoolSettings.labels")}
+        pool = filled.instance(PoolSettings, count=1, labels=labels)
+        fixed["MachinesSettings", "workers"] = {"web": pool}
     made = filled.instance(Settings)
     environment = environment_of("production")
     stacks = add_stacks(
@@ -312,12 +326,16 @@ def test_every_text_of_a_compose_file_is_text_to_terraform(tmp_path: Path, evil:
     assert missing(marked, document, tmp_path / "terraform") == []
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["own image", "image looked for"])
+@pytest.mark.parametrize(
+    ("own", "swarm"),
+    [(True, False), (False, False), (True, True)],
+    ids=["own image", "image looked for", "several machines"],
+)
 @settings(ONCE, max_examples=2)
 @example(evil="".join(EVIL))
 @given(evil=TEXT)
 def test_every_text_of_the_settings_is_text_to_terraform(
-    tmp_path: Path, evil: str, *, own: bool
+    tmp_path: Path, evil: str, *, own: bool, swarm: bool
 ) -> None:
-    marked, document = settings_filled(evil, tmp_path, own=own)
+    marked, document = settings_filled(evil, tmp_path, own=own, swarm=swarm)
     assert missing(marked, document, tmp_path / "terraform") == []

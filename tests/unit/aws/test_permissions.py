@@ -10,7 +10,7 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 from settings_files import document
 
-from constructs_lib.aws.permissions import DEPLOYMENT, STATE, policy, without_conditions
+from constructs_lib.aws.permissions import DEPLOYMENT, STATE, SWARM, policy, without_conditions
 from constructs_lib.settings.settings import Settings
 
 SETTINGS = Settings.model_validate(document())
@@ -30,12 +30,22 @@ def test_it_is_a_valid_policy() -> None:
 
 
 def test_each_action_is_in_one_statement_and_none_is_a_pattern() -> None:
-    actions = [action for one in (*DEPLOYMENT, *STATE) for action in one.actions]
+    actions = [action for one in (*DEPLOYMENT, *SWARM, *STATE) for action in one.actions]
     assert len(set(actions)) == len(actions)
     assert [a for a in actions if not re.fullmatch(r"(ec2|s3):[A-Z][A-Za-z0-9]+", a)] == []
-    for one in (*DEPLOYMENT, *STATE):
+    for one in (*DEPLOYMENT, *SWARM, *STATE):
         assert list(one.actions) == sorted(one.actions)
         assert re.fullmatch(r"[A-Z].*\.", one.why)
+
+
+def test_only_a_swarm_may_make_interfaces() -> None:
+    swarm = Settings.model_validate(document(machines={"managers": 3}))
+    plain, several = (policy(s, environment="trial") for s in (SETTINGS, swarm))
+    for action in (action for one in SWARM for action in one.actions):
+        assert not allowed(without_conditions(plain), action)
+        assert allowed(without_conditions(several), action)
+    IAMPolicyDocumentValidator(json.dumps(several)).validate()
+    assert len(json.dumps(policy(swarm, environment="trial"))) < 6144
 
 
 def test_a_machine_of_somebody_else_cannot_be_ended() -> None:

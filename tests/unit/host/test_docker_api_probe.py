@@ -418,9 +418,8 @@ def test_the_next_client_is_in_use_only_when_both_machines_know_it(
     with serving(over_tls(made.context(clients=new))) as one:
         port = one.port
         # The first machine has it, and says so; the second one is reached with the old one still.
-        words = ["--host", HOST, "--port", str(port), "--timeout", "0", "--keep",
-                 "--certificates", str(pki.certificates_dir), "--pki", str(pki.pki_dir)]  # fmt: skip
-        assert main(words) == 0
+        folders = ["--pki", str(pki.pki_dir), "--certificates", str(pki.certificates_dir)]
+        assert main(["--host", HOST, "--port", str(port), "--keep", *folders]) == 0
         assert pki.is_prepared
         assert (pki.certificates_dir / "cert.pem").read_bytes() == before
         with serving(over_tls(made.context(name=OTHER, clients=made.clients)), port, host=OTHER):
