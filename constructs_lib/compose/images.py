@@ -33,13 +33,11 @@ _OURS: Final = ("cdktf.out", ".moor", ".terraform")
 
 
 class ImageKinds(Protocol):
-    """What images are where the services run.
+    """What images are where the services run."""
 
-    Attributes:
-        always_by_digest: Whether a registry is always asked what a tag stands for.
-    """
-
-    always_by_digest: bool
+    @property
+    def always_by_digest(self) -> bool:
+        """Whether a registry is always asked what a tag stands for."""
 
     def named(self, name: str) -> str:
         """Return what an image is built as that the Compose file calls so; both have no tag."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdktf import DataTerraformRemoteStateLocal
+from cdktf_cdktf_provider_docker.data_docker_registry_image import DataDockerRegistryImage
 
 from constructs_lib.compose.builds import short
 from constructs_lib.docker.image import Image
@@ -44,6 +45,18 @@ class NamedImage(Image):
         self.image_id = Expression(
             joined(name) if digest is None else joined(untagged(name), "@", digest)
         )
+
+
+def digest_of(scope: Construct, name: str) -> Expression | None:
+    """Define the question what a tag stands for in its registry; None where the name says that.
+
+    Args:
+        scope: The construct that it belongs to.
+        name: The image's reference.
+    """
+    if "@" in name:
+        return None
+    return Expression(define(DataDockerRegistryImage, scope, "Digest", name=name).sha256_digest)
 
 
 class PushedImage(Image):
