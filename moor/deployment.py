@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.files.private_file import write_private
+from constructs_lib.terraform.stacks import DOCKER
 from moor import (
     drift,
     first_boot,
@@ -23,6 +24,8 @@ from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
 from moor.plan import StackPlan, assumed_plan, read_plan
+from moor.swarm import failed_node, impact, shape
+from moor.swarm.upkeep import AT_A_TIME
 from moor.synthesis import Synthesis
 from moor.toolchain import binary, terraform_state
 from moor.toolchain.process import Interrupts
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from moor.recovery import Leftover
     from moor.screen import Screen
     from moor.session import Session
+    from moor.swarm.impact import Impact
+    from moor.swarm.upkeep import Upkeep
     from moor.toolchain.stack import Stack
 
 _HARMLESS: Final = frozenset(
@@ -61,6 +66,7 @@ class Deployment:
         stacks: The stacks, in the order in which they are applied.
         warnings: What the configuration warns of; it stands in the last stack's plan.
         leftovers: Finds what an interrupted deployment of a stack has left.
+        upkeep: What is done for the nodes of a swarm; None where there is one machine alone.
     """
 
     session: Session
@@ -70,6 +76,8 @@ class Deployment:
     stacks: list[Stack] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
     leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
+    upkeep: Upkeep | None = None
+    _again: list[str] = field(default_factory=list)
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
 
@@ -99,6 +107,10 @@ class Deployment:
             self.stacks = synthesis.finish(tick=self.screen.tick)
             self.warnings = synthesis.warnings
             self._targets(services)
+        if settings.is_swarm:
+            from moor.swarm import access  # noqa: PLC0415  # heavy, and for a swarm only
+
+            self.upkeep = access.upkeep_of(session, self.screen)
         variables = session.variables()
         if settings.sandbox is not None:
             with self.screen.phase("sandbox", done=""):
@@ -117,6 +129,7 @@ class Deployment:
             tick=self.screen.tick,
             say=self.screen.say,
             inherited=(self.lock,),
+            parallelism={} if self.upkeep is None else {DOCKER: AT_A_TIME},
         )
         for stack in self.stacks:
             # The log is of one command: without end it would grow for years. After a kill it
@@ -185,6 +198,7 @@ class Deployment:
             StoppedError: Somebody asked to end.
         """
         backwards = list(reversed(self.stacks))
+        self._look(repair=False)
         with contextlib.ExitStack() as stack:
             with self.screen.phase("plan of the destruction"):
                 runs = [self._terraform.plan(s, destroy=True) for s in backwards]
@@ -239,13 +253,17 @@ class Deployment:
             label = f"plan of {', '.join(services)}"
         else:
             targets, stacks, label = [], self.stacks, "plan of both stacks"
+        self._look(repair=not services)
         refresh = not services or not drift.nothing_is_missing(
             self.session, self._terraform.state(stacks[0])
         )
         with contextlib.ExitStack() as stack, self.screen.phase(label):
             runs = []
             for one in stacks:
-                runs.append(self._terraform.plan(one, targets=targets, refresh=refresh))
+                again = self._again if one is self.stacks[0] else []
+                runs.append(
+                    self._terraform.plan(one, targets=targets, replace=again, refresh=refresh)
+                )
                 stack.callback(runs[-1].close)
             self._terraform.finish(runs)
             runs[-1] = self._with_missing_images(runs[-1], targets, refresh=refresh, stack=stack)
@@ -254,9 +272,22 @@ class Deployment:
             for run in runs[1:]:
                 run.process.must_have_ended_well()
                 if run.failed and not first.changes:
+                    if self.upkeep is not None and self.upkeep.problem:
+                        raise CommandError(self.upkeep.problem)
                     run.must_have_succeeded()
             stack.pop_all()
         return runs
+
+    def _look(self, *, repair: bool) -> None:
+        """Point the last stack to a manager that answers, and find what has to run again."""
+        if self.upkeep is None:
+            return
+        with self.screen.phase("the swarm's managers are asked", done=""):
+            self.upkeep.look()
+        self._terraform = replace(
+            self._terraform, variables={**self._terraform.variables, **self.upkeep.variables}
+        )
+        self._again = self.upkeep.repairs(self.stacks[0]) if repair else []
 
     def _with_missing_images(
         self, run: Run, targets: Sequence[str], *, refresh: bool, stack: contextlib.ExitStack
@@ -281,7 +312,8 @@ class Deployment:
         except StoppedError:
             raise
         except CommandError:
-            if services or not reopening.is_closed(self.session):
+            # The nodes of a swarm are all asked before each plan.
+            if services or self.upkeep is not None or not reopening.is_closed(self.session):
                 raise
         first = self.stacks[0]
         for address in reopening.steps(first):
@@ -308,7 +340,13 @@ class Deployment:
             else:
                 plans.append(self._details(run))
         self._narrator.learn(plans)
-        plans[-1] = replace(plans[-1], warnings=self.warnings)
+        warnings = self.warnings
+        if runs[0].stack.name == self.stacks[0].name:
+            is_swarm = self.upkeep is not None
+            shape.check(self.session, plans[0], is_swarm=is_swarm)
+            if self.upkeep is not None:
+                warnings += self.upkeep.told(self.upkeep.impact(plans[0], runs[0].stack))
+        plans[-1] = replace(plans[-1], warnings=warnings)
         return plans
 
     def _has_resources(self, stack: Stack) -> bool:
@@ -337,7 +375,10 @@ class Deployment:
         stale = False
         for run, plan in zip(runs, shown, strict=True):
             current, what = run, plan
-            if run.failed or stale:
+            if self.upkeep is not None and run.stack.name == self.stacks[0].name:
+                current, what, stale = self._nodes_first(run, plan, approve=approve, stack=stack)
+            elif run.failed or stale:
+                self._look(repair=False)
                 with self.screen.phase(f"plan of {run.stack.name}, as the stack before it is now"):
                     addresses = self._targets(targets)
                     current = self._terraform.plan(run.stack, targets=addresses)
@@ -361,6 +402,121 @@ class Deployment:
             applied.append(what)
         return applied
 
+    def _nodes_first(
+        self, run: Run, plan: StackPlan, *, approve: bool, stack: contextlib.ExitStack
+    ) -> tuple[Run, StackPlan, bool]:
+        """Change the nodes at work that a plan touches, one at a time.
+
+        Returns:
+            What is left of the plan, what that does, and whether anything was done already.
+        """
+        upkeep, first = self.upkeep, run.stack
+        if upkeep is None:
+            return run, plan, False
+
+        def change(names: Sequence[str]) -> None:
+            targets = [address for name in names for address in impact.own(first, name)]
+            again = [address for address in self._again if address in targets]
+            self.change_only(first, targets, approved=plan, approve=approve, replaced=again)
+            # Done once: what is left of the plan must not do it a second time.
+            self._again = [address for address in self._again if address not in again]
+
+        found: Impact = upkeep.impact(plan, first)
+        if not upkeep.work(found, change):
+            return run, plan, False
+        with self.screen.phase(f"plan of what is left of {first.name}"):
+            current = self._terraform.plan(first, replace=self._again)
+            stack.callback(current.close)
+            self._terraform.finish([current])
+        current.must_have_succeeded()
+        what = self._details(current)
+        if not what.key <= plan.key:
+            self._ask([what], approve=approve)
+        return current, what, True
+
+    def planned(
+        self, stack: Stack, targets: Sequence[str], *, replaced: Sequence[str] = ()
+    ) -> StackPlan:
+        """Plan some resources of a stack, and change nothing.
+
+        Args:
+            stack: The stack.
+            targets: The addresses of the resources.
+            replaced: Addresses of resources to be made anew though nothing of them has changed.
+
+        Raises:
+            CommandError: It cannot be planned.
+            StoppedError: Somebody asked to end.
+        """
+        with (
+            self.screen.phase(f"plan of {stack.name}"),
+            contextlib.closing(
+                self._terraform.plan(stack, targets=targets, replace=replaced)
+            ) as run,
+        ):
+            self._terraform.finish([run])
+            run.must_have_succeeded()
+            return self._details(run)
+
+    def finish(self, stack: Stack, steps: Sequence[str]) -> bool:
+        """Have Terraform take note of steps whose work is done, where it plans nothing else.
+
+        Args:
+            stack: The stack.
+            steps: The addresses of the steps.
+
+        Returns:
+            Whether it did; else the next deployment does.
+
+        Raises:
+            CommandError: It failed.
+            StoppedError: Somebody asked to end.
+        """
+        with contextlib.closing(self._terraform.plan(stack, targets=steps)) as run:
+            self._terraform.finish([run])
+            run.must_have_succeeded()
+            if not set(run.planned) <= set(steps):
+                return False
+            if run.changes:
+                self._details(run)
+                self._apply(run)
+                self._write_outputs(stack)
+        return True
+
+    def change_only(
+        self,
+        stack: Stack,
+        targets: Sequence[str],
+        *,
+        approved: StackPlan,
+        approve: bool,
+        replaced: Sequence[str] = (),
+    ) -> None:
+        """Plan and apply some resources of a stack, as far as that was approved.
+
+        Args:
+            stack: The stack.
+            targets: The addresses of the resources.
+            approved: The plan that was approved; what is in none is asked for.
+            approve: Whether nobody is asked.
+            replaced: Addresses of resources to be made anew though nothing of them has changed.
+
+        Raises:
+            CommandError: It failed, or was not approved.
+            StoppedError: Somebody asked to end.
+        """
+        run = self._terraform.plan(stack, targets=targets, replace=replaced)
+        with contextlib.closing(run):
+            self._terraform.finish([run])
+            run.must_have_succeeded()
+            if not run.changes:
+                return
+            what = self._details(run)
+            if not what.key <= approved.key:
+                self._ask([what], approve=approve)
+            self._apply(run)
+            self._write_outputs(stack)
+
     def _apply(self, run: Run) -> None:
         name, environment = run.stack.name, self.session.environment
         total = len(run.planned)
@@ -378,20 +534,28 @@ class Deployment:
                     else "the state knows them"
                 )
                 raise StoppedError(
-                    error.signal, killed=error.killed, state=f"{made}, and {state}; {self._again()}"
+                    error.signal,
+                    killed=error.killed,
+                    state=f"{made}, and {state}; {self._goes_on()}",
                 ) from None
         self.screen.close()
         try:
             applying.must_have_succeeded()
         except CommandError as error:
-            reason = first_boot.explanation(self.session, run.stack, self._terraform)
+            reason = (
+                first_boot.explanation(self.session, run.stack, self._terraform)
+                if self.upkeep is None
+                else failed_node.explanation(
+                    self.session, run.stack, self._terraform, applying.diagnostics
+                )
+            )
             raise CommandError(
                 f"{error}\n{len(applying.done)} of {total} changes of the stack {name} were made; "
-                f"{self._again()}" + (f"\n{reason}" if reason else "")
+                f"{self._goes_on()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
 
-    def _again(self) -> str:
+    def _goes_on(self) -> str:
         return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"
 
     def _recover(self, *, approve: bool) -> None:

@@ -80,6 +80,10 @@ def _take_apart(session: Session, screen: Screen, lock: int, sandbox: Sandbox) -
     finally:
         synthesis.close()
     deployment = Deployment(session=session, screen=screen, lock=lock, stacks=stacks)
+    if session.settings.is_swarm:
+        from moor.swarm import access  # noqa: PLC0415  # heavy, and for a swarm only
+
+        deployment.upkeep = access.upkeep_of(session, screen)
     deployment.use(with_changes(session.variables(), sandbox.environment_variables()))
     deployment.down(approve=True)
 

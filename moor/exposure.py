@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from rich.table import Table
 from rich.text import Text
 
 from constructs_lib.aws.firewall import EVERYWHERE, openings
-from constructs_lib.aws.port_range import PortRange
+from constructs_lib.aws.port_range import HIGHEST, PortRange
 from constructs_lib.files.private_file import GROUP_AND_OTHERS, check_private
 from constructs_lib.identity.certificate_authority import utc_now
 from constructs_lib.identity.pem import load_certificate
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from constructs_lib.aws.firewall import Opening
     from constructs_lib.aws.port_range import Protocol
     from constructs_lib.compose.model import ComposeProject, Service
     from constructs_lib.identity.certificate_authority import Clock
@@ -40,17 +41,19 @@ _POWERS: Final = frozenset(
 )
 """Capabilities that lead from a container to its machine, or to the network of all others."""
 
+_NODES: Final = "the swarm's nodes"
+
 _KEYS: Final = ("certificates/key.pem", "pki/ca-key.pem", "ssh/id_ed25519")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposed:
-    """Ports that a security group opens with one rule.
+    """Ports that a security group opens with one rule, or a protocol that has none.
 
     Attributes:
-        port: The first port.
+        port: The first port; None where the protocol has none.
         last: The last one: the same, unless it is a range.
-        protocol: `tcp`, `udp` or `sctp`.
+        protocol: `tcp`, `udp` or `sctp`, or one without ports.
         setting: The key under `aws` that opens it.
         networks: Who may connect.
         answers: Who answers there: the machine, or the services' names; empty where nobody does.
@@ -58,9 +61,9 @@ class Exposed:
         why: The rule's own description.
     """
 
-    port: int
-    last: int
-    protocol: Protocol
+    port: int | None
+    last: int | None
+    protocol: str
     setting: str
     networks: tuple[str, ...]
     answers: str
@@ -68,9 +71,16 @@ class Exposed:
     why: str
 
     @property
-    def ports(self) -> PortRange:
-        """The ports."""
-        return PortRange(self.port, self.last, self.protocol)
+    def ports(self) -> str:
+        """The ports as settings have them, or the protocol's name."""
+        if self.port is None or self.last is None:
+            return self.protocol
+        return str(PortRange(self.port, self.last, cast("Protocol", self.protocol)))
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """What sorts them: by ports, and what has none at the end."""
+        return (self.port or HIGHEST + 1, self.last or 0, self.protocol)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +130,7 @@ def examine(
         ValueError: A certificate is damaged.
         OSError: A file cannot be read.
     """
-    ports = tuple(sorted(_ports(settings, services), key=lambda row: row.ports))
+    ports = tuple(sorted(_ports(settings, services), key=lambda row: row.order))
     findings = [
         *_idle(ports, services),
         *_updates(settings),
@@ -139,7 +149,7 @@ def show(exposure: Exposure, console: Console) -> None:
         table.add_column(column, overflow="fold")
     for row in exposure.ports:
         table.add_row(
-            Text(str(row.ports)),
+            Text(row.ports),
             Text("everybody" if row.networks == ("everybody",) else ", ".join(row.networks)),
             Text(row.answers or "nobody", style="" if row.answers else "yellow"),
             Text(row.guard or "nothing"),
@@ -162,9 +172,8 @@ def as_json(exposure: Exposure) -> dict[str, Any]:
 
 def _ports(settings: Settings, services: ComposeProject) -> Iterator[Exposed]:
     answering = [(service.name, port) for service in _present(services) for port in _own(service)]
-    for opening in openings(settings.aws):
-        everybody = set(EVERYWHERE) <= set(opening.cidrs)
-        networks = ("everybody",) if everybody else tuple(map(str, opening.cidrs))
+    machine = "each node" if settings.is_swarm else "the machine"
+    for opening in openings(settings.aws, swarm=settings.is_swarm):
         for ports in opening.ports:
             names = dict.fromkeys(name for name, port in answering if ports.has(*port))
             yield Exposed(
@@ -172,11 +181,31 @@ def _ports(settings: Settings, services: ComposeProject) -> Iterator[Exposed]:
                 last=ports.last,
                 protocol=ports.protocol,
                 setting=opening.setting,
-                networks=networks,
-                answers=", ".join(names) if opening.for_services else "the machine",
+                networks=_networks(opening),
+                answers=", ".join(names) if opening.for_services else machine,
                 guard=opening.guard,
                 why=opening.description,
             )
+        for protocol in opening.protocols:
+            yield Exposed(
+                port=None,
+                last=None,
+                protocol=str(protocol),
+                setting=opening.setting,
+                networks=_networks(opening),
+                answers=machine,
+                guard=opening.guard,
+                why=opening.description,
+            )
+
+
+def _networks(opening: Opening) -> tuple[str, ...]:
+    """Return who may connect, in a person's words."""
+    if opening.from_group:
+        return (_NODES,)
+    if set(EVERYWHERE) <= set(opening.cidrs):
+        return ("everybody",)
+    return tuple(map(str, opening.cidrs))
 
 
 def _present(services: ComposeProject) -> list[Service]:

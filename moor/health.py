@@ -42,6 +42,7 @@ class Expected:
         url: Where it should answer; empty where nothing can be asked.
         chosen: Its ports for which the engine chooses the machine's, such as `80/tcp`.
         fixed: The machine's ports that its service names.
+        logs: The command that shows what it says, without its name.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Expected:
     url: str = ""
     chosen: tuple[str, ...] = ()
     fixed: frozenset[int] = frozenset()
+    logs: str = "docker logs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,18 +233,43 @@ def watch(
         The rows. What is pending at the end was not ready in time.
     """
     wanted = list(expected)
+
+    def rows() -> list[Row]:
+        found = look()
+        return [judge(one, found.get(one.name)) for one in wanted]
+
+    return watch_rows(
+        rows, patience_seconds=patience_seconds, ask=ask, tick=tick, clock=clock, sleep=sleep
+    )
+
+
+def watch_rows(
+    look: Callable[[], Iterable[Row]],
+    *,
+    patience_seconds: float,
+    ask: Callable[[str], str | None] | None = None,
+    tick: Callable[[list[Row]], None] = lambda _rows: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Row]:
+    """Do as `watch` does, with what is there compared already.
+
+    Args:
+        look: Returns what has become of each thing, apart from its answers.
+        patience_seconds: As for `watch`, and so are the others.
+        ask: Asks a URL.
+        tick: Called with the rows at each look.
+        clock: Tells the time in seconds.
+        sleep: Waits some seconds.
+    """
     asked = ask or answer_of
     begin = clock()
     answers: dict[str, str] = {}
     # Whoever looks once cannot wait for words: a database would never be right.
     silence = min(SILENCE_SECONDS, patience_seconds)
     while True:
-        found = look()
         is_silent = clock() - begin >= silence
-        rows = [
-            _with_answer(judge(e, found.get(e.name)), answers, asked, is_silent=is_silent)
-            for e in wanted
-        ]
+        rows = [_with_answer(row, answers, asked, is_silent=is_silent) for row in look()]
         tick(rows)
         if all(row.verdict == "good" for row in rows):
             return rows
@@ -311,6 +338,10 @@ def problems(rows: Iterable[Row], *, seconds: float) -> Iterator[str]:
         if row.verdict == "good":
             continue
         within = f" within {seconds:.0f} s" if row.verdict == "pending" and seconds else ""
-        look = "" if row.state == "missing" else f"; look with: docker logs {row.expected.name}"
+        look = (
+            ""
+            if row.state == "missing"
+            else f"; look with: {row.expected.logs} {row.expected.name}"
+        )
         first, _, rest = row.problem.partition(", ")
         yield f"{row.expected.name}: {first}{within}, {rest}{look}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from moor.outputs import Outputs
 from moor.session import Session
 from moor.toolchain.stack import load_stacks
 
@@ -26,6 +27,16 @@ def complete_service(context: typer.Context, incomplete: str) -> list[str]:
         return []
     marker = "Compose/Services/"
     names = {part.split("/", 1)[0] for part in paths.split(marker)[1:]}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def complete_node(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the nodes of the swarm that the last deployment told of, for completion."""
+    try:
+        session = Session.of(context.params.get("environment"))
+        names = Outputs.load(session.environment).nodes
+    except Exception:  # noqa: BLE001  (a completion has nobody to tell)
+        return []
     return sorted(name for name in names if name.startswith(incomplete))
 
 

@@ -94,6 +94,7 @@ class Change:
         name: Which one it is.
         attributes: What changes of it, where it is there already.
         lost: What data is lost with it, in words; empty where none is.
+        identity: What its provider knows it by now; empty where it is not there yet.
     """
 
     address: str
@@ -102,6 +103,7 @@ class Change:
     name: str
     attributes: tuple[AttributeChange, ...] = ()
     lost: str = ""
+    identity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,7 @@ def _change(raw: Mapping[str, Any]) -> Change | None:
         name=_name(kind, str(raw["name"]), told),
         attributes=tuple(_attributes(change)) if action in ("update", "replace") else (),
         lost=_lost(kind, action, change.get("before") or {}),
+        identity=str((change.get("before") or {}).get("id") or ""),
     )
 
 

@@ -25,10 +25,34 @@ if TYPE_CHECKING:
     from moor.health import Found, Row
     from moor.outputs import Outputs
     from moor.session import Session
+    from moor.swarm.cluster import Member
 
 _DIGEST_SHOWN: Final = 12
 _ADDRESS_WIDTH: Final = len("http://255.255.255.255:65535/")
 _STYLES: Final = {"good": "green", "pending": "yellow", "bad": "bold red"}
+
+
+def docker_variables_of(session: Session, outputs: Outputs) -> dict[str, str]:
+    """Return the environment variables that point `docker` to the machine, or to a manager.
+
+    Args:
+        session: The command.
+        outputs: What the last deployment told.
+
+    Raises:
+        CommandError: There is a swarm, and no manager of it answers.
+    """
+    variables = docker_variables(session.environment, outputs)
+    if not outputs.nodes:
+        return variables
+    from moor.swarm import access  # noqa: PLC0415  # for a swarm only
+
+    manager = access.live_cluster(session, session.screen().say).answering()
+    return {
+        **variables,
+        "DOCKER_HOST": manager.endpoint.docker_host,
+        "DOCKER_CERT_PATH": str(manager.certificates),
+    }
 
 
 def docker_variables(environment: Environment, outputs: Outputs) -> dict[str, str]:
@@ -62,6 +86,10 @@ def rows(
         ValueError: The services cannot be read.
     """
     environment = session.environment
+    if outputs.nodes:
+        return _rows_of_a_swarm(
+            session, outputs, patience_seconds=patience_seconds, only=only, tick=tick
+        )
 
     def look(client: DockerClient) -> dict[str, Found]:
         filters: dict[str, Any] = {"label": f"{PROJECT}={session.services.name}"}
@@ -88,11 +116,56 @@ def rows(
         ) from None
 
 
-def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Console) -> None:
-    """Print the machine, its services and the next commands."""
+def _rows_of_a_swarm(
+    session: Session,
+    outputs: Outputs,
+    *,
+    patience_seconds: float,
+    only: Sequence[str],
+    tick: Callable[[list[Row]], None],
+) -> list[Row]:
+    """Do as `rows` does, with the services of a swarm instead of containers."""
+    from moor.swarm import access, service_state  # noqa: PLC0415  # for a swarm only
+
+    expected = [
+        e
+        for e in service_state.expectations(session.services, outputs.services)
+        if not only or e.service in only
+    ]
+    with access.live_cluster(session, session.screen().say).engine() as client:
+
+        def look() -> list[Row]:
+            api: Any = client.api
+            mine = {"label": f"{service_state.NAMESPACE}={session.services.name}"}
+            return service_state.rows(expected, api.services(filters=mine), api.tasks())
+
+        return health.watch_rows(look, patience_seconds=patience_seconds, tick=tick)
+
+
+def show(
+    session: Session,
+    outputs: Outputs,
+    found: Sequence[Row],
+    console: Console,
+    members: Sequence[Member] = (),
+) -> None:
+    """Print the machine, its services and the next commands.
+
+    Args:
+        session: The command.
+        outputs: What the last deployment told.
+        found: What has become of the services.
+        console: Where to print.
+        members: The members of a swarm, whose nodes are shown, too.
+    """
     environment, settings = session.environment, session.settings
     where = "the sandbox on this computer" if settings.sandbox else settings.aws.region
     console.print(f"\n[bold]{environment.name}[/] runs in {where}, at {outputs.public_ip}")
+    if outputs.nodes:
+        from moor.swarm import node_view  # noqa: PLC0415  # for a swarm only
+
+        node_view.show(members, outputs.nodes, console)
+        console.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "state", "address", "answers", "image"):
         # On a narrow screen on two lines, rather than cut: an address is for copying.
@@ -117,7 +190,11 @@ def show(session: Session, outputs: Outputs, found: Sequence[Row], console: Cons
     for command, meaning in (
         *((f"curl {row.expected.url}", f"ask {row.expected.service}") for row in _asked(found)),
         (f'eval "$({typed.command(environment, "-s env")})"', "let docker talk to the machine"),
-        (typed.command(environment, "ssh"), "open a shell on it"),
+        *(
+            ((typed.program(environment, "ssh NODE"), "open a shell on a node"),)
+            if outputs.nodes
+            else ((typed.command(environment, "ssh"), "open a shell on it"),)
+        ),
         (typed.command(environment, "status"), "see this again"),
         (typed.command(environment, "down"), "destroy everything"),
     ):
@@ -137,9 +214,32 @@ def _chosen(found: Sequence[Row]) -> Iterator[str]:
             )
 
 
-def as_json(outputs: Outputs, found: Sequence[Row]) -> dict[str, Any]:
+def members_of(session: Session, outputs: Outputs) -> Sequence[Member]:
+    """Return the members of a swarm; none where there is one machine alone.
+
+    Args:
+        session: The command.
+        outputs: What the last deployment told.
+
+    Raises:
+        CommandError: No manager answers.
+    """
+    if not outputs.nodes:
+        return ()
+    from moor.swarm import access  # noqa: PLC0415  # for a swarm only
+
+    return access.live_cluster(session, session.screen().say).members()
+
+
+def as_json(
+    outputs: Outputs, found: Sequence[Row], members: Sequence[Member] = ()
+) -> dict[str, Any]:
     """Return the same for a script."""
+    from moor.swarm import node_view  # noqa: PLC0415  # for a swarm only
+
+    nodes = {"nodes": node_view.as_json(members, outputs.nodes)} if outputs.nodes else {}
     return {
+        **nodes,
         "public_ip": outputs.public_ip,
         "docker_host": outputs.docker_host,
         "services": [

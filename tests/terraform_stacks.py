@@ -52,6 +52,7 @@ class Trial:
         address: str = "one",
         aws: dict[str, Any] | None = None,
         docker: dict[str, Any] | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         """Write both stacks; the second reads the first one's address.
 
@@ -59,11 +60,15 @@ class Trial:
             address: What the first stack tells.
             aws: More `terraform_data` resources of the first stack, by name.
             docker: The same of the second.
+            outputs: More outputs of the first stack, by name.
         """
         self._write_stack(
             "aws",
             {"Address": {"input": address}, **(aws or {})},
-            output={"public_ip": {"value": "${terraform_data.Address.output}"}},
+            output={
+                "public_ip": {"value": "${terraform_data.Address.output}"},
+                **{name: {"value": value} for name, value in (outputs or {}).items()},
+            },
         )
         remote = {"backend": "local", "config": {"path": str(self.state("aws"))}}
         self._write_stack(

@@ -23,7 +23,7 @@ _IMAGE: Final = "moor-nothing"
 _TAG: Final = "1"
 _ROOT: Final = "/machine"
 _LOADED: Final = f"{_ROOT}/proc/1/net/ip_vs"
-_MODULES: Final = f"{_ROOT}/lib/modules"
+_MODULES: Final = f"{_ROOT}/usr/lib/modules"
 
 
 def is_there(client: DockerClient) -> bool:

@@ -369,9 +369,10 @@ def choose(answers: Sequence[Answer], *, avoid: str | None = None) -> Manager:
         SwarmError: They are managers of different swarms.
     """
     usable = [a for a in answers if a.problem is None and a.membership is not None]
-    swarms = {a.membership.cluster_id: a for a in usable if a.membership is not None}
+    swarms = {a.membership.cluster_id: a for a in reversed(usable) if a.membership is not None}
     if len(swarms) > 1:
-        found = ", ".join(f"{a.endpoint} of swarm {cluster}" for cluster, a in swarms.items())
+        each = reversed(swarms.items())
+        found = ", ".join(f"{answer.endpoint} of swarm {cluster}" for cluster, answer in each)
         raise SwarmError(
             f"swarm: managers: must be of one swarm, got {found}; let those leave that do not "
             "belong to it (docker swarm leave --force), and deploy again"

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def run(session: Session, *, as_json: Json = False) -> None:
-    """Print what a shell needs so that `docker` talks to the machine.
+    """Print what a shell needs so that `docker` talks to the machine, or a swarm's manager.
 
     Use it as `eval "$(moor env)"`.
     """
-    variables = status.docker_variables(session.environment, Outputs.load(session.environment))
+    variables = status.docker_variables_of(session, Outputs.load(session.environment))
     if as_json:
         typer.echo(json.dumps(variables, indent=2))
         return

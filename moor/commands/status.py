@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 def run(session: Session, *, as_json: Json = False) -> None:
-    """Show the machine, what should run on it and what does, and how to reach it."""
+    """Show the machine or the nodes, what should run there and what does, and how to reach it."""
     outputs = Outputs.load(session.environment)
     rows = status.rows(session, outputs)
+    members = status.members_of(session, outputs)
     if as_json:
-        typer.echo(json.dumps(status.as_json(outputs, rows), indent=2))
+        typer.echo(json.dumps(status.as_json(outputs, rows, members), indent=2))
     else:
-        status.show(session, outputs, rows, session.console)
+        status.show(session, outputs, rows, session.console, members)
     wrong = list(problems(rows, seconds=0))
     if wrong:
         raise CommandError("\n".join(wrong))

@@ -57,7 +57,8 @@ def run(
             )
         finally:
             screen.close()
-    status.show(session, outputs, rows, session.console)
+    members = status.members_of(session, outputs)
+    status.show(session, outputs, rows, session.console, members)
     wrong = list(problems(rows, seconds=PATIENCE_SECONDS))
     if wrong:
         raise CommandError("\n".join(wrong))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
 CONFIGURATION: Final = "cdk.tf.json"
@@ -54,17 +54,22 @@ class Stack:
         Args:
             belongs: Takes a path such as `Compose/Services/web/1/Resource`, without the stack.
         """
-        return [
-            address
-            for address, path in self._paths(self.document())
-            if belongs(path.removeprefix(f"{self.name}/"))
-        ]
+        return [address for address, path in self.paths() if belongs(path)]
 
-    @staticmethod
-    def _paths(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def paths(self) -> list[tuple[str, str]]:
+        """Return the address of each resource, with its construct path without the stack.
+
+        Raises:
+            CommandError: The configuration cannot be read.
+        """
         return [
-            (f"{kind}.{name}", str(body.get("//", {}).get("metadata", {}).get("path", "")))
-            for kind, resources in document.get("resource", {}).items()
+            (
+                f"{kind}.{name}",
+                str(body.get("//", {}).get("metadata", {}).get("path", "")).removeprefix(
+                    f"{self.name}/"
+                ),
+            )
+            for kind, resources in self.document().get("resource", {}).items()
             for name, body in resources.items()
         ]
 

@@ -152,6 +152,8 @@ class Terraform:
         tick: Called every few hundredths of a second while it works.
         say: Takes a line for a person.
         inherited: Descriptors that each process keeps open: the environment's lock.
+        parallelism: How many resources of a stack Terraform works on at a time, by the stack's
+            name; Terraform's own ten for all others.
     """
 
     program: Path
@@ -161,6 +163,7 @@ class Terraform:
     tick: Callable[[], None] = lambda: None
     say: Callable[[str], None] = lambda _line: None
     inherited: tuple[int, ...] = ()
+    parallelism: Mapping[str, int] = field(default_factory=dict)
 
     def log_of(self, stack: Stack) -> Path:
         """Return the file with all that Terraform has said of a stack."""
@@ -218,6 +221,7 @@ class Terraform:
         """
         plan = os.memfd_create(f"plan-{stack.name}")
         words = ["plan", "-json", "-input=false", f"-out={_path(plan)}"]
+        words += self._at_a_time(stack)
         words += ["-destroy"] if destroy else []
         words += [] if refresh else ["-refresh=false"]
         words += [f"-target={target}" for target in targets]
@@ -238,7 +242,7 @@ class Terraform:
             CommandError: Terraform cannot be started.
         """
         plan = _opened(run)
-        words = ["apply", "-json", "-input=false", _path(plan)]
+        words = ["apply", "-json", "-input=false", *self._at_a_time(run.stack), _path(plan)]
         return self._run(run.stack, "apply", words, None, plan)
 
     def finish(self, runs: Sequence[Run], *, interrupts: Interrupts | None = None) -> None:
@@ -305,6 +309,10 @@ class Terraform:
             CommandError: There is no such lock.
         """
         self._ask(stack, ["force-unlock", "-force", lock])
+
+    def _at_a_time(self, stack: Stack) -> list[str]:
+        number = self.parallelism.get(stack.name)
+        return [f"-parallelism={number}"] if number else []
 
     def _ask(self, stack: Stack, words: Sequence[str], *inherited: int) -> str:
         done = subprocess.run(

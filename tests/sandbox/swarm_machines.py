@@ -144,8 +144,8 @@ class SwarmMachines:
             self.machines.remove(self._instance(name))
 
     @contextlib.contextmanager
-    def engine(self, name: str) -> Iterator[DockerClient]:
-        """Yield a client of a machine's engine."""
+    def engine(self, name: str) -> Iterator[Any]:
+        """Yield a client of a machine's engine, much of which has no types."""
         with open_engine(self.endpoint(name), self.pki.certificates_dir) as client:
             yield client
 

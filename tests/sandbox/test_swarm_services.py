@@ -233,12 +233,12 @@ def test_a_changed_network_replaces_its_service_and_the_name_is_free(
         "  worker: {networks: [back, front], deploy: {replicas: 2}}\n"
         "  scheduler: {deploy: {mode: global}}\n"
         "  agent: {extra_hosts: ['somebody:192.0.2.1']}\n"
+        "networks: {front: {labels: {another: network}}}\n"
     )
     plan = machine.plan(EXAMPLE, PROJECT, override)
-    assert (
-        sorted(w for a, w in plan.items() if a.startswith("docker_service"))
-        == [["delete", "create"]] * 3
-    )
+    # Those three, and the two that are on the network which is another one.
+    replaced = [w for a, w in plan.items() if a.startswith("docker_service")]
+    assert replaced == [["delete", "create"]] * 5
     machine.apply(EXAMPLE, PROJECT, override)
     assert len(machine.running("worker")) == 2
     assert "Global" in machine.service("scheduler")["Spec"]["Mode"]

@@ -130,3 +130,21 @@ def test_a_shell_asks_for_the_machines_own_key(
         "before, which did not ask for them; run make up first\n"
     )
     assert len(ran) == 1
+
+
+def test_a_shell_opens_on_a_node_of_a_swarm(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _program, words: ran.append(words))
+    there = SSH.replace("i-1", "i-2").replace("192.0.2.7", "192.0.2.8")
+    node = {"public_ip": "192.0.2.8", "private_ip": "10.0.0.8", "instance_id": "i-2", "ssh": there}
+    outputs = {"public_ip": "192.0.2.7", "docker_host": HOST, "ssh": SSH, "nodes": {"web-1": node}}
+    (environment.directory / "outputs.json").write_text(json.dumps({"aws": outputs}))
+    run("ssh", "web-1")
+    assert ran == [there.split()]
+    result = CliRunner().invoke(make_app(), ["ssh", "web-2"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: node: must be the name of one, got 'web-2'; did you mean web-1?\n",
+    )

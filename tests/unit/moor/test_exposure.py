@@ -66,6 +66,19 @@ def test_each_open_port_tells_to_whom_and_who_answers(environment: Environment) 
     assert found(environment) == []
 
 
+def test_a_swarm_opens_its_own_ports_to_its_nodes_alone(environment: Environment) -> None:
+    settings = Settings.model_validate({**document(http={"ports": [80]}), "swarm": True})
+    rows = exposure.examine(environment, settings, project(WEB, SEARCH)).ports
+    own = [r for r in rows if r.setting == "machines"]
+    assert [r.ports for r in own] == ["2377", "4789/udp", "5000", "7946", "7946/udp", "esp"]
+    assert {(r.networks, r.answers) for r in own} == {(("the swarm's nodes",), "each node")}
+    assert [r.answers for r in rows if r.setting == "ssh.port"] == ["each node"]
+    assert [r.ports for r in rows][-1] == "esp"
+    # One machine alone has none of them.
+    plain = exposure.examine(environment, SETTINGS, project(WEB, SEARCH)).ports
+    assert [r for r in plain if r.setting == "machines"] == []
+
+
 def test_a_port_where_nobody_answers_is_found(environment: Environment) -> None:
     local = replace(WEB, ports=(replace(WEB.ports[0], host_ip="127.0.0.1"),))
     (finding,) = exposure.examine(environment, SETTINGS, project(local, SEARCH)).findings

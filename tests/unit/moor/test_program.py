@@ -31,13 +31,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "doctor", "down", "env", "graph", "permissions", "plan", "providers", "share"),
-    *("ssh", "state", "status", "synth", "unshare", "up"),
+    *("certs", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
+    *("providers", "share", "ssh", "state", "status", "swarm", "synth", "unshare", "up"),
 }
 
 GROUPS = {
     "certs": {"app", "Part", "rotate"},
+    "host": {"app", "replace", "reboot"},
+    "node": {"app", "ls", "drain", "activate", "promote", "demote", "label", "rm"},
     "state": {"app", "restore", "unlock", "adopt"},
+    "swarm": {"app", "recover"},
 }
 """The commands that have commands of their own."""
 
@@ -84,7 +87,7 @@ def test_the_program_has_a_command_for_each_file() -> None:
     } == NAMES
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["state"], ["certs"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["state"], ["certs"], ["node"], ["host"]])
 def test_help(words: list[str]) -> None:
     result = CliRunner().invoke(make_app(), words)
     assert result.exit_code == (0 if "--help" in words else 2)
@@ -373,6 +376,24 @@ def test_services_are_completed_from_the_last_synthesis(root: Path) -> None:
 
     assert complete("", "staging") == ["api", "web"]
     assert complete("w", "staging") == ["web"]
+    for nothing in (None, "sandbox", "nosuch", "Bad_Name"):
+        assert complete("", nothing) == []
+
+
+def test_nodes_are_completed_from_the_last_deployment(root: Path) -> None:
+    folder = root / ".moor" / "staging"
+    folder.mkdir(parents=True)
+    node = {"public_ip": "", "private_ip": "", "instance_id": "", "ssh": ""}
+    nodes = {"web-1": node, "manager-1": node}
+    aws = {"public_ip": "", "docker_host": "", "ssh": "", "nodes": nodes}
+    (folder / "outputs.json").write_text(json.dumps({"aws": aws}), encoding="utf-8")
+
+    def complete(incomplete: str, environment: str | None) -> list[str]:
+        context = SimpleNamespace(params={"environment": environment})
+        return options.complete_node(cast("typer.Context", context), incomplete)
+
+    assert complete("", "staging") == ["manager-1", "web-1"]
+    assert complete("w", "staging") == ["web-1"]
     for nothing in (None, "sandbox", "nosuch", "Bad_Name"):
         assert complete("", nothing) == []
 

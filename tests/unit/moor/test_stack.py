@@ -140,6 +140,14 @@ def test_addresses_of_some_paths(tmp_path: Path) -> None:
     assert write(tmp_path, {}).addresses(lambda _: True) == []
 
 
+def test_each_resource_has_a_path_without_the_stack(tmp_path: Path) -> None:
+    assert write(tmp_path, DOCUMENT).paths()[1:] == [
+        ("docker_container.Api_1", "Compose/Services/api/1/Resource"),
+        ("docker_network.N", "Compose/Networks/n"),
+        ("terraform_data.T", ""),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

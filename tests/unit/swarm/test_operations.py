@@ -284,7 +284,5 @@ def test_swarms_own_words_are_told_with_what_to_do(words: str, remedy: str) -> N
 
 
 def test_no_token_is_ever_told() -> None:
-    assert (
-        told('bad "SWMTKN-1-49nj1cmql0jkz5s954yi3oex3nedyz0fb-8vxv8rssmk743" is\n refused')
-        == 'bad "SWMTKN-…" is refused'
-    )
+    words = 'bad "SWMTKN-1-49nj1cmql0jkz5s954yi3oex3nedyz0fb-8vxv8rssmk743" is\n refused'
+    assert told(words) == 'bad "SWMTKN-…" is refused'

@@ -1,0 +1,129 @@
+"""Whether all services run in a swarm that the configuration asks for, with all their replicas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from moor.health import Expected, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from constructs_lib.compose.model import ComposeProject
+
+NAMESPACE: Final = "com.docker.stack.namespace"
+"""The label by which `docker stack`, too, knows what belongs together."""
+
+_LOGS: Final = "docker service logs"
+_DIGEST_SHOWN: Final = 12
+_ENDED: Final = frozenset({"complete", "shutdown"})
+
+
+def expectations(project: ComposeProject, urls: Mapping[str, str]) -> list[Expected]:
+    """Return the services that a configuration asks for.
+
+    Args:
+        project: The services.
+        urls: Where services answer, by name.
+    """
+    return [
+        Expected(
+            name=f"{project.name}_{service.name}",
+            service=service.name,
+            config_hash="",
+            ends=_may_end(project, service.name),
+            url=urls.get(service.name, ""),
+            logs=_LOGS,
+        )
+        for service in project.services.values()
+    ]
+
+
+def rows(
+    expected: Iterable[Expected],
+    services: Iterable[Mapping[str, Any]],
+    tasks: Iterable[Mapping[str, Any]],
+) -> list[Row]:
+    """Compare what should be there with what is, apart from its answers.
+
+    Args:
+        expected: What should be there.
+        services: What the engine says of the project's services, as it lists them.
+        tasks: The same of all tasks, those that are over among them.
+    """
+    there = {str(service["Spec"]["Name"]): service for service in services}
+    by_service: dict[str, list[Mapping[str, Any]]] = {}
+    for task in tasks:
+        by_service.setdefault(str(task.get("ServiceID")), []).append(task)
+    found = []
+    for one in expected:
+        service = there.get(one.name)
+        if service is None:
+            problem = "must be there, got nothing"
+            found.append(Row(expected=one, state="missing", verdict="bad", problem=problem))
+        else:
+            found.append(_row(one, service, by_service.get(str(service["ID"]), [])))
+    return found
+
+
+def _row(expected: Expected, service: Mapping[str, Any], tasks: list[Mapping[str, Any]]) -> Row:
+    template = service["Spec"].get("TaskTemplate") or {}
+    image = str((template.get("ContainerSpec") or {}).get("Image", ""))
+    meant = [task for task in tasks if task.get("DesiredState") == "running"]
+    wanted = _wanted(service, meant)
+    running = sum(_state(task) == "running" for task in meant)
+    update = str((service.get("UpdateStatus") or {}).get("State", ""))
+    told = _shown(image)
+    if expected.ends and not running and tasks and all(_state(t) in _ENDED for t in tasks):
+        return Row(expected=expected, state="completed", verdict="good", image=told)
+    state = f"running {running} of {wanted}" if running else f"none of {wanted}"
+    if "rollback" in update or update == "paused":
+        message = str((service.get("UpdateStatus") or {}).get("Message", "")).strip()
+        return Row(
+            expected=expected,
+            state=f"{state}, {update.replace('_', ' ')}",
+            verdict="bad",
+            image=told,
+            problem=f"must be of the present configuration, got {update}: {message}",
+        )
+    if running >= wanted:
+        return Row(expected=expected, state=state, verdict="good", image=told)
+    reasons = Counter(_reason(task) for task in meant if _state(task) != "running")
+    reason = f" ({reasons.most_common(1)[0][0]})" if reasons else ""
+    return Row(
+        expected=expected,
+        state=state,
+        verdict="pending",
+        image=told,
+        problem=f"must run {wanted} times, got {running}{reason}",
+    )
+
+
+def _wanted(service: Mapping[str, Any], meant: list[Mapping[str, Any]]) -> int:
+    """Return how many tasks there should be; of a global service the swarm itself knows."""
+    replicated = (service["Spec"].get("Mode") or {}).get("Replicated")
+    return len(meant) if replicated is None else int(replicated.get("Replicas") or 0)
+
+
+def _may_end(project: ComposeProject, name: str) -> bool:
+    return any(
+        d.service == name and d.condition == "service_completed_successfully"
+        for other in project.services.values()
+        for d in other.depends_on
+    )
+
+
+def _state(task: Mapping[str, Any]) -> str:
+    return str((task.get("Status") or {}).get("State", ""))
+
+
+def _reason(task: Mapping[str, Any]) -> str:
+    status = task.get("Status") or {}
+    said = " ".join(str(status.get("Err") or status.get("Message") or "").split())
+    return f"{_state(task)}: {said}" if said else _state(task)
+
+
+def _shown(image: str) -> str:
+    name, _, digest = image.partition("@sha256:")
+    return f"{name}@{digest[:_DIGEST_SHOWN]}" if digest and ":" not in name else name

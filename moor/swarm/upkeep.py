@@ -1,0 +1,251 @@
+"""What a deployment does for the nodes of a swarm beside what Terraform does.
+
+Terraform makes machines and takes them away, all at the same time, and knows nothing of tasks. So
+the swarm is asked before a plan, nodes are changed one at a time, and those that go leave first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from moor import reopening
+from moor.failure import CommandError
+from moor.outputs import Outputs
+from moor.swarm import departure, impact, repair, roll
+from moor.swarm.cluster import LostQuorumError, by_name
+from moor.swarm.impact import Impact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from moor.outputs import Node
+    from moor.plan import StackPlan
+    from moor.screen import Screen
+    from moor.session import Session
+    from moor.swarm.cluster import Cluster, Member
+    from moor.toolchain.stack import Stack
+
+VARIABLE: Final = "TF_VAR_manager"
+"""What tells the Docker stack which manager it talks to."""
+
+AT_A_TIME: Final = 50
+"""How many services Terraform works on at a time: the provider waits 2 s before it reads one."""
+
+
+@dataclass(kw_only=True)
+class Upkeep:
+    """The nodes of one environment's swarm, while it is deployed.
+
+    Attributes:
+        session: The command.
+        screen: Where progress is told.
+        wanted: The names of the nodes that the settings ask for, each with whether it is a manager.
+        open_cluster: Finds a manager that answers, and returns the swarm and the manager's name;
+            raises `LostQuorumError` where there is a swarm without a majority, and another
+            `CommandError` where none answers.
+        state_of: Tells the state of a machine in EC2's word, by its id.
+        closed: Finds the nodes whose machines have closed their API by themselves.
+    """
+
+    session: Session
+    screen: Screen
+    wanted: Mapping[str, bool]
+    open_cluster: Callable[[Mapping[str, Node]], tuple[Cluster, str]]
+    state_of: Callable[[str], str]
+    closed: Callable[[], Sequence[str]]
+    manager: str = ""
+    problem: str = ""
+    _members: dict[str, Member] = field(default_factory=dict)
+    _cluster: Cluster | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that point the Docker stack to the manager that answers."""
+        return {VARIABLE: self.manager} if self.manager else {}
+
+    @property
+    def first(self) -> str:
+        """The manager that is asked where it can be."""
+        return next((name for name, is_manager in self.wanted.items() if is_manager), "")
+
+    def look(self) -> None:
+        """Find a manager that answers, and learn who is in the swarm.
+
+        Where none answers, that is kept as `problem`: there may be none yet.
+
+        Raises:
+            LostQuorumError: There is a swarm, and too few of its managers.
+        """
+        nodes = self._nodes()
+        self._members, self._cluster, self.problem = {}, None, ""
+        if not nodes:
+            return
+        before = self.manager
+        try:
+            self._cluster, self.manager = self.open_cluster(nodes)
+        except LostQuorumError:
+            raise
+        except CommandError as error:
+            self.manager, self.problem = "", str(error)
+            return
+        self._members = by_name(self._cluster.members())
+        if self.manager not in (self.first, before):
+            self.screen.say(f"docker: the manager {self.manager} answers, and is the one asked")
+
+    def repairs(self, stack: Stack) -> list[str]:
+        """Find what is closed, or not in the swarm as it should be, and say so.
+
+        Args:
+            stack: The first stack, synthesized.
+
+        Returns:
+            The addresses of the steps that have to run again.
+
+        Raises:
+            CommandError: EC2 does not tell the state of a machine.
+        """
+        closed = self.closed()
+        for name in closed:
+            self.screen.say(
+                f"node {name}: has closed its Docker API by itself; why is in its journal "
+                "(journalctl -u docker). The steps that open it run again",
+                style="yellow",
+            )
+        again = reopening.steps(stack, closed) if closed else []
+        if self._cluster is None:
+            return again
+        found = repair.find(
+            self.wanted,
+            self._members.values(),
+            deployed={name: node.instance_id for name, node in self._nodes().items()},
+            state_of=self.state_of,
+        )
+        for finding in found:
+            self.screen.say(finding.text, style="yellow")
+        return again + impact.join_steps(stack, [f.node for f in found if f.joins_again])
+
+    def impact(self, plan: StackPlan, stack: Stack) -> Impact:
+        """Find what a plan does to nodes at work, and refuse what the swarm would not survive.
+
+        Args:
+            plan: The first stack's plan.
+            stack: The first stack, synthesized.
+
+        Raises:
+            CommandError: The managers would be no majority; with the way.
+        """
+        if self._cluster is None:
+            return Impact()
+        found = impact.impact(plan, stack=stack, nodes=self._nodes(), members=self._members)
+        departure.check(self._members.values(), found.leaving)
+        if not found.leaving:
+            roll.check(self._members.values(), renewed=found.renewed, restarted=found.restarted)
+        return found
+
+    def told(self, found: Impact) -> tuple[str, ...]:
+        """Return what a person should know of it before approving; one line each.
+
+        Args:
+            found: What a plan does to nodes.
+        """
+        lines = []
+        if found.leaving:
+            order = departure.in_order(self._members.values(), found.leaving)
+            lines.append(f"leave the swarm first, one after the other: {', '.join(order)}")
+        if found.rolled:
+            turns = roll.batches(self._members.values(), found.rolled, at_once=1)
+            order = [name for turn in turns for name in turn]
+            lines.append(
+                "one node at a time, its tasks elsewhere meanwhile as far as the swarm can place "
+                f"them there: {', '.join(order)}"
+            )
+        return tuple(lines)
+
+    def work(self, found: Impact, change: Callable[[Sequence[str]], None]) -> bool:
+        """Let nodes leave, change those at work one at a time, and let rested ones work again.
+
+        Args:
+            found: What the plan does to nodes.
+            change: Changes some nodes as the plan says.
+
+        Returns:
+            Whether anything was done that the plan has not seen.
+
+        Raises:
+            CommandError: A node could not be changed, or does not come back.
+        """
+        if self._cluster is None:
+            return False
+        idle = repair.unfinished(self._members.values(), found.rolled)
+        for name in idle:
+            self.screen.say(f"node {name}: takes tasks again, which a command before had moved")
+            self._cluster.activate(name)
+        departure.dismiss(self._cluster, found.leaving, tell=self._tell)
+        self.change(renewed=found.renewed, restarted=found.restarted, how=change)
+        self.screen.finish(_KEY)
+        return bool(found.leaving or found.rolled)
+
+    def change(
+        self,
+        *,
+        renewed: Sequence[str] = (),
+        restarted: Sequence[str] = (),
+        how: Callable[[Sequence[str]], None],
+        at_once: int = 1,
+        even_without_quorum: Collection[str] = (),
+    ) -> None:
+        """Change nodes at work, as `roll.roll` does it.
+
+        Args:
+            renewed: Nodes whose machines are replaced.
+            restarted: Nodes whose Docker or machine starts anew.
+            how: Changes some nodes, which have no tasks then.
+            at_once: How many workers are changed together.
+            even_without_quorum: Managers that may go though the others are no majority then.
+
+        Raises:
+            CommandError: A node could not be changed, or does not come back; or no manager
+                answers.
+        """
+        if not renewed and not restarted:
+            return
+        roll.roll(
+            self.cluster,
+            renewed=renewed,
+            restarted=restarted,
+            change=how,
+            tell=self._tell,
+            at_once=at_once,
+            even_without_quorum=even_without_quorum,
+        )
+        self.screen.finish(_KEY)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The swarm.
+
+        Raises:
+            CommandError: No manager answers; with the reason of each.
+        """
+        if self._cluster is None:
+            raise CommandError(self.problem or "swarm: must be deployed, got no nodes yet")
+        return self._cluster
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """The swarm's members by their names, as they were at the last look."""
+        return self._members
+
+    def _nodes(self) -> Mapping[str, Node]:
+        try:
+            return Outputs.load(self.session.environment).nodes
+        except CommandError:
+            return {}
+
+    def _tell(self, name: str, text: str) -> None:
+        self.screen.say(f"node {name}: {text}")
+        self.screen.start(_KEY, f"node {name}: {text}")
+
+
+_KEY: Final = "node"
