@@ -32,12 +32,14 @@ from constructs_lib.docker.build_context import ContextError
 from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
 from constructs_lib.host import cloud_config
 from constructs_lib.host.docker_api import CertificateStore
+from constructs_lib.host.registry_place import REGISTRY_NAME
 from constructs_lib.host.ssh_access import SshAccess
 from constructs_lib.host.user_data import docker_host
 from constructs_lib.identity.ssh_key import ensure_key_pair
 from constructs_lib.settings.certificates import pki_of
 from constructs_lib.settings.environment import SANDBOX_PROFILE, Environment
-from constructs_lib.settings.nodes import nodes_of, warnings_of
+from constructs_lib.settings.nodes import FIRST, nodes_of, warnings_of
+from constructs_lib.swarm.registry import Registry
 from constructs_lib.terraform.stacks import AWS, DOCKER
 from constructs_lib.terraform.state_backend import LocalState, S3State
 from stacks.aws import AwsStack, Emulator
@@ -61,11 +63,15 @@ class Identity:
         ssh: How to reach the machine.
         public_key: The OpenSSH public key to make a key pair from, or None where the
             settings name an existing pair.
+        authority: The certificate of the authority.
+        registry: The folder with the certificate and key of a swarm's own image registry.
     """
 
     store: CertificateStore
     ssh: SshAccess
     public_key: str | None
+    authority: Path
+    registry: Path
 
 
 def main() -> None:
@@ -144,6 +150,12 @@ def ensure_identity(environment: Environment, settings: Settings) -> Identity:
             host_keys=settings.aws.ssh.host_key,
         ),
         public_key=public_key,
+        authority=pki.ca_file,
+        registry=(
+            pki.ensure_service_certificate(REGISTRY_NAME)
+            if settings.is_swarm
+            else pki.service_dir(REGISTRY_NAME)
+        ),
     )
 
 
@@ -207,20 +219,39 @@ def add_stacks(
         nodes=nodes_of(settings) if settings.is_swarm else (),
         emulator=emulator,
     )
+    in_swarm = settings.is_swarm
     docker = DockerStack(
         scope,
         DOCKER,
         services=services,
         state=state,
-        address=machine.public_ip,
+        address=machine.managers if in_swarm else machine.public_ip,
         port=aws.docker_api.port,
         certificates=environment.certificates,
-        machine=machine.machine_id,
+        machine=None if in_swarm else machine.machine_id,
         vault=Vault(environment.secrets),
         value_of=services.contents.__getitem__,
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],
+        identities=environment.swarm / "contents" if in_swarm else None,
+        registry=_registry(identity, settings, machine) if in_swarm else None,
     )
     return machine, docker
+
+
+def _registry(identity: Identity, settings: Settings, machine: AwsStack) -> Registry | str:
+    """Return where a swarm's nodes get the images from that are built here."""
+    wanted = settings.registry
+    if wanted.repository is not None:
+        return wanted.repository
+    certificate = identity.registry
+    return Registry(
+        image=wanted.image,
+        node=FIRST,
+        machine=machine.machine_id,
+        certificate=certificate / "cert.pem",
+        key=certificate / "key.pem",
+        authority=identity.authority,
+    )
 
 
 if __name__ == "__main__":

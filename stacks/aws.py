@@ -212,7 +212,10 @@ class AwsStack(TerraformStack):
                 interface=interface,
             )
             address = ElasticIp(scope, "Address", name=name, machine=machine, interface=interface)
-            api = self._docker_api(scope, machine, address, node.name)
+            # The first machine has the registry.
+            of_registry = next(iter(hosts.values())).interface if hosts else interface
+            known = of_registry.private_ip
+            api = self._docker_api(scope, machine, address, node.name, known)
             hosts[node.name] = Host(machine=machine, address=address, interface=interface, api=api)
         certificates = ClientChange(
             self,
@@ -258,7 +261,12 @@ class AwsStack(TerraformStack):
         return first.machine, first.address
 
     def _docker_api(
-        self, scope: Construct, machine: Machine, address: ElasticIp, node: str | None = None
+        self,
+        scope: Construct,
+        machine: Machine,
+        address: ElasticIp,
+        node: str | None = None,
+        registry_address: Expression | None = None,
     ) -> DockerApi:
         settings, emulator = self._settings, self._emulator
         return DockerApi(
@@ -277,6 +285,7 @@ class AwsStack(TerraformStack):
                 credentials=emulator.credentials if emulator else None,
             ),
             node=node,
+            registry_address=registry_address,
         )
 
     def _output_nodes(self, hosts: Mapping[str, Host]) -> None:

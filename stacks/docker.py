@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from constructs_lib.compose.delivery import Vault
     from constructs_lib.compose.model import ComposeProject
+    from constructs_lib.swarm.registry import Registry
     from constructs_lib.terraform.state_backend import LocalState, S3State
 
 PROVIDER_VERSIONS: Final = ">= 4.0.0, < 5.0.0"
@@ -51,6 +52,7 @@ class DockerStack(TerraformStack):
         value_of: Callable[[str], str],
         plain_registries: Sequence[str] = (),
         identities: Path | None = None,
+        registry: Registry | str | None = None,
     ) -> None:
         """Wire the stack.
 
@@ -70,6 +72,7 @@ class DockerStack(TerraformStack):
             plain_registries: Registries (`HOST:PORT`) that speak HTTP, and know no users.
             identities: In a swarm the folder for what it calls secrets and configs; None on one
                 machine.
+            registry: In a swarm where images that are built go; see `SwarmServices`.
         """
         super().__init__(scope, id_)
         if not isinstance(address, str):
@@ -109,6 +112,7 @@ class DockerStack(TerraformStack):
                 vault=vault,
                 value_of=value_of,
                 identities=identities,
+                registry=registry,
             )
         # In a swarm a port is that of the nodes which run a task, and no plan knows those.
         published_ports = services.published_tcp_ports if identities is None else {}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import shutil
 import socket
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructs_lib.host.host_key import HostKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 HOST = "127.0.0.1"
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
@@ -75,6 +76,9 @@ def sshd(folder: Path, kinds: Sequence[str] = KINDS, *, port: int = 0) -> Iterat
         *("StrictModes no", "UsePAM no", "PidFile none", "PasswordAuthentication no"),
     ]
     configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if os.geteuid() == 0:
+        # An sshd of root insists on it, and only its system service makes it.
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     log = folder / "log"
     with subprocess.Popen([SSHD, "-D", "-f", str(configuration), "-E", str(log)]) as process:
         try:

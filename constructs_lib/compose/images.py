@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cdktf import App, TerraformStack
 from cdktf_cdktf_provider_docker.data_docker_registry_image import DataDockerRegistryImage
@@ -20,7 +20,7 @@ from constructs_lib.terraform.literal import Expression, define, joined, overrid
 from constructs_lib.terraform.steps import ROOT, run_module, terraform_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cdktf import TerraformResource
 
@@ -30,6 +30,69 @@ if TYPE_CHECKING:
 
 _OURS: Final = ("cdktf.out", ".moor", ".terraform")
 """Folders of this project, with private keys and states in them, that no builder gets."""
+
+
+class ImageKinds(Protocol):
+    """What images are where the services run."""
+
+    @property
+    def always_by_digest(self) -> bool:
+        """Whether a registry is always asked what a tag stands for."""
+
+    def named(self, name: str) -> str:
+        """Return what an image is built as that the Compose file calls so; both have no tag."""
+
+    def pulled(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        digest: Expression | None,
+        platform: str | None,
+    ) -> Image:
+        """Define an image of a registry; its arguments are those of `PulledImage`."""
+
+    def built(
+        self, scope: Construct, *, name: str, step: TerraformResource
+    ) -> tuple[Image, TerraformResource]:
+        """Define an image that a step builds.
+
+        Returns:
+            The image, and the step after which others may begin with it.
+        """
+
+
+class ImagesOfMachine:
+    """The images of one machine: they lie on it.
+
+    Attributes:
+        always_by_digest: As `ImageKinds` has it.
+    """
+
+    always_by_digest = False
+
+    def named(self, name: str) -> str:
+        """Return the same: the image lies on the machine under the name that it has."""
+        return name
+
+    def pulled(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        digest: Expression | None,
+        platform: str | None,
+    ) -> Image:
+        """Define an image that the machine pulls."""
+        return PulledImage(scope, id_, name=name, digest=digest, platform=platform)
+
+    def built(
+        self, scope: Construct, *, name: str, step: TerraformResource
+    ) -> tuple[Image, TerraformResource]:
+        """Define an image that is built on the machine, and stays there."""
+        return BuiltImage(scope, "Image", name=name, build=step), step
 
 
 class Images(Construct):
@@ -48,6 +111,8 @@ class Images(Construct):
         endpoint: DockerEndpoint,
         vault: Vault,
         value_of: Callable[[str], str],
+        kinds: ImageKinds | None = None,
+        also: Mapping[str, str] | None = None,
     ) -> None:
         """Define the images.
 
@@ -58,6 +123,8 @@ class Images(Construct):
             endpoint: The machine's Docker API.
             vault: Where what the builder reads is kept for the deployment.
             value_of: Returns the value of a variable that is a secret's content.
+            kinds: What images are where the services run; those of one machine by default.
+            also: Further triggers of each build, by name: what is lost with these is built again.
 
         Raises:
             ContextError: A file of a build cannot be read, or builds need each other.
@@ -67,6 +134,10 @@ class Images(Construct):
         self._endpoint = endpoint
         self._vault = vault
         self._value_of = value_of
+        self._kinds: ImageKinds = kinds or ImagesOfMachine()
+        self._also = dict(also or {})
+        if endpoint.machine is not None:
+            self._also["machine"] = endpoint.machine
         self._private = [*(ROOT / name for name in _OURS), Path(App.of(self).outdir).resolve()]
         self._here = Construct(self, "Built")
         self._registry = Construct(self, "Registry")
@@ -106,9 +177,13 @@ class Images(Construct):
             if service.pull == "never":
                 self._pulled[key] = LocalImage(self, id_, name=name)
             else:
-                digest = self._digest(name) if service.pull == "digest" else None
-                self._pulled[key] = PulledImage(
-                    self, id_, name=name, digest=digest, platform=platform
+                asks = service.pull == "digest" or self._kinds.always_by_digest
+                self._pulled[key] = self._kinds.pulled(
+                    self,
+                    id_,
+                    name=name,
+                    digest=self._digest(name) if asks else None,
+                    platform=platform,
                 )
         return self._pulled[key]
 
@@ -146,8 +221,8 @@ class Images(Construct):
         recipe = builds.read_recipe(build, private=self._private)
         named = sorted({image_name(self._project.name, s) for s in services if s.image})
         named = named or [image_name(self._project.name, services[0])]
-        name = f"{untagged(named[0])}:{recipe.tag}"
-        triggers: dict[str, str] = dict(recipe.digests)
+        name = f"{self._kinds.named(untagged(named[0]))}:{recipe.tag}"
+        triggers: dict[str, str] = {**recipe.digests, **self._also}
         bases: list[str] = []
         contexts = dict(build.contexts)
         asks = any(service.pull == "digest" for service in services)
@@ -181,8 +256,6 @@ class Images(Construct):
             secret_files=self._secrets(services[0].name, build),
         )
         file = self._vault.keep_as(f"{self._file(key)}.json", json.dumps(document).encode())
-        if self._endpoint.machine is not None:
-            triggers["machine"] = self._endpoint.machine
         scope = Construct(self._here, self._ids[key])
         options = [word for base in bases for word in ("--base", base)]
         step = terraform_data(
@@ -197,7 +270,8 @@ class Images(Construct):
                 )
             ],
         )
-        return _Built(name=name, step=step, image=BuiltImage(scope, "Image", name=name, build=step))
+        image, ready = self._kinds.built(scope, name=name, step=step)
+        return _Built(name=name, step=ready, image=image)
 
     def _other(self, reference: str, key: str) -> _Built | None:
         """Return the build of this file that an image comes from, if there is one.
@@ -272,7 +346,7 @@ class Images(Construct):
 
 
 class _Built:
-    """An image of this file, and the step that builds it."""
+    """An image of this file, and the step after which it is there."""
 
     def __init__(self, *, name: str, step: TerraformResource, image: Image) -> None:
         self.name = name

@@ -357,7 +357,11 @@ SERVICE: Final[Mapping[str, Key]] = {
     "build": _yes(
         "the image is built on the machine",
         inside=BUILD,
-        swarm=_no("build it, push it to a registry, and name it as `image`: the nodes pull it"),
+        swarm=_yes(
+            "a manager builds the image and pushes it to the swarm's own registry, or to that of "
+            "the settings (`registry`), from which each node pulls it",
+            inside=BUILD,
+        ),
     ),
     "cap_add": _yes(option="cap_add", read=convert.text_list),
     "cap_drop": _yes(option="cap_drop", read=convert.text_list),

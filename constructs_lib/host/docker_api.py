@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from cdktf import FileProvisioner, RemoteExecProvisioner, SSHProvisionerConnection
 from constructs import Construct
 
+from constructs_lib.host.registry_place import REGISTRY_NAME, REGISTRY_PORT
 from constructs_lib.identity.pki_files import INSTALLED, PkiFiles
-from constructs_lib.terraform.literal import content_of_file, define
+from constructs_lib.terraform.literal import content_of_file, define, joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from constructs_lib.host.ssh_access import SshAccess
 
 SCRIPTS: Final = Path(__file__).parent / "scripts"
+_KNOW_REGISTRY: Final = "know-registry.sh"
 STAGING: Final = "/run/moor"
 """Where files arrive on the machine: in memory, and open to nobody but the SSH user."""
 
@@ -114,6 +116,7 @@ class DockerApi(Construct):
         store: CertificateStore,
         aws: AwsAccess,
         node: str | None = None,
+        registry_address: str | None = None,
         connect_timeout_seconds: int = 300,
     ) -> None:
         """Define the steps.
@@ -128,6 +131,8 @@ class DockerApi(Construct):
             store: Where certificates are issued.
             aws: How to ask for the machine's console.
             node: The machine's name, where it is one of several.
+            registry_address: The private address of the machine with the swarm's own image
+                registry, where there is a swarm.
             connect_timeout_seconds: How long to wait for SSH, 1 or more.
 
         Raises:
@@ -156,7 +161,17 @@ class DockerApi(Construct):
                 timeout=f"{connect_timeout_seconds}s",
             )
         )
-        scripts = {name: SCRIPTS / name for name in ("init.sh", "open-docker-api.sh")}
+        names = ["init.sh", "open-docker-api.sh"]
+        knows: list[FileProvisioner | RemoteExecProvisioner] = []
+        if registry_address is not None:
+            names.append(_KNOW_REGISTRY)
+            command = f"sudo bash {STAGING}/{_KNOW_REGISTRY} "
+            told = f" {REGISTRY_NAME} {REGISTRY_PORT}"
+            knows = [
+                remote.upload(SCRIPTS / _KNOW_REGISTRY, _KNOW_REGISTRY),
+                remote.run(joined(command, registry_address, told)),
+            ]
+        scripts = {name: SCRIPTS / name for name in names}
         folders = ("--pki", str(store.pki), "--certificates", str(store.certificates))
         install = PkiFiles(pki_dir=store.pki, certificates_dir=store.certificates)
         of_node = () if node is None else ("--node", node)
@@ -168,6 +183,7 @@ class DockerApi(Construct):
                 "address": ip,
                 "certificate": store.request,
                 "clients": store.clients,
+                **({} if registry_address is None else {"registry": registry_address}),
                 **{name: _digest(file) for name, file in scripts.items()},
             },
             provisioners=[
@@ -194,6 +210,7 @@ class DockerApi(Construct):
                     *of_node,
                 ),
                 *(remote.upload(install.install_dir_of(node) / name, name) for name in INSTALLED),
+                *knows,
                 remote.run(f"sudo bash {STAGING}/open-docker-api.sh {port}"),
                 run_module(
                     "constructs_lib.host.docker_api_probe",

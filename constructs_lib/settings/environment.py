@@ -108,6 +108,11 @@ class Environment:
         return self.directory / "secrets"
 
     @property
+    def swarm(self) -> Path:
+        """What deployments remember of a swarm: ids and names, and no secret."""
+        return self.directory / "swarm"
+
+    @property
     def state(self) -> Path:
         """Terraform's state files, where the state is kept locally."""
         return self.directory / "state"

@@ -447,6 +447,21 @@ class S3StateSettings(_Model):
     prefix: KeyPrefix = Field(default="moor", description="what the objects' keys begin with")
 
 
+class RegistrySettings(_Model):
+    """Where a swarm's nodes get the images from that are built here."""
+
+    repository: Annotated[Text | None, Otherwise("the swarm's own registry")] = Field(
+        default=None,
+        description="what the images' names begin with in a registry of your own, to which this "
+        "computer's user has logged in with `docker login`",
+        examples=["registry.example.com/team"],
+    )
+    image: Text = Field(
+        default="docker.io/library/registry:3",
+        description="the image of the swarm's own registry, which runs on the first manager",
+    )
+
+
 class StateSettings(_Model):
     """Where Terraform's state is kept."""
 
@@ -540,6 +555,10 @@ class Settings(_Model):
         default=None,
         description="`true` makes a Docker Swarm of one machine already, to which others may come",
         examples=[True],
+    )
+    registry: RegistrySettings = Field(
+        default=RegistrySettings(),
+        description="where a swarm's nodes get the images from that are built here",
     )
     state: StateSettings = Field(
         default=StateSettings(), description="where Terraform's state is kept"

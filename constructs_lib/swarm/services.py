@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cdktf import DataTerraformRemoteStateLocal, TerraformResource
 from cdktf_cdktf_provider_docker.data_docker_network import DataDockerNetwork
-from cdktf_cdktf_provider_docker.data_docker_registry_image import DataDockerRegistryImage
 from constructs import Construct
 
+from constructs_lib.compose.images import Images
 from constructs_lib.compose.order import in_order
 from constructs_lib.compose.services import COMPOSE_VERSION, patience
 from constructs_lib.docker.network import AddressRange, Network
-from constructs_lib.docker.reference import familiar, identifier, untagged
+from constructs_lib.host.registry_place import REGISTRY
 from constructs_lib.swarm.contents import Kind, content_name, identity_file
+from constructs_lib.swarm.images import ImagesOfSwarm, NamedImage, digest_of
+from constructs_lib.swarm.registry import Registry, registry_service
 from constructs_lib.swarm.service_spec import (
     File,
     pinned_volumes,
     service_arguments,
     service_name,
 )
-from constructs_lib.terraform.literal import Expression, define, joined, override
+from constructs_lib.terraform.literal import Expression, define, override
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cdktf import ITerraformDependable
@@ -65,8 +67,9 @@ class SwarmServices(Construct):
         vault: Vault,
         value_of: Callable[[str], str],
         identities: Path,
+        registry: Registry | str | None = None,
     ) -> None:
-        """Define networks, contents and services.
+        """Define networks, contents, images and services.
 
         Args:
             scope: The construct that this one belongs to, inside a stack.
@@ -75,26 +78,27 @@ class SwarmServices(Construct):
             endpoint: The Docker API of a manager.
             vault: Where secrets and configs from variables are kept for the deployment.
             value_of: Returns the value of a variable that is a secret's or config's content.
-            identities: The folder for what the engine calls secrets and configs.
+            identities: The folder for what the engine calls secrets, configs and pushed images.
+            registry: Where images that are built go: the swarm's own registry, or what their names
+                begin with in another one.
 
         Raises:
+            ContextError: A file of a build cannot be read.
             OSError: A file to be delivered cannot be read.
-            ValueError: A service was not read for a swarm.
+            ValueError: A service was not read for a swarm, or is built and there is no registry.
         """
         for service in project.services.values():
-            if service.deploy is None or service.build is not None:
-                raise ValueError(
-                    f"{project.file}: services.{service.name}: must be read for a swarm, got one "
-                    "for one machine"
-                )
+            where = f"{project.file}: services.{service.name}"
+            if service.deploy is None:
+                raise ValueError(f"{where}: must be read for a swarm, got one for one machine")
+            if service.build is not None and registry is None:
+                raise ValueError(f"{where}.build: must have a registry to go to, got none")
         super().__init__(scope, id_)
         self._project = project
         self._endpoint = endpoint
         self._vault = vault
         self._value_of = value_of
         self._identities = identities
-        self._registry = Construct(self, "Registry")
-        self._digests: dict[str, Expression] = {}
         self._made: dict[tuple[Kind, str], _Content] = {}
         self._contents = Construct(self, "Contents")
         scopes = Construct(self, "Networks")
@@ -107,6 +111,7 @@ class SwarmServices(Construct):
         self._mesh = self._look_at_kernels()
         self._pins = self._choose_nodes()
         self._running: dict[str, TerraformResource] = {}
+        self._images = self._define_images(registry)
         self._completed: dict[str, TerraformResource] = {}
         self._completing = {
             d.service
@@ -126,7 +131,7 @@ class SwarmServices(Construct):
         arguments = service_arguments(
             self._project,
             service,
-            image=self._image(service),
+            image=self._images.of(service).image_id,
             networks=self._networks,
             files=files,
         )
@@ -139,16 +144,7 @@ class SwarmServices(Construct):
         needs += [self._pins[volume] for volume in pinned_volumes(self._project, service)]
         if self._mesh is not None and _needs_mesh(service):
             needs.append(self._mesh)
-        # The bindings know no `networks_advanced.id`, and by name a network is never stable.
-        resource = define(
-            TerraformResource,
-            scope,
-            "Resource",
-            terraform_resource_type=_SERVICE,
-            depends_on=needs or None,
-        )
-        for name, value in arguments.items():
-            override(resource, name, value)
+        resource = _service(scope, arguments, needs)
         self._running[service.name] = self._wait(scope, "Converged", service, resource, "running")
         if service.name in self._completing:
             self._completed[service.name] = self._wait(
@@ -180,18 +176,49 @@ class SwarmServices(Construct):
         )
         return waiting
 
-    def _image(self, service: Service) -> str:
-        """Return the image by its digest: each node runs the same, and an update asks no tag."""
-        assert service.image is not None  # noqa: S101  (Compose refuses one without both)
-        if "@" in service.image:
-            return service.image
-        key = familiar(service.image)
-        if key not in self._digests:
-            tag = define(
-                DataDockerRegistryImage, self._registry, identifier(key), name=service.image
-            )
-            self._digests[key] = Expression(tag.sha256_digest)
-        return joined(untagged(service.image), "@", self._digests[key])
+    def _define_images(self, registry: Registry | str | None) -> Images:
+        """Define the images, and the registry before them where it is the swarm's own."""
+        builds = any(service.build is not None for service in self._project.services.values())
+        repository = registry if isinstance(registry, str) else REGISTRY
+        needs: tuple[TerraformResource, ...] = ()
+        also: dict[str, str] = {}
+        if builds and isinstance(registry, Registry):
+            needs = (self._define_registry(registry),)
+            also["registry"] = registry.machine
+        return Images(
+            self,
+            "Images",
+            project=self._project,
+            endpoint=self._endpoint,
+            vault=self._vault,
+            value_of=self._value_of,
+            kinds=ImagesOfSwarm(
+                endpoint=self._endpoint,
+                repository=repository,
+                folder=self._identities.resolve(),
+                needs=needs,
+            ),
+            also=also,
+        )
+
+    def _define_registry(self, registry: Registry) -> TerraformResource:
+        """Define the swarm's own registry. Returns the step after which it answers."""
+        scope = Construct(self, "Registry")
+        project, service = registry_service(self._project, registry)
+        image = NamedImage(
+            scope, "Image", name=registry.image, digest=digest_of(scope, registry.image)
+        )
+        arguments = service_arguments(
+            project,
+            service,
+            image=image.image_id,
+            networks={},
+            files=[self._file(service, delivery) for delivery in service.deliveries],
+        )
+        resource = _service(scope, arguments)
+        step = self._wait(scope, "Converged", service, resource, "running")
+        self._running[service.name] = step
+        return step
 
     def _file(self, service: Service, delivery: Delivery) -> File:
         kind: Kind = "secret" if delivery.is_secret else "config"
@@ -304,6 +331,24 @@ class _Content:
     def __init__(self, *, step: TerraformResource, identity: Expression) -> None:
         self.step = step
         self.identity = identity
+
+
+def _service(
+    scope: Construct,
+    arguments: Mapping[str, Any],
+    needs: Sequence[ITerraformDependable] = (),
+) -> TerraformResource:
+    """Define a service. The bindings know no `networks_advanced.id`, and by name none is stable."""
+    resource = define(
+        TerraformResource,
+        scope,
+        "Resource",
+        terraform_resource_type=_SERVICE,
+        depends_on=list(needs) or None,
+    )
+    for name, value in arguments.items():
+        override(resource, name, value)
+    return resource
 
 
 def _needs_mesh(service: Service) -> bool:

@@ -72,6 +72,8 @@ def fixed_identity(environment: Environment, settings: Settings) -> Identity:
             host_keys=settings.aws.ssh.host_key,
         ),
         public_key=PUBLIC_KEY,
+        authority=pki.ca_file,
+        registry=_FIXED_PKI / "registry",
     )
 
 
