@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.host import engine
+from moor import machine_engine
 from moor.failure import CommandError
-from moor.outputs import Outputs
 from moor.toolchain.events import parse
 from sandbox.errors import ENGINE_ERRORS
 
@@ -134,9 +133,7 @@ def _of_docker(session: Session, known: set[str]) -> Iterator[Leftover]:
     names = {n for s in services.services.values() for n in s.container_names(services.name)}
     networks = {network.name for network in services.networks.values() if not network.external}
     try:
-        outputs = Outputs.load(session.environment)
-        client = engine.connect(outputs.docker_host, session.environment.certificates)
-        with contextlib.closing(client):
+        with contextlib.closing(machine_engine.connect(session)) as client:
             labels: dict[str, Any] = {"label": f"{PROJECT}={services.name}"}
             containers = client.containers.list(all=True, filters=labels)
             in_swarm = (client.info().get("Swarm") or {}).get("ControlAvailable")
@@ -164,9 +161,7 @@ def _of_docker(session: Session, known: set[str]) -> Iterator[Leftover]:
 
 
 def _remove(session: Session, kind: str, identity: str) -> None:
-    outputs = Outputs.load(session.environment)
-    client = engine.connect(outputs.docker_host, session.environment.certificates)
-    with contextlib.closing(client):
+    with contextlib.closing(machine_engine.connect(session)) as client:
         if kind == "containers":
             client.containers.get(identity).remove(force=True, v=True)
         elif kind == "services":
