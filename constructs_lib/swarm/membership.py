@@ -65,6 +65,9 @@ if TYPE_CHECKING:
 JOIN_SECONDS: Final = 60.0
 """How long a machine may take to be a member; an engine itself gives up waiting after 20 s."""
 
+PENDING_SECONDS: Final = 60.0
+"""How long a machine may look for the others of its swarm once its engine has answered."""
+
 LARGEST_SKEW: Final = timedelta(minutes=30)
 """How far two clocks may be apart. Swarm's certificates begin an hour before they are made."""
 
@@ -355,7 +358,7 @@ def _check_clock(own: Answer, managers: Sequence[Answer], manager: Manager) -> N
 
 def _no_longer_pending(engine: DockerClient) -> Membership:
     """Wait while a machine looks for the others of its swarm."""
-    deadline = time.monotonic() + JOIN_SECONDS
+    deadline = time.monotonic() + PENDING_SECONDS
     while (found := Membership.of_engine(engine)).state == PENDING:
         if time.monotonic() >= deadline:
             break
