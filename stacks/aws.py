@@ -16,7 +16,8 @@ from cdktf_cdktf_provider_aws.provider import (
 from constructs import Construct
 
 from constructs_lib.aws.elastic_ip import ElasticIp
-from constructs_lib.aws.firewall import groups
+from constructs_lib.aws.firewall import WEB, groups
+from constructs_lib.aws.load_balancer import LoadBalancer
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
 from constructs_lib.aws.network_interface import NetworkInterface
@@ -124,8 +125,8 @@ class AwsStack(TerraformStack):
         self._name, self._settings, self._user_data = name, settings, user_data
         self._ssh, self._store, self._emulator = ssh, store, emulator
         network = settings.network
-        self._groups = [
-            SecurityGroup(
+        made = {
+            group.id: SecurityGroup(
                 self,
                 group.id,
                 name=f"{name}-{group.name}",
@@ -135,7 +136,8 @@ class AwsStack(TerraformStack):
                 ingress=group.ingress,
             )
             for group in groups(settings, swarm=bool(nodes))
-        ]
+        }
+        self._groups, self._web = list(made.values()), made[WEB]
         self.managers: Mapping[str, Expression] = {}
         machine, address = self._swarm(nodes, public_key) if nodes else self._single(public_key)
         self.public_ip = address.public_ip
@@ -243,6 +245,18 @@ class AwsStack(TerraformStack):
             node.name: hosts[node.name].address.public_ip for node in nodes if node.is_manager
         }
         self._output_nodes(hosts)
+        if settings.load_balancer is not None:
+            balancer = LoadBalancer(
+                self,
+                "LoadBalancer",
+                name=self._name,
+                ports=settings.load_balancer.ports,
+                machines={node: host.machine for node, host in hosts.items()},
+                subnets=subnets,
+                security_group=self._web,
+                vpc_id=network.vpc_id if network else None,
+            )
+            _output(self, "load_balancer", balancer.dns_name, "where clients reach the services")
         first = hosts[nodes[0].name]
         return first.machine, first.address
 
@@ -325,6 +339,7 @@ def _provider(
                     sts=emulator.url,
                     iam=emulator.url,
                     s3=emulator.url,
+                    elbv2=emulator.url if settings.load_balancer else None,
                 )
             ]
             if emulator

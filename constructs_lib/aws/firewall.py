@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 EVERYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 
+WEB: Final = "AllowAllHttpHttps"
+"""The id of the group of the web services, which a load balancer is in, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class IpProtocol:
     """A protocol of the internet that knows no ports.
@@ -160,7 +164,7 @@ def _among_machines(
     )
 
 
-_SWARM: Final = Group(
+SWARM: Final = Group(
     id="AllowSwarm",
     name="allow-swarm",
     description="The machines of the swarm among themselves",
@@ -234,7 +238,7 @@ def groups(settings: AwsSettings, *, swarm: bool = False) -> tuple[Group, ...]:
             ),
         ),
         Group(
-            id="AllowAllHttpHttps",
+            id=WEB,
             name="allow-all-http-https",
             description="The web services",
             openings=(
@@ -245,10 +249,25 @@ def groups(settings: AwsSettings, *, swarm: bool = False) -> tuple[Group, ...]:
                     description="HTTP and HTTPS services",
                     for_services=True,
                 ),
+                *_balanced(settings),
             ),
         ),
     )
-    return (*plain, _SWARM) if swarm else plain
+    return (*plain, SWARM) if swarm else plain
+
+
+def _balanced(settings: AwsSettings) -> tuple[Opening, ...]:
+    """Return what lets the load balancer in, which is in the same group as the machines."""
+    if settings.load_balancer is None:
+        return ()
+    return (
+        Opening(
+            setting="load_balancer.ports",
+            ports=tuple(map(PortRange.single, settings.load_balancer.ports)),
+            from_group=True,
+            description="the load balancer, and its checks",
+        ),
+    )
 
 
 def openings(settings: AwsSettings, *, swarm: bool = False) -> tuple[Opening, ...]:

@@ -158,6 +158,57 @@ SWARM: Final = (
 Source: the AWS provider, its resource `aws_network_interface` and its data source `aws_subnets`.
 """
 
+LOAD_BALANCER: Final = (
+    Statement(
+        sid="LookForTheDefaultNetwork",
+        why="A load balancer is made where the network leads to the internet, and AWS looks.",
+        actions=(
+            "ec2:DescribeAccountAttributes",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeInternetGateways",
+            "ec2:DescribeVpcAttribute",
+        ),
+    ),
+    Statement(
+        sid="LoadBalancer",
+        why="The load balancer, its ports, and the machines behind them.",
+        actions=tuple(
+            f"elasticloadbalancing:{action}"
+            for action in (
+                "AddTags",
+                "CreateListener",
+                "CreateLoadBalancer",
+                "CreateTargetGroup",
+                "DeleteListener",
+                "DeleteLoadBalancer",
+                "DeleteTargetGroup",
+                "DeregisterTargets",
+                "DescribeListenerAttributes",
+                "DescribeListeners",
+                "DescribeLoadBalancerAttributes",
+                "DescribeLoadBalancers",
+                "DescribeTags",
+                "DescribeTargetGroupAttributes",
+                "DescribeTargetGroups",
+                "DescribeTargetHealth",
+                "ModifyListener",
+                "ModifyLoadBalancerAttributes",
+                "ModifyTargetGroup",
+                "ModifyTargetGroupAttributes",
+                "RegisterTargets",
+                "SetSecurityGroups",
+                "SetSubnets",
+            )
+        ),
+    ),
+)
+"""What a load balancer needs as well. In an account that never had one AWS makes a role for its own
+service, too, for which somebody needs `iam:CreateServiceLinkedRole` once.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Elastic
+Load Balancing V2"; the AWS provider, its resources `aws_lb` and those beside it.
+"""
+
 STATE: Final = (
     Statement(
         sid="FindTheState",
@@ -185,7 +236,12 @@ def policy(settings: Settings, *, environment: str) -> dict[str, Any]:
     tags = {"project": settings.project, "environment": environment, "managed-by": "moor"}
     region = {"aws:RequestedRegion": settings.aws.region}
     statements = []
-    for one in (*DEPLOYMENT, *(SWARM if settings.is_swarm else ())):
+    balancer = settings.aws.load_balancer is not None
+    for one in (
+        *DEPLOYMENT,
+        *(SWARM if settings.is_swarm else ()),
+        *(LOAD_BALANCER if balancer else ()),
+    ):
         equal = region | {f"aws:ResourceTag/{k}": v for k, v in tags.items()} if one.own else region
         statements.append(_statement(one, ["*"]) | {"Condition": {"StringEquals": equal}})
     if s3 := settings.state.s3:

@@ -58,17 +58,19 @@ class SecurityGroup(Construct):
             name: The group's name, unique in its VPC.
             display_name: The tag `Name`, which the AWS console shows.
             description: What the group is for. Changing it replaces the group.
-            ingress: The rules; each port once.
+            ingress: The rules; each port once for networks, and once for the group itself.
             vpc_id: The VPC; the default one where unset.
 
         Raises:
             ValueError: A port stands in two rules.
         """
-        ports = [rule.ports for rule in ingress if isinstance(rule.ports, PortRange)]
-        if any(overlaps(ports)):
-            listed = ", ".join(map(str, ports))
-            msg = f"security group {name}: ingress: must name each port once, got {listed}"
-            raise ValueError(msg)
+        for from_group in (False, True):
+            of_one_kind = [rule.ports for rule in ingress if rule.from_group is from_group]
+            ports = [ports for ports in of_one_kind if isinstance(ports, PortRange)]
+            if any(overlaps(ports)):
+                listed = ", ".join(map(str, ports))
+                msg = f"security group {name}: ingress: must name each port once, got {listed}"
+                raise ValueError(msg)
         super().__init__(scope, id_)
         group = define(
             SecurityGroupResource,

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class DefaultSubnets(Construct):
-    """The subnets of the default VPC, one a zone, where the settings name no network."""
+    """The subnets of the default VPC, one a zone, where the settings name no network.
+
+    Attributes:
+        every: The ids of all of them (a token, known during the plan).
+    """
 
     def __init__(self, scope: Construct, id_: str) -> None:
         """Define the look-up.
@@ -25,12 +29,14 @@ class DefaultSubnets(Construct):
             id_: The construct's id.
         """
         super().__init__(scope, id_)
-        self._ids = define(
+        found = define(
             DataAwsSubnets,
             self,
             "Resource",
             filter=[define(DataAwsSubnetsFilter, name="default-for-az", values=["true"])],
-        ).ids
+        )
+        self._ids = found.ids
+        self.every = Expression(f"${{{found.fqn}.ids}}")
 
     def at(self, place: int) -> Expression:
         """Return one subnet's id, in the order of their ids.
@@ -42,7 +48,11 @@ class DefaultSubnets(Construct):
 
 
 class NamedSubnets:
-    """Subnets that settings name."""
+    """Subnets that settings name.
+
+    Attributes:
+        every: Their ids.
+    """
 
     def __init__(self, ids: Sequence[str]) -> None:
         """Take them.
@@ -50,7 +60,7 @@ class NamedSubnets:
         Args:
             ids: Their ids; one or more.
         """
-        self._ids = ids
+        self.every = tuple(ids)
 
     def at(self, place: int) -> str:
         """Return one subnet's id.
@@ -58,4 +68,4 @@ class NamedSubnets:
         Args:
             place: Which one, from 0, counted round and round.
         """
-        return self._ids[place % len(self._ids)]
+        return self.every[place % len(self.every)]

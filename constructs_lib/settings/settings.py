@@ -20,12 +20,13 @@ from pydantic import (
     model_validator,
 )
 
-from constructs_lib.aws.firewall import EVERYWHERE, Opening, openings
+from constructs_lib.aws.firewall import EVERYWHERE, SWARM, Opening, openings
 from constructs_lib.aws.port_range import PortRange
 from constructs_lib.identity.ssh_key import check_private_key_file
 from constructs_lib.settings.values import (
     AccountId,
     AmiId,
+    BalancedPorts,
     BucketName,
     Cidr,
     Cidrs,
@@ -323,6 +324,16 @@ class MachinesSettings(_Model):
         return self.managers + sum(pool.count for pool in self.workers.values())
 
 
+class LoadBalancerSettings(_Model):
+    """One address for what answers on several machines."""
+
+    ports: BalancedPorts = Field(
+        description="TCP ports, each among `http.ports`: a connection goes to a machine that "
+        "answers there",
+        examples=[[80, 443]],
+    )
+
+
 class UpdateSettings(_Model):
     """When the machine may reboot to finish an update."""
 
@@ -387,13 +398,17 @@ class AwsSettings(_Model):
     ssh: SshSettings = Field(description="who may reach SSH")
     docker_api: DockerApiSettings = Field(description="who may reach the Docker API")
     http: HttpSettings = Field(default=HttpSettings(), description="who may reach the web services")
+    load_balancer: Annotated[LoadBalancerSettings | None, Otherwise("none")] = Field(
+        default=None,
+        description="a network load balancer over the machines of a swarm, which costs by the hour",
+    )
     updates: UpdateSettings = Field(
         default=UpdateSettings(), description="when the machine may reboot to finish an update"
     )
 
     @model_validator(mode="after")
     def _each_port_in_one_opening(self) -> Self:
-        every = openings(self)
+        every = [opening for opening in openings(self) if not opening.from_group]
         problems = [
             f"{opening.setting}: must share no port with {other.setting}, got {shared} in both; "
             "change one of them, or the networks of both could connect"
@@ -401,6 +416,12 @@ class AwsSettings(_Model):
             for ports in opening.ports
             for other in every[:index]
             for shared in _shared(ports, other)
+        ]
+        problems += [
+            f"load_balancer.ports: must be among http.ports, got {port}; add it there, so that "
+            "clients may connect"
+            for port in (self.load_balancer.ports if self.load_balancer else ())
+            if not any(ports.has(port, "tcp") for ports in self.http.ports)
         ]
         if problems:
             raise ValueError("\n".join(problems))
@@ -570,6 +591,11 @@ class Settings(_Model):
                     f"swarm: must not be false where aws.machines asks for {aws.machines.count} "
                     "machines, which only a swarm can be; remove it, or ask for one machine"
                 )
+            elif aws.load_balancer is not None:
+                yield (
+                    "aws.load_balancer: must not be set where there is one machine, whose address "
+                    "is enough; remove it, or say swarm: true"
+                )
             return
         updates = aws.updates
         # Also where the default is written: somebody means that machines reboot by themselves.
@@ -583,10 +609,9 @@ class Settings(_Model):
                 "aws.updates.window_start: must not be set in a swarm, "
                 f"got {updates.window_start!r}; {_ONE_AT_A_TIME}"
             )
-        own = [opening for opening in openings(aws, swarm=True) if opening.from_group]
         for opening in openings(aws):
-            for ports in opening.ports:
-                for taken in own:
+            for ports in opening.ports if not opening.from_group else ():
+                for taken in SWARM.openings:
                     for shared in _shared(ports, taken):
                         yield (
                             f"aws.{opening.setting}: must not have {shared} in a swarm, whose "

@@ -25,7 +25,7 @@ from sandbox.api.books import (
 )
 from sandbox.api.firewall import admissions, open_ports
 from sandbox.api.interfaces import Interfaces
-from sandbox.api.methods import api_error, with_ports, wrapped
+from sandbox.api.methods import api_error, description_of, with_ports, wrapped
 from sandbox.api.turn import Turn
 from sandbox.engine.connect import connect
 from sandbox.errors import ENGINE_ERRORS, SandboxError
@@ -148,6 +148,8 @@ class Emulator:
         setattr(General, "get_console_output", self._get_console_output)  # noqa: B010
         # A rule of a protocol without ports is one that moto fails on.
         setattr(SecurityGroupRule, "__init__", with_ports(SecurityGroupRule.__init__))  # noqa: B010
+        # Of a rule whose source is a group moto keeps the description, and does not tell it.
+        setattr(SecurityGroupRule, "description", property(description_of))  # noqa: B010
 
     def describe(self) -> dict[str, Any]:
         """Return what is running, for `/moor-sandbox`."""

@@ -70,6 +70,16 @@ def with_ports(original: Callable[..., None]) -> Callable[..., None]:
     return constructor
 
 
+def description_of(rule: Any) -> str | None:
+    """Return the description of a security group's rule, whatever its source is.
+
+    Args:
+        rule: moto's own, of networks or of another group.
+    """
+    sources = (rule.ip_range or {}, rule.source_group or {})
+    return next((source["Description"] for source in sources if "Description" in source), None)
+
+
 def api_error(code: str, message: str) -> Exception:
     """Return an error that moto answers a call with.
 

@@ -182,13 +182,39 @@ def test_the_outputs_are_the_first_managers_and_each_machines() -> None:
     assert found["public_ips"] == {name: address(name) for name in NAMES}
     assert found["ssh"] == found["nodes"]["manager-1"]["ssh"]
     assert list(found["nodes"]) == NAMES
-    one = found["nodes"]["web-2"]
+    one = dict(found["nodes"]["web-2"])
     assert one.pop("ssh").endswith(f"core@{address('web-2')}")
     assert one == {
         "public_ip": address("web-2"),
         "private_ip": "${aws_network_interface.Nodes_web-2_Interface.private_ip}",
         "instance_id": "${aws_instance.Nodes_web-2_Machine.id}",
     }
+
+
+def test_a_load_balancer_leads_each_port_to_every_machine() -> None:
+    document = changed(load_balancer={"ports": [80, 443]})
+    found = {kind: n for kind, n in counts(document).items() if "lb" in kind or "vpc" in kind}
+    assert found == {
+        "aws_lb": 1,
+        "aws_lb_listener": 2,
+        "aws_lb_target_group": 2,
+        "aws_lb_target_group_attachment": 10,
+        "aws_vpc_security_group_egress_rule": 8,
+        # The balancer is in the group, and comes to the machines' ports from there.
+        "aws_vpc_security_group_ingress_rule": 14,
+        "data.aws_vpc": 1,
+    }
+    web = "${aws_security_group.AllowAllHttpHttps.id}"
+    rules = document["resource"]["aws_vpc_security_group_ingress_rule"].values()
+    assert [r["from_port"] for r in rules if r.get("referenced_security_group_id") == web] == [
+        *(443, 80)
+    ]
+    output = document["output"]["load_balancer"]["value"]
+    assert output == "${aws_lb.LoadBalancer.dns_name}"
+    (provider,) = document["provider"]["aws"]
+    assert provider["endpoints"][0]["elbv2"] == "http://127.0.0.1:4628"
+    (plain,) = synthesized(SWARM)["aws"]["provider"]["aws"]
+    assert "elbv2" not in plain["endpoints"][0]
 
 
 def test_a_swarm_of_one_machine_is_a_swarm() -> None:

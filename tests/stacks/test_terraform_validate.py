@@ -9,8 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project_stacks import PROJECT, SETTINGS, SWARM, environment_of, synthesized
+from project_stacks import (
+    PROJECT,
+    SETTINGS,
+    SWARM,
+    environment_of,
+    fixed_identity,
+    settings_of,
+    synthesize,
+    synthesized,
+)
 
+from constructs_lib.settings.settings import Settings
 from constructs_lib.terraform.stacks import STACKS
 from moor.toolchain.toolchain import Toolchain
 
@@ -48,6 +58,19 @@ def test_terraform_finds_nothing_wrong(tmp_path: Path, name: str, stack: str) ->
 
 def test_terraform_finds_nothing_wrong_with_several_machines(tmp_path: Path) -> None:
     assert validation(tmp_path, synthesized(SWARM)["aws"])["diagnostics"] == []
+
+
+def test_terraform_finds_nothing_wrong_with_a_load_balancer(tmp_path: Path) -> None:
+    for name, network in {
+        "default": None,
+        "own": {"vpc_id": "vpc-00000000", "subnets": ["subnet-0000000a", "subnet-0000000b"]},
+    }.items():
+        document = settings_of(SWARM).model_dump(mode="json", exclude_unset=True)
+        document["aws"] |= {"load_balancer": {"ports": [80]}, "network": network}
+        settings, environment = Settings.model_validate(document), environment_of(SWARM)
+        stack = synthesize(environment, settings, fixed_identity(environment, settings))["aws"]
+        (tmp_path / name).mkdir()
+        assert validation(tmp_path / name, stack)["diagnostics"] == []
 
 
 def test_terraform_would_find_something_wrong(tmp_path: Path) -> None:

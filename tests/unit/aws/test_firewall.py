@@ -96,6 +96,18 @@ def test_a_swarm_adds_one_group_that_lets_in_its_own_machines_and_nobody_else() 
     assert openings(settings(), swarm=True) == (*openings(settings()), *swarm.openings)
 
 
+def test_a_load_balancer_comes_from_the_group_of_the_web_services() -> None:
+    balanced = settings(load_balancer={"ports": [443]})
+    *_, web = groups(balanced)
+    assert web.id == "AllowAllHttpHttps"
+    assert [(r.ports, r.from_group) for r in web.ingress] == [
+        (tcp(80), False),
+        (tcp(443), False),
+        (tcp(443), True),
+    ]
+    assert not web.openings[-1].for_services
+
+
 def test_it_needs_no_node() -> None:
     found = "import sys, constructs_lib.aws.firewall; print('jsii' in sys.modules)"
     result = subprocess.run(

@@ -10,7 +10,14 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 from settings_files import document
 
-from constructs_lib.aws.permissions import DEPLOYMENT, STATE, SWARM, policy, without_conditions
+from constructs_lib.aws.permissions import (
+    DEPLOYMENT,
+    LOAD_BALANCER,
+    STATE,
+    SWARM,
+    policy,
+    without_conditions,
+)
 from constructs_lib.settings.settings import Settings
 
 SETTINGS = Settings.model_validate(document())
@@ -30,10 +37,16 @@ def test_it_is_a_valid_policy() -> None:
 
 
 def test_each_action_is_in_one_statement_and_none_is_a_pattern() -> None:
-    actions = [action for one in (*DEPLOYMENT, *SWARM, *STATE) for action in one.actions]
+    actions = [
+        action for one in (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *STATE) for action in one.actions
+    ]
     assert len(set(actions)) == len(actions)
-    assert [a for a in actions if not re.fullmatch(r"(ec2|s3):[A-Z][A-Za-z0-9]+", a)] == []
-    for one in (*DEPLOYMENT, *SWARM, *STATE):
+    assert [
+        a
+        for a in actions
+        if not re.fullmatch(r"(ec2|s3|elasticloadbalancing):[A-Z][A-Za-z0-9]+", a)
+    ] == []
+    for one in (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *STATE):
         assert list(one.actions) == sorted(one.actions)
         assert re.fullmatch(r"[A-Z].*\.", one.why)
 

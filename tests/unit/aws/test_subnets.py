@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def test_named_ones_come_by_turns() -> None:
     subnets = NamedSubnets(["a", "b"])
     assert [subnets.at(place) for place in range(5)] == ["a", "b", "a", "b", "a"]
+    assert subnets.every == ("a", "b")
 
 
 def test_the_default_vpcs_are_looked_up_once_and_have_one_order() -> None:

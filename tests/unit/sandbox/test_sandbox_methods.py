@@ -10,7 +10,7 @@ from docker.errors import DockerException
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.security_groups import SecurityGroupRule
 
-from sandbox.api.methods import with_ports, wrapped
+from sandbox.api.methods import description_of, with_ports, wrapped
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -81,3 +81,18 @@ def test_tcp_without_ports_is_refused_as_ec2_does() -> None:
     with pytest.raises(EC2ClientError) as caught:
         make(object(), object(), "tcp", "sg-1", None, None, None)
     assert caught.value.code == "InvalidParameterValue"
+
+
+@pytest.mark.parametrize(
+    ("ip_range", "source_group", "expected"),
+    [
+        ({"CidrIp": "10.0.0.0/8", "Description": "a network"}, {}, "a network"),
+        ({}, {"GroupId": "sg-1", "Description": "a group"}, "a group"),
+        (None, {"GroupId": "sg-1"}, None),
+        ({"CidrIp": "10.0.0.0/8"}, None, None),
+    ],
+)
+def test_a_rule_tells_its_description_whatever_its_source_is(
+    ip_range: dict[str, str] | None, source_group: dict[str, str] | None, expected: str | None
+) -> None:
+    assert description_of(Thing(ip_range=ip_range, source_group=source_group)) == expected

@@ -150,8 +150,8 @@ def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
             {"regoin": 1},
             (
                 "aws.regoin: unknown key; the keys here are: docker_api, http, image, "
-                "instance_type, key_pair, machines, network, profile, region, role_arn, "
-                "root_volume, ssh, updates"
+                "instance_type, key_pair, load_balancer, machines, network, profile, region, "
+                "role_arn, root_volume, ssh, updates"
             ),
         ),
         (

@@ -107,7 +107,7 @@ def test_every_key_has_a_row_and_a_line() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", reference.table(), re.MULTILINE)
     assert len(set(rows)) == len(rows)
     plain = set(names(Settings))
-    sections = {"aws.key_pair", "aws.network", "state.s3", "sandbox"}
+    sections = {"aws.key_pair", "aws.load_balancer", "aws.network", "state.s3", "sandbox"}
     assert set(rows) == plain | sections
     loaded = yaml.safe_load(opened(reference.example()))
 
@@ -178,8 +178,10 @@ def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
         "aws.updates.window_start:",
     ]
     swarm, machines = every.pop("swarm"), every["aws"].pop("machines")
+    balancer = every["aws"].pop("load_balancer")
     written, shown = load(text), load(yaml.safe_dump(every))
     several = {**every, "swarm": swarm, "aws": {**every["aws"], "machines": machines}}
+    several["aws"]["load_balancer"] = balancer
     del several["aws"]["updates"], several["aws"]["network"]["subnet_id"]
     several["aws"]["network"] = {**several["aws"]["network"], "subnets": subnets}
     assert [node.name for node in nodes_of(load(several))] == ["manager-1", "web-1", "web-2"]

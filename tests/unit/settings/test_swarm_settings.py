@@ -204,6 +204,39 @@ def test_the_other_protocol_of_such_a_port_is_free(load: Load) -> None:
     assert load(document(machines=SWARM, http={"ports": ports})).is_swarm
 
 
+# A load balancer
+
+
+@pytest.mark.parametrize(
+    ("ports", "problem"),
+    [
+        ([], "ports: must hold at least 1 item, got []"),
+        ([80, 80], "ports: must name each one once, got [80, 80]; remove the other"),
+        (["53/udp"], "ports.0: must be a whole number, got '53/udp'"),
+        (
+            [80, 8080],
+            "ports: must be among http.ports, got 8080; add it there, so that clients may connect",
+        ),
+    ],
+)
+def test_it_fails_when_a_load_balancer_has_no_usable_ports(
+    problems: Problems, ports: list[object], problem: str
+) -> None:
+    aws = {"machines": SWARM, "load_balancer": {"ports": ports}}
+    assert problems(document(**aws)) == [f"aws.load_balancer.{problem}"]
+
+
+def test_it_fails_when_one_machine_has_a_load_balancer(problems: Problems, load: Load) -> None:
+    balanced = document(load_balancer={"ports": [80]})
+    assert problems(balanced) == [
+        (
+            "aws.load_balancer: must not be set where there is one machine, whose address is "
+            "enough; remove it, or say swarm: true"
+        )
+    ]
+    assert load({**balanced, "swarm": True}).aws.load_balancer is not None
+
+
 VPC, SUBNET = "vpc-0123456789abcdef0", "subnet-0123456789abcdef0"
 
 
