@@ -8,6 +8,7 @@ Source: Docker Engine API 1.40, "Nodes".
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from dataclasses import dataclass
@@ -212,24 +213,24 @@ def remove(client: DockerClient, found: Entry, *, seconds: float = _ROLE_SECONDS
         SwarmError: It cannot be removed.
     """
     deadline = time.monotonic() + seconds
-    try:
-        if found.is_manager or found.reachability:
+    if found.reachability:
+        # Not found is also what is said of one that the managers no longer count: after a
+        # recovery it is a manager by its description only, and is removed as it is.
+        with contextlib.suppress(NotFound):
             demote(client, found.id, seconds=seconds)
-        while True:
-            try:
-                # By force: it is said to be ready for a while after its machine is gone.
-                client.api.remove_node(found.id, force=True)
-            except NotFound:
-                return
-            except APIError as error:
-                if time.monotonic() >= deadline:
-                    text = told(str(error.explanation or error))
-                    raise SwarmError(f"node {found}: must be removed, got: {text}") from error
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                return
-    except NotFound:
-        return
+    while True:
+        try:
+            # By force: it is said to be ready for a while after its machine is gone.
+            client.api.remove_node(found.id, force=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if time.monotonic() >= deadline:
+                text = told(str(error.explanation or error))
+                raise SwarmError(f"node {found}: must be removed, got: {text}") from error
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def wait_until(

@@ -26,7 +26,7 @@ _REMEDIES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"does not have a leader|too few managers|no elected primary", "run: moor swarm recover"),
         (r"could not connect to prospective new cluster member|advertised address", _OPEN),
         (r"connection refused|deadline ?exceeded|timeout|timed out|no route to host", _OPEN),
-        (r"invalid join token", "the token was changed meanwhile: deploy again"),
+        (r"valid join token", "the token was changed meanwhile: deploy again"),
         (
             r"remote CA does not match|bad certificate|unknown authority",
             "another swarm answers at that address: see who has it",

@@ -21,7 +21,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from constructs_lib.host.engine import connect
-from constructs_lib.swarm.errors import SwarmError, told
+from constructs_lib.swarm.errors import SwarmError, told, without_tokens
 from constructs_lib.swarm.quorum import majority
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def ask(
             with open_engine(endpoint, folder) as client:
                 info = client.info()
                 membership = Membership.of(info, clock())
-                problem, words = _problem(membership)
+                problem, words = _problem(membership, endpoint)
                 if problem is None:
                     problem, words = _unfollowed(client)
         except (DockerException, requests.RequestException, OSError) as error:
@@ -435,13 +435,17 @@ def classify(error: Exception) -> tuple[Problem, str]:
     return Problem.OTHER, told(text)
 
 
-def _problem(membership: Membership) -> tuple[Problem | None, str]:
+def _problem(membership: Membership, endpoint: NodeEndpoint) -> tuple[Problem | None, str]:
     """Tell what keeps a machine from being asked as a manager, by its own words."""
     if membership.state == INACTIVE:
         return Problem.NO_SWARM, "is in no swarm"
-    error = told(membership.error) if membership.error else ""
+    error = without_tokens(" ".join(membership.error.split()))
+    if membership.state == PENDING and endpoint.private_address in membership.remote_managers:
+        # One that was started again, and finds too few others.
+        return Problem.NO_QUORUM, "is a manager that waits for a majority of them"
     if membership.state != ACTIVE:
-        return Problem.OTHER, f"its part in the swarm is {membership.state}: {error or 'no reason'}"
+        reason = told(error) if error else "no reason"
+        return Problem.OTHER, f"its part in the swarm is {membership.state}: {reason}"
     if not membership.is_manager:
         return Problem.WORKER, "is a worker"
     if error or not membership.cluster_id:

@@ -122,6 +122,10 @@ class Joining:
         manager = choose(among)
         with manager.engine() as engine:
             known = any(entry.id == membership.node_id for entry in entries(engine))
+            if known and membership.state == PENDING:
+                # It was started just now, and will be what it was.
+                with own.engine(seconds=JOIN_SECONDS) as restarted:
+                    membership = _no_longer_pending(restarted)
             if known and membership.state == ACTIVE:
                 self._correct(node, own, engine)
                 return
@@ -168,7 +172,7 @@ class Joining:
             addresses = [_with_port(e.private_address, JOIN_PORT) for e in usable]
             try:
                 self._send_token(node, here, leader, engine, addresses)
-            except SwarmError:
+            except (SwarmError, requests.RequestException):
                 # It would go on trying, and be found in the middle of it.
                 _leave_quietly(engine)
                 raise
@@ -197,12 +201,8 @@ class Joining:
         finally:
             # Both: both were read.
             rotate_tokens(leader)
-        deadline = time.monotonic() + JOIN_SECONDS
         # The engine answers after 20 s, and goes on.
-        while (state := Membership.of_engine(engine)).state == PENDING:
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(_PAUSE_SECONDS)
+        state = _no_longer_pending(engine)
         if state.state != ACTIVE:
             reason = state.error or problem or f"it is {state.state}"
             self._fail_words(here, f"join by {', '.join(addresses)}", reason)
@@ -351,6 +351,16 @@ def _check_clock(own: Answer, managers: Sequence[Answer], manager: Manager) -> N
             f"{manager.endpoint.name}'s, got {abs(ahead).total_seconds() / 3600:.1f} h {direction} "
             "it; set the clock that is wrong (timedatectl), and deploy again"
         )
+
+
+def _no_longer_pending(engine: DockerClient) -> Membership:
+    """Wait while a machine looks for the others of its swarm."""
+    deadline = time.monotonic() + JOIN_SECONDS
+    while (found := Membership.of_engine(engine)).state == PENDING:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_PAUSE_SECONDS)
+    return found
 
 
 def _own_id(engine: DockerClient) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from constructs_lib.files.lock import exclusive_lock
 from constructs_lib.swarm.entries import Entry, entries, remove
 from constructs_lib.swarm.errors import SwarmError, told
-from constructs_lib.swarm.managers import ACTIVE, Answer, ask, settled
+from constructs_lib.swarm.managers import ELECTION_SECONDS, Answer, Problem, ask, settled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -51,6 +51,7 @@ def recover(
     *,
     survivor: str | None = None,
     lost: Collection[str] = (),
+    seconds: float = ELECTION_SECONDS,
 ) -> Recovery:
     """Begin the swarm anew with a manager that is left, and let the others join it.
 
@@ -62,6 +63,7 @@ def recover(
         lost: The names of the managers that do not answer, and are known to be gone. One that is
             alive, and merely cannot be reached from here, would go on with the others beside it,
             and there would be two swarms of the same services.
+        seconds: How long to wait for managers that may be choosing a leader.
 
     Returns:
         What was done.
@@ -71,14 +73,14 @@ def recover(
             answer and was not named, or the swarm does not begin.
     """
     with exclusive_lock(joining.lock):
-        answers = settled(joining.managers, joining.certificates)
+        answers = settled(joining.managers, joining.certificates, seconds=seconds)
         chosen = choose_survivor(answers, survivor=survivor, lost=lost)
         _begin_anew(joining, chosen)
         joining.report(f"{chosen.endpoint.name}: began the swarm anew with what it knows")
         others = [answer for answer in answers if answer is not chosen]
         here = [answer for answer in others if answer.certificates is not None]
         for answer in here:
-            if answer.membership is not None and answer.membership.state == ACTIVE:
+            if answer.problem is not Problem.NO_SWARM:
                 _leave(answer)
                 joining.report(f"{answer.endpoint.name}: gave up what it had of the swarm")
         _remove_managers(joining, chosen, keep=chosen.endpoint.name)
@@ -123,13 +125,7 @@ def choose_survivor(
             f"{', '.join(answer.endpoint.name for answer in silent)}; see whether they run: one "
             f"that does may be of a majority, and name those that are gone{lines}"
         )
-    left = [
-        answer
-        for answer in answers
-        if answer.membership is not None
-        and answer.membership.state == ACTIVE
-        and answer.membership.is_manager
-    ]
+    left = [answer for answer in answers if answer.problem is Problem.NO_QUORUM]
     names = ", ".join(answer.endpoint.name for answer in left)
     if not left:
         raise SwarmError(

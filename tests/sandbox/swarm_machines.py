@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
@@ -19,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from trial_sandbox import SETTINGS, make_sandbox, wait_for
+from trial_sandbox import SETTINGS, make_sandbox
 
 from constructs_lib.identity.pki import Pki
 from constructs_lib.swarm.managers import NodeEndpoint, open_engine
@@ -187,7 +188,11 @@ class SwarmMachines:
         self.names[name] = self.names.get(name, 0) + 1
 
     def _wait(self, name: str) -> None:
-        wait_for(lambda: self.answers(name), f"{name} answers")
+        # An engine that was in a swarm looks 20 s for the others before it answers.
+        deadline = time.monotonic() + 60
+        while not self.answers(name):
+            assert time.monotonic() < deadline, f"not within 60 s: {name} answers"
+            time.sleep(0.1)
 
     def _files(self, name: str, address: str) -> dict[str, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -21,6 +21,7 @@ from constructs_lib.swarm.managers import (
     NodeEndpoint,
     NoManagerError,
     Problem,
+    _problem,
     ask,
     choose,
     classify,
@@ -191,6 +192,44 @@ def test_a_failed_request_is_told_by_its_reason(
     error: Exception, expected: tuple[Problem, str]
 ) -> None:
     assert classify(error) == expected
+
+
+@pytest.mark.parametrize(
+    ("swarm", "expected"),
+    [
+        ({}, (None, "")),
+        ({"LocalNodeState": "inactive"}, (Problem.NO_SWARM, "is in no swarm")),
+        ({"ControlAvailable": False}, (Problem.WORKER, "is a worker")),
+        (
+            {"Error": "rpc error: context deadline\n exceeded"},
+            (Problem.NO_QUORUM, "has no majority: rpc error: context deadline exceeded"),
+        ),
+        ({"Cluster": None}, (Problem.NO_QUORUM, "has no majority: it knows no swarm")),
+        (
+            {"LocalNodeState": "pending", "ControlAvailable": False},
+            (Problem.NO_QUORUM, "is a manager that waits for a majority of them"),
+        ),
+        (
+            {"LocalNodeState": "pending", "RemoteManagers": None},
+            (Problem.OTHER, "its part in the swarm is pending: no reason"),
+        ),
+        (
+            {"LocalNodeState": "error", "Error": "x509: certificate has expired"},
+            (
+                Problem.OTHER,
+                (
+                    "its part in the swarm is error: x509: certificate has expired; the clocks of "
+                    "the machines, or of one, are wrong: set them (timedatectl)"
+                ),
+            ),
+        ),
+    ],
+)
+def test_what_an_engine_says_of_its_swarm_is_understood(
+    swarm: dict[str, Any], expected: tuple[Problem | None, str]
+) -> None:
+    membership = Membership.of({**INFO, "Swarm": {**INFO["Swarm"], **swarm}}, NOW)
+    assert _problem(membership, endpoint(1)) == expected
 
 
 def test_without_certificates_nothing_is_asked(tmp_path: Path) -> None:

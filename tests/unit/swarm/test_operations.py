@@ -7,8 +7,9 @@ import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from docker.errors import NotFound
 
-from constructs_lib.swarm.entries import Entry, entries, named
+from constructs_lib.swarm.entries import Entry, entries, named, remove
 from constructs_lib.swarm.errors import SwarmError, remedy_of, told
 from constructs_lib.swarm.membership import labelled, pool_of
 from constructs_lib.swarm.operations import (
@@ -69,6 +70,8 @@ class Swarm:
         """Change a node."""
         found = self._nodes[node_id]
         assert found["Version"]["Index"] == version
+        if spec["Role"] != found["Spec"]["Role"] and "ManagerStatus" not in found:
+            raise NotFound(f"can't find manager {node_id} in raft memberlist")
         found["Version"]["Index"] += 1
         found["Spec"] = spec
         if spec["Role"] == "worker":
@@ -202,6 +205,14 @@ def test_a_node_at_work_is_not_removed_without_force() -> None:
 def test_a_manager_is_demoted_before_it_is_removed() -> None:
     swarm = Swarm(*THREE)
     remove_node(swarm.client, "manager-3")
+    assert [e.name for e in entries(swarm.client)] == ["manager-1", "manager-2"]
+
+
+def test_what_is_a_manager_by_its_description_only_is_removed_as_it_is() -> None:
+    forgotten = node("manager-3", reach="reachable")
+    del forgotten["ManagerStatus"]
+    swarm = Swarm(*THREE[:2], forgotten)
+    remove(swarm.client, named(swarm.client, "manager-3"))
     assert [e.name for e in entries(swarm.client)] == ["manager-1", "manager-2"]
 
 
