@@ -172,8 +172,14 @@ class Deployment:
         """Reboot the machine, so that it fetches its user data again.
 
         Raises:
+            WrongUseError: There is a swarm, of which only some node can be meant.
             CommandError: There is none, or AWS refuses.
         """
+        if self.upkeep is not None:
+            again = typed.program(self.session.environment, "host reboot NODE")
+            raise WrongUseError(
+                f"up --reboot: must be for one machine alone, got a swarm; `{again}` reboots a node"
+            )
         machine = first_boot.reboot(self.session, self.stacks[0], self._terraform)
         self.screen.say(f"machine {machine}: rebooting")
 

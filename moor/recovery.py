@@ -233,6 +233,7 @@ def _rest(client: Any, session: Session, known: set[str]) -> Iterator[Leftover]:
             yield Leftover(
                 name=f"address {address['PublicIp']}", remove=partial(_release, client, address)
             )
+    yield from _interfaces(client, session, known)
     for group in client.describe_security_groups(Filters=tags)["SecurityGroups"]:
         identity, name = group["GroupId"], group["GroupName"]
         if identity not in known:
@@ -255,6 +256,20 @@ def _rest(client: Any, session: Session, known: set[str]) -> Iterator[Leftover]:
             yield Leftover(
                 name=f"key pair {pair['KeyName']}",
                 remove=partial(client.delete_key_pair, KeyName=pair["KeyName"]),
+            )
+
+
+def _interfaces(client: Any, session: Session, known: set[str]) -> Iterator[Leftover]:  # noqa: ANN401  (boto3 has no types)
+    tags = _tags(session)
+    for interface in client.describe_network_interfaces(Filters=tags)["NetworkInterfaces"]:
+        # One that is attached goes with what it is attached to, or a state knows of it.
+        if interface["NetworkInterfaceId"] not in known and "Attachment" not in interface:
+            yield Leftover(
+                name=f"network interface {interface['NetworkInterfaceId']}",
+                remove=partial(
+                    client.delete_network_interface,
+                    NetworkInterfaceId=interface["NetworkInterfaceId"],
+                ),
             )
 
 

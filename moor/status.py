@@ -125,19 +125,29 @@ def _rows_of_a_swarm(
     tick: Callable[[list[Row]], None],
 ) -> list[Row]:
     """Do as `rows` does, with the services of a swarm instead of containers."""
+    from constructs_lib.swarm.entries import entries  # noqa: PLC0415  # likewise
     from moor.swarm import access, service_state  # noqa: PLC0415  # for a swarm only
 
     expected = [
-        e
-        for e in service_state.expectations(session.services, outputs.services)
-        if not only or e.service in only
+        e for e in service_state.expectations(session.services) if not only or e.service in only
     ]
     with access.live_cluster(session, session.screen().say).engine() as client:
 
         def look() -> list[Row]:
             api: Any = client.api
             mine = {"label": f"{service_state.NAMESPACE}={session.services.name}"}
-            return service_state.rows(expected, api.services(filters=mine), api.tasks())
+            places = {
+                entry.id: outputs.nodes[entry.name].public_ip
+                for entry in entries(client)
+                if entry.name in outputs.nodes
+            }
+            return service_state.rows(
+                expected,
+                api.services(filters=mine),
+                api.tasks(),
+                ports=session.services.published_tcp_ports,
+                places=places,
+            )
 
         return health.watch_rows(look, patience_seconds=patience_seconds, tick=tick)
 

@@ -64,7 +64,7 @@ def upkeep_of(session: Session, screen: Screen) -> Upkeep | None:
 
     def open_cluster(_nodes: Mapping[str, Node]) -> tuple[Cluster, str]:
         cluster = live_cluster(session, screen.say)
-        return cluster, cluster.answering().endpoint.name
+        return cluster, cluster.for_terraform()
 
     return Upkeep(
         session=session,

@@ -119,6 +119,20 @@ class LiveCluster:
         except SwarmError as error:
             raise CommandError(str(error)) from None
 
+    def for_terraform(self) -> str:
+        """Find the manager that Terraform talks to, which knows the present certificate only.
+
+        Returns:
+            Its name. While certificates are changed it may be one that takes the next one only.
+
+        Raises:
+            LostQuorumError: There is a swarm, and too few of its managers.
+            CommandError: None answers; with the reason of each.
+        """
+        with contextlib.suppress(SwarmError):
+            return answering(self.managers, self._certificates[:1]).endpoint.name
+        return self.answering().endpoint.name
+
     def members(self) -> Sequence[Member]:
         """Return the members."""
         with self.engine() as engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from moor.health import Expected, Row
@@ -20,12 +21,13 @@ _DIGEST_SHOWN: Final = 12
 _ENDED: Final = frozenset({"complete", "shutdown"})
 
 
-def expectations(project: ComposeProject, urls: Mapping[str, str]) -> list[Expected]:
+def expectations(project: ComposeProject) -> list[Expected]:
     """Return the services that a configuration asks for.
+
+    Where they answer is known when it is known where they run.
 
     Args:
         project: The services.
-        urls: Where services answer, by name.
     """
     return [
         Expected(
@@ -33,7 +35,6 @@ def expectations(project: ComposeProject, urls: Mapping[str, str]) -> list[Expec
             service=service.name,
             config_hash="",
             ends=_may_end(project, service.name),
-            url=urls.get(service.name, ""),
             logs=_LOGS,
         )
         for service in project.services.values()
@@ -44,6 +45,9 @@ def rows(
     expected: Iterable[Expected],
     services: Iterable[Mapping[str, Any]],
     tasks: Iterable[Mapping[str, Any]],
+    *,
+    ports: Mapping[str, int] | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Compare what should be there with what is, apart from its answers.
 
@@ -51,6 +55,8 @@ def rows(
         expected: What should be there.
         services: What the engine says of the project's services, as it lists them.
         tasks: The same of all tasks, those that are over among them.
+        ports: The TCP ports that services publish, by their names.
+        places: The nodes' addresses, by their ids in the swarm.
     """
     there = {str(service["Spec"]["Name"]): service for service in services}
     by_service: dict[str, list[Mapping[str, Any]]] = {}
@@ -63,8 +69,17 @@ def rows(
             problem = "must be there, got nothing"
             found.append(Row(expected=one, state="missing", verdict="bad", problem=problem))
         else:
-            found.append(_row(one, service, by_service.get(str(service["ID"]), [])))
+            mine = by_service.get(str(service["ID"]), [])
+            url = _url((ports or {}).get(one.service), mine, places or {})
+            found.append(_row(replace(one, url=url), service, mine))
     return found
+
+
+def _url(port: int | None, tasks: list[Mapping[str, Any]], places: Mapping[str, str]) -> str:
+    """Return where a service answers on one of the nodes that run it; empty where nowhere."""
+    there = {str(t.get("NodeID")) for t in tasks if _state(t) == "running"}
+    addresses = [address for node, address in places.items() if node in there]
+    return f"http://{addresses[0]}:{port}/" if port is not None and addresses else ""
 
 
 def _row(expected: Expected, service: Mapping[str, Any], tasks: list[Mapping[str, Any]]) -> Row:
@@ -126,4 +141,5 @@ def _reason(task: Mapping[str, Any]) -> str:
 
 def _shown(image: str) -> str:
     name, _, digest = image.partition("@sha256:")
-    return f"{name}@{digest[:_DIGEST_SHOWN]}" if digest and ":" not in name else name
+    is_tagged = ":" in name.rpartition("/")[2]
+    return f"{name}@{digest[:_DIGEST_SHOWN]}" if digest and not is_tagged else name

@@ -62,7 +62,8 @@ class Upkeep:
     @property
     def variables(self) -> dict[str, str]:
         """The environment variables that point the Docker stack to the manager that answers."""
-        return {VARIABLE: self.manager} if self.manager else {}
+        # One that is to be none any more is not in the stack's list.
+        return {VARIABLE: self.manager} if self.wanted.get(self.manager) else {}
 
     @property
     def first(self) -> str:

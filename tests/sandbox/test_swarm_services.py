@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from compose_machine import ROOT, ComposeMachine
+from docker.errors import DockerException
 from trial_sandbox import footprint, make_sandbox, wait_for
 
 from constructs_lib.host import engine as machine_engine
@@ -29,6 +30,8 @@ from moor.outputs import Outputs
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from docker import DockerClient
 
 EXAMPLE = ROOT / "services" / "swarm" / "compose.yaml"
 PROJECT = "shop"
@@ -123,36 +126,57 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmMachine]:
     _command(variables, "up")
     outputs = Outputs.load(environment)
     address = outputs.docker_host.removeprefix("tcp://").partition(":")[0]
-    # What a swarm refuses, and user data for one leaves out.
-    words = "echo '{}' | sudo tee /etc/docker/daemon.json && sudo systemctl restart docker.service"
-    key = environment.ssh / "id_ed25519"
-    hosts = ("-o", f"UserKnownHostsFile={environment.hosts}", "-o", "BatchMode=yes")
-    subprocess.run(
-        ["ssh", "-i", str(key), "-p", "2222", *hosts, f"core@{address}", words],
-        check=True,
-        capture_output=True,
-    )
     client = machine_engine.connect(outputs.docker_host, environment.certificates, timeout=60)
-    client.swarm.init(advertise_addr="eth0", listen_addr="0.0.0.0:2377")
-    yield SwarmMachine(
-        environment=environment,
-        docker_host=outputs.docker_host,
-        registry=settings.registry,
-        client=client,
-        folder=folder,
-        address=address,
-        secrets={
-            "STORE_TOKEN": TOKEN,
-            "BASE_IMAGE": f"{settings.registry}/busybox:1.36",
-            "WEB_PORT": str(PORT),
-            "WEB_REPLICAS": "1",
-        },
+    try:
+        _make_a_swarm(environment, address, client)
+        yield SwarmMachine(
+            environment=environment,
+            docker_host=outputs.docker_host,
+            registry=settings.registry,
+            client=client,
+            folder=folder,
+            address=address,
+            secrets={
+                "STORE_TOKEN": TOKEN,
+                "BASE_IMAGE": f"{settings.registry}/busybox:1.36",
+                "WEB_PORT": str(PORT),
+                "WEB_REPLICAS": "1",
+            },
+        )
+    finally:
+        client.close()
+        _command(variables, "down")
+        assert footprint(sandbox) == before
+        shutil.rmtree(environment.directory)
+        shutil.rmtree(environment.output)
+
+
+def _make_a_swarm(environment: Environment, address: str, client: DockerClient) -> None:
+    """Make a swarm of one machine, whose engine was started for a machine by itself."""
+    # What a swarm refuses, and user data for one leaves out.
+    script = (
+        "sudo sed -i '/live-restore/s/true/false/' /etc/docker/daemon.json && "
+        "sudo systemctl restart docker.service"
     )
-    client.close()
-    _command(variables, "down")
-    assert footprint(sandbox) == before
-    shutil.rmtree(environment.directory)
-    shutil.rmtree(environment.output)
+    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+    words = [word for option in options for word in ("-o", option)]
+    key = environment.ssh / "id_ed25519"
+    done = subprocess.run(
+        ["ssh", "-i", str(key), "-p", "2222", *words, f"core@{address}", script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: _answers(client), "the engine")
+    client.swarm.init(advertise_addr="eth0", listen_addr="0.0.0.0:2377")
+
+
+def _answers(client: DockerClient) -> bool:
+    try:
+        return bool(client.ping())
+    except (DockerException, OSError):
+        return False
 
 
 def _command(variables: dict[str, str], name: str) -> None:

@@ -362,6 +362,14 @@ class Account:
         self.ec2.create_key_pair(KeyName=name, TagSpecifications=self._tagged("key-pair", tags))
         return name
 
+    def interface(self, tags: Mapping[str, str] = TAGS) -> str:
+        """Make a network interface that is attached to nothing."""
+        made = self.ec2.create_network_interface(
+            SubnetId=self.ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+            TagSpecifications=self._tagged("network-interface", tags),
+        )
+        return str(made["NetworkInterface"]["NetworkInterfaceId"])
+
     def machines(self) -> dict[str, str]:
         """Return the states of all instances."""
         pages = self.ec2.describe_instances()["Reservations"]
@@ -424,6 +432,22 @@ def test_everything_of_ours_that_the_state_does_not_know_is_removed_machines_fir
     assert account.everything_else() == {"moor-production-kept"}
     assert account.rules(own) == [kept]
     assert recovery.leftovers(session, AWS, terraform(own, kept)) == []
+
+
+def test_an_interface_that_no_machine_has_got_yet_is_removed_before_its_groups(
+    session: Session, account: Account
+) -> None:
+    account.group("moor-production-machine")
+    left, known = account.interface(), account.interface()
+    account.interface({**TAGS, "environment": "staging"})
+    found = recovery.leftovers(session, AWS, terraform(known))
+    assert names(found) == [
+        f"network interface {left}",
+        "security group moor-production-machine",
+    ]
+    for thing in found:
+        thing.remove()
+    assert recovery.leftovers(session, AWS, terraform(known)) == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tls_server import Server, over_plain, over_tls, serving
 from constructs_lib.settings.environment import Environment
 from moor import reopening
 from moor.outputs import outputs_file
+from moor.toolchain.stack import CONFIGURATION, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,3 +110,44 @@ def test_without_a_deployment_there_is_nothing_to_open(tmp_path: Path) -> None:
     environment = Environment.from_variable(tmp_path, {"ENVIRONMENT": "production"})
     session = cast("Session", SimpleNamespace(environment=environment))
     assert not reopening.is_closed(session)
+    assert reopening.closed_nodes(session) == []
+
+
+def test_of_the_nodes_of_a_swarm_those_that_have_closed_it_are_told(
+    tmp_path: Path, tls: Handler
+) -> None:
+    with serving(banner) as ssh, serving(tls) as docker:
+        # Of one node the API answers; of another, at another address, nothing listens there.
+        nodes = {
+            name: {"public_ip": address, "private_ip": "", "instance_id": "", "ssh": ""}
+            for name, address in (("manager-1", "127.0.0.1"), ("gone-1", "127.0.0.2"))
+        }
+        environment = Environment.from_variable(tmp_path, {"ENVIRONMENT": "production"})
+        file = outputs_file(environment)
+        file.parent.mkdir(parents=True)
+        aws = {"public_ip": "", "docker_host": "", "ssh": "", "nodes": nodes}
+        file.write_text(json.dumps({"aws": aws}))
+
+        def closed(api: int) -> list[str]:
+            ports = SimpleNamespace(
+                ssh=SimpleNamespace(port=ssh.port), docker_api=SimpleNamespace(port=api)
+            )
+            settings = SimpleNamespace(aws=ports)
+            session = SimpleNamespace(environment=environment, settings=settings)
+            return reopening.closed_nodes(cast("Session", session))
+
+        assert closed(docker.port) == []
+        assert closed(free_port()) == ["manager-1"]
+
+
+def test_the_steps_that_open_an_api_are_one_machines_or_some_nodes(tmp_path: Path) -> None:
+    paths = ("DockerApi", "Nodes/web-1/DockerApi", "Nodes/web-2/DockerApi", "Swarm/Nodes/web-1")
+    steps = {
+        path.replace("/", "_"): {"//": {"metadata": {"path": f"aws/{path}/Resource"}}}
+        for path in paths
+    }
+    document = {"resource": {"terraform_data": steps}}
+    (tmp_path / CONFIGURATION).write_text(json.dumps(document), encoding="utf-8")
+    stack = Stack(name="aws", folder=tmp_path)
+    assert reopening.steps(stack) == ["terraform_data.DockerApi"]
+    assert reopening.steps(stack, ["web-2"]) == ["terraform_data.Nodes_web-2_DockerApi"]

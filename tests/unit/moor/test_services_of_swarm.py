@@ -58,14 +58,8 @@ def test_what_the_configuration_asks_for() -> None:
         networks={},
         volumes={},
     )
-    assert service_state.expectations(project, {"web": "http://192.0.2.7/"}) == [
-        Expected(
-            name="shop_web",
-            service="web",
-            config_hash="",
-            url="http://192.0.2.7/",
-            logs="docker service logs",
-        ),
+    assert service_state.expectations(project) == [
+        Expected(name="shop_web", service="web", config_hash="", logs="docker service logs"),
         Expected(
             name="shop_job", service="job", config_hash="", ends=True, logs="docker service logs"
         ),
@@ -128,9 +122,31 @@ def test_none_wanted_none_there_is_right() -> None:
     assert seen(there=service(replicas=0)) == ("none of 0", "good", "")
 
 
+def test_a_service_answers_on_a_node_that_runs_it() -> None:
+    places = {"n1": "192.0.2.7", "n2": "192.0.2.8", "n3": "192.0.2.9"}
+    tasks = [
+        {**task("starting"), "NodeID": "n1"},
+        {**task(), "NodeID": "n3"},
+        {**task(), "NodeID": "n2"},
+    ]
+
+    def url(ports: dict[str, int], *found: dict[str, Any]) -> str:
+        (row,) = service_state.rows([WEB], [service()], found, ports=ports, places=places)
+        return row.expected.url
+
+    assert url({"web": 80}, *tasks) == "http://192.0.2.8:80/"
+    assert url({}, *tasks) == ""
+    assert url({"web": 80}, tasks[0]) == ""
+
+
 def test_a_tag_tells_more_than_a_digest() -> None:
     (row,) = service_state.rows([WEB], [service()], [])
     assert row.image == "registry.example/web:1"
+    there = service()
+    container = there["Spec"]["TaskTemplate"]["ContainerSpec"]
+    container["Image"] = container["Image"].replace("registry.example/web:1", "192.0.2.1:5000/web")
+    (row,) = service_state.rows([WEB], [there], [])
+    assert row.image == "192.0.2.1:5000/web@0123456789ab"
 
 
 def test_a_failure_names_the_command_that_shows_more() -> None:

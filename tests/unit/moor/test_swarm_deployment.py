@@ -10,9 +10,10 @@ from fake_cluster import FakeCluster, manager, three_and_two, worker
 from terraform_stacks import Trial, step
 
 from constructs_lib.terraform.stacks import DOCKER
-from moor.failure import CommandError
+from moor.failure import CommandError, WrongUseError
 from moor.swarm import failed_node
 from moor.swarm.cluster import LostQuorumError
+from moor.swarm.impact import Impact
 from moor.swarm.roll import RESTING
 from moor.swarm.upkeep import Upkeep
 
@@ -251,6 +252,23 @@ def test_a_node_that_has_closed_its_api_opens_it_without_its_tasks(swarm: Swarm)
     assert "node web-1: has closed its Docker API by itself; why is in its journal" in swarm.text
 
 
+def test_nodes_leave_the_swarm_before_their_machines_are_gone(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.up()
+    swarm.write(names=NAMES[:-1])
+    # No machine of EC2's is in these stacks, whose end the plan would tell.
+    monkeypatch.setattr(
+        "moor.swarm.impact.impact", lambda *_args, **_named: Impact(leaving=("web-2",))
+    )
+    first_change = len(swarm.text)
+    assert swarm.up()[0] == "0 to add, 0 to change, 2 to destroy"
+    assert swarm.cluster.done == ["drain web-2", "remove web-2"]
+    text = swarm.text[first_change:]
+    assert "warning: leave the swarm first, one after the other: web-2" in text
+    assert text.index("node web-2: leaves the swarm") < text.index("web-2 DockerApi: destroying")
+
+
 def test_a_plan_that_the_swarm_would_not_survive_is_refused_before_anything_is_done(
     swarm: Swarm,
 ) -> None:
@@ -265,6 +283,15 @@ def test_a_plan_that_the_swarm_would_not_survive_is_refused_before_anything_is_d
     with pytest.raises(CommandError, match=r"^node manager-1: must be done without for a while"):
         swarm.up()
     assert (swarm.ran(), swarm.cluster.done) == ([], [])
+
+
+def test_a_node_is_rebooted_by_its_name_only(swarm: Swarm) -> None:
+    with pytest.raises(WrongUseError) as caught:
+        swarm.deployment().reboot()
+    assert str(caught.value) == (
+        "up --reboot: must be for one machine alone, got a swarm; `ENVIRONMENT=trial "
+        ".venv/bin/moor host reboot NODE` reboots a node"
+    )
 
 
 def test_some_services_alone_do_not_touch_the_nodes(swarm: Swarm) -> None:
