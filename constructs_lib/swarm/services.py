@@ -348,6 +348,9 @@ def _service(
     )
     for name, value in arguments.items():
         override(resource, name, value)
+    if not arguments["task_spec"]["placement"]["platforms"]:
+        # Where the file names none, the provider tells those that the registry has the image for.
+        override(resource, "lifecycle.ignore_changes", ["task_spec[0].placement[0].platforms"])
     return resource
 
 
