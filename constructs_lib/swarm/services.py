@@ -149,6 +149,8 @@ class SwarmServices(Construct):
         )
         for name, value in arguments.items():
             override(resource, name, value)
+        # Docker's client puts the image's platforms there, and only when it makes the service.
+        override(resource, "lifecycle.ignore_changes", ["task_spec[0].placement[0].platforms"])
         self._running[service.name] = self._wait(scope, "Converged", service, resource, "running")
         if service.name in self._completing:
             self._completed[service.name] = self._wait(
@@ -291,7 +293,8 @@ class SwarmServices(Construct):
                 run_module(
                     "constructs_lib.swarm.contents",
                     *self._endpoint.words,
-                    *("--project", self._project.name, "--", *kept),
+                    *("--project", self._project.name),
+                    *("--identity", str(self._identities.resolve()), "--", *kept),
                 )
             ],
             depends_on=[*self._running.values(), *self._completed.values()],
