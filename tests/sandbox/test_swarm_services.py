@@ -68,7 +68,7 @@ class SwarmMachine(ComposeMachine):
     def plan(self, file: Path, project: str, *more: Path) -> dict[str, list[str]]:
         """Return what would be done, and print it for who looks at a test that failed."""
         found = ComposeMachine.plan(self, file, project, *more)
-        print(self.terraform("show", "-no-color", "plan"))
+        print(self.terraform("show", "-no-color", "plan"))  # noqa: T201
         return found
 
     def known(self, **variables: str) -> SwarmMachine:
