@@ -543,7 +543,7 @@ SERVICE: Final[Mapping[str, Key]] = {
     "platform": _yes(
         option="platform",
         read=convert.good(grammar.wrong_platform),
-        swarm=_yes("the node must have it"),
+        swarm=_no("use `deploy.placement.constraints`, such as `node.platform.arch==x86_64`"),
     ),
     "ports": _yes(
         "with `network_mode: host` they have no effect, and a warning says so",

@@ -136,6 +136,22 @@ def remove_others(engine: DockerClient, project: str, keep: Collection[str]) -> 
     return told
 
 
+def forget_others(folder: Path, keep: Collection[str]) -> None:
+    """Remove the files that say what the engine calls things which are needed no longer.
+
+    Args:
+        folder: The folder of the files.
+        keep: Each thing that stays, as `secret NAME` or `config NAME`.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    kept = {f"{word.replace(' ', '-', 1)}.tfstate" for word in keep}
+    for file in folder.glob("*.tfstate"):
+        if file.name not in kept:
+            file.unlink(missing_ok=True)
+
+
 def refresh(engine: DockerClient, folder: Path) -> list[str]:
     """Write the files anew that say what the engine calls things, and find what is gone.
 
@@ -200,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--project", required=True)
     parser.add_argument("--kind", choices=KINDS)
     parser.add_argument("--name")
-    parser.add_argument("--identity", type=Path)
+    parser.add_argument("--identity", type=Path, required=True, help="a file, or all their folder")
     parser.add_argument("words", nargs="*", help="the content's file, or what is kept")
     options = parser.parse_args(arguments)
     address = f"{options.host}:{options.port}"
@@ -209,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.kind is None:
             for line in remove_others(engine, options.project, options.words):
                 print(line)  # noqa: T201
+            forget_others(options.identity, options.words)
             return 0
         identity, made = ensure(
             engine,

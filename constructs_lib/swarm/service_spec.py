@@ -1,5 +1,8 @@
 """What the provider is told of a service in a swarm, as one value.
 
+Placement has no platforms: when it makes a service, Docker's own client puts those of the image
+there, whatever it was told.
+
 The provider keeps what it has read of many arguments where the configuration says nothing, so that
 a healthcheck or a constraint which is taken out of a file would stay for ever. So each of those is
 always told, with what the engine takes it for where the file has nothing.
@@ -40,7 +43,6 @@ NAMESPACE: Final = "com.docker.stack.namespace"
 _MIB: Final = 1024 * 1024
 _BILLION: Final = 1_000_000_000
 _GRACE_SECONDS: Final = 10
-_OS: Final = "linux"
 _NETWORK_FILE_SYSTEMS: Final = ("nfs", "nfs4", "cifs", "efs", "9p", "ceph", "glusterfs")
 
 
@@ -144,7 +146,6 @@ def service_arguments(
                 "constraints": sorted(constraints_of(project, service)),
                 "prefs": [deploy.spread] if deploy.spread else [],
                 "max_replicas": deploy.max_replicas_per_node,
-                "platforms": _platforms(service.options.platform),
             },
             "networks_advanced": [
                 {
@@ -346,16 +347,6 @@ def _resources(service: Service, deploy: Deploy) -> dict[str, Any]:
         },
         "reservation": reservation,
     }
-
-
-def _platforms(platform: str | None) -> list[dict[str, str]]:
-    if not platform:
-        return []
-    parts = platform.lower().split("/")
-    architecture = parts[1] if len(parts) > 1 else parts[0]
-    # What a node says of itself is the kernel's word.
-    known = {"amd64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64"}
-    return [{"os": _OS, "architecture": known.get(architecture, architecture)}]
 
 
 def _logging(service: Service) -> dict[str, Any]:

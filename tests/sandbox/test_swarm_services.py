@@ -65,6 +65,12 @@ class SwarmMachine(ComposeMachine):
         )
         return out / "stacks" / "docker"
 
+    def plan(self, file: Path, project: str, *more: Path) -> dict[str, list[str]]:
+        """Return what would be done, and print it for who looks at a test that failed."""
+        found = ComposeMachine.plan(self, file, project, *more)
+        print(self.terraform("show", "-no-color", "plan"))  # noqa: T201
+        return found
+
     def known(self, **variables: str) -> SwarmMachine:
         """Return the same machine for a file with other variables."""
         return replace(self, secrets={**self.secrets, **variables})
@@ -295,14 +301,15 @@ def test_an_option_that_is_taken_out_of_the_file_goes(
         "      resources:\n"
         "        limits: {cpus: '0.5', memory: 64m}\n"
         "        reservations: {cpus: '0.1', memory: 16m}\n"
-        "      restart_policy: {condition: on-failure, delay: 90s, max_attempts: 3, window: 2m}\n"
-        "      update_config: {parallelism: 0, delay: 60s, max_failure_ratio: 0.5, monitor: 2s}\n"
+        "      restart_policy: {condition: on-failure, delay: 1500ms, max_attempts: 3, window: "
+        "2m}\n"
+        "      update_config: {parallelism: 0, delay: 1s, max_failure_ratio: 0.5, monitor: 2s}\n"
         "      rollback_config: {order: start-first}\n"
     )
     machine.apply(EXAMPLE, PROJECT, override)
     spec = machine.service("worker")["Spec"]["TaskTemplate"]
     assert spec["Placement"]["Constraints"] == ["node.role==manager"]
-    assert spec["RestartPolicy"]["Delay"] == 90 * 10**9
+    assert spec["RestartPolicy"]["Delay"] == 15 * 10**8
     assert machine.plan(EXAMPLE, PROJECT, override) == {}
     machine.apply(EXAMPLE, PROJECT)
     spec = machine.service("worker")["Spec"]
@@ -336,6 +343,7 @@ def test_what_the_engine_calls_a_secret_is_found_again(machine: SwarmMachine) ->
     before = {f.name: f.read_bytes() for f in machine.identities.iterdir()}
     for file in machine.identities.iterdir():
         file.write_bytes(file.read_bytes().replace(b'"serial": 1', b'"serial": 2'))
+    assert len(before) == 5
     stranger = machine.identities / "secret-shop_nobody_0123456789ab.tfstate"
     stranger.write_text("{}")
     assert refresh(machine.client, machine.identities) == [stranger.name]

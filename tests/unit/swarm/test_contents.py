@@ -12,6 +12,7 @@ from docker.errors import APIError
 from constructs_lib.swarm.contents import (
     content_name,
     ensure,
+    forget_others,
     identity_file,
     refresh,
     remove_others,
@@ -147,6 +148,14 @@ def test_terraform_reads_what_the_engine_calls_it_and_nothing_else(tmp_path: Pat
     )
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_files_of_what_is_needed_no_longer_go(tmp_path: Path) -> None:
+    kept = identity_file(tmp_path, "secret", "shop_a_1")
+    for file in (kept, identity_file(tmp_path, "config", "shop_a_1")):
+        write_identity(file, "x")
+    forget_others(tmp_path, ["secret shop_a_1"])
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_files_are_written_anew_and_those_of_nothing_are_told(engine: Any, tmp_path: Path) -> None:  # noqa: ANN401

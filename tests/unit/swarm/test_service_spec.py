@@ -165,7 +165,6 @@ def test_what_deploy_says_is_told(tmp_path: Path) -> None:
         tmp_path,
         """
 labels: {on: containers}
-platform: linux/amd64
 logging: {options: {max-size: 1m}}
 deploy:
   replicas: 4
@@ -193,7 +192,6 @@ deploy:
         "constraints": ["node.labels.a==b", "node.role==worker"],
         "prefs": ["node.labels.zone"],
         "max_replicas": 2,
-        "platforms": [{"os": "linux", "architecture": "x86_64"}],
     }
     assert task["resources"] == {
         "limits": {"nano_cpus": 500_000_000, "memory_bytes": 64 * MIB},

@@ -192,7 +192,10 @@ def test_without_a_word_the_provider_is_told_what_the_engine_takes_it_for(docume
         "constraints": [],
         "prefs": [],
         "max_replicas": 0,
-        "platforms": [],
+    }
+    # Docker's own client puts the image's there.
+    assert service(document, "scheduler")["lifecycle"] == {
+        "ignore_changes": ["task_spec[0].placement[0].platforms"]
     }
     assert task["restart_policy"] == {
         "condition": "any",
