@@ -348,9 +348,8 @@ def _service(
     )
     for name, value in arguments.items():
         override(resource, name, value)
-    if not arguments["task_spec"]["placement"]["platforms"]:
-        # Where the file names none, the provider tells those that the registry has the image for.
-        override(resource, "lifecycle.ignore_changes", ["task_spec[0].placement[0].platforms"])
+    # Docker's client puts the image's platforms there, and only when it makes the service.
+    override(resource, "lifecycle.ignore_changes", ["task_spec[0].placement[0].platforms"])
     return resource
 
 
