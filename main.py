@@ -27,6 +27,7 @@ if __name__ == "__main__":
 # isort: split
 from cdktf import App
 
+from constructs_lib.compose import ended
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.docker.build_context import ContextError
 from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
@@ -216,6 +217,7 @@ def add_stacks(
         vault=Vault(environment.secrets),
         value_of=services.contents.__getitem__,
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],
+        ended=ended.read(environment.ended),
     )
     return machine, docker
 

@@ -13,7 +13,7 @@ from constructs_lib.host.endpoint import DockerEndpoint
 from constructs_lib.terraform.literal import Expression, define, joined, override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from constructs import Construct
@@ -43,6 +43,7 @@ class DockerStack(TerraformStack):
         vault: Vault,
         value_of: Callable[[str], str],
         plain_registries: Sequence[str] = (),
+        ended: Mapping[str, str] | None = None,
     ) -> None:
         """Wire the stack.
 
@@ -58,6 +59,8 @@ class DockerStack(TerraformStack):
             vault: Where secrets and configs from variables are kept for the deployment.
             value_of: Returns the value of a variable that is a secret's or config's content.
             plain_registries: Registries (`HOST:PORT`) that speak HTTP, and know no users.
+            ended: The digest of the configuration of each container that has come to a good end,
+                by its name.
         """
         super().__init__(scope, id_)
         state.attach(self, id_)
@@ -83,6 +86,7 @@ class DockerStack(TerraformStack):
             ),
             vault=vault,
             value_of=value_of,
+            ended=ended,
         )
         published_ports = services.published_tcp_ports
         names = output_names(published_ports)

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from constructs_lib.compose import ended
 from constructs_lib.compose.plugin import find_compose
+from constructs_lib.compose.reader import load_project
+from moor import health
 from moor.toolchain.toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -78,6 +81,17 @@ class ComposeMachine:
             cwd=ROOT,
         )
         return out / "stacks" / "docker"
+
+    def keep_ended(self, file: Path, project: str, *more: Path) -> None:
+        """Write down which containers have done their work, as `moor up` does at its end."""
+        services = load_project([file, *more], name=project, environment=self.variables)
+        expected = health.expectations(services, {})
+        mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
+        containers = self.client.containers.list(all=True, filters=mine)
+        found = {str(c.name): health.found_in(c.attrs, {}) for c in containers}
+        rows = [health.judge(one, found.get(one.name)) for one in expected]
+        names = [one.name for one in expected]
+        ended.keep(self.folder / "ended.json", health.ended(rows), of=names, is_all=True)
 
     def terraform(self, *words: str, expect: int = 0) -> str:
         """Run Terraform where `synth` has written."""
@@ -186,6 +200,7 @@ class ComposeMachine:
         for volume in self.client.volumes.list(filters={"label": "moor.copy-of"}):
             volume.remove(force=True)
         shutil.rmtree(self.folder / "out", ignore_errors=True)
+        (self.folder / "ended.json").unlink(missing_ok=True)
         for state in self.folder.glob("*.tfstate*"):
             state.unlink()
 

@@ -131,15 +131,23 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
         own_network = re.fullmatch(r"bridge|corpus_.*|the-edge|the-warehouse", host["NetworkMode"])
         host["NetworkMode"] = "its own" if own_network else host["NetworkMode"]
         host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
-        host["Binds"] = sorted(b for b in host["Binds"] or [] if not _is_delivered(b))
+        if host["NetworkMode"] == "host":
+            host["PortBindings"] = {}
+        host["SecurityOpt"] = [option.replace(":", "=", 1) for option in host["SecurityOpt"]]
+        binds = [*(host["Binds"] or []), *_spreading(host)]
+        host["Binds"] = sorted(b for b in binds if not _is_delivered(b))
         host["Mounts"] = [
             {key: value for key, value in mount.items() if value != {}}
             for mount in host.get("Mounts") or []
-            if mount["Type"] != "volume" and not _is_delivered(mount.get("Source", ""))
+            if mount["Type"] != "volume"
+            and not _is_delivered(mount.get("Source", ""))
+            and not _spread(mount)
         ]
         for bindings in (host["PortBindings"] or {}).values():
             for binding in bindings:
                 binding["HostIp"] = binding["HostIp"] or "0.0.0.0"  # noqa: S104
+                # Either lets the engine choose.
+                binding["HostPort"] = "" if binding["HostPort"] == "0" else binding["HostPort"]
                 if re.fullmatch("18010-18011|1801[01]", binding["HostPort"]):
                     binding["HostPort"] = "one of 18010-18011"
         for network in container["Networks"].values():
@@ -154,6 +162,19 @@ def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
             and not _is_delivered(str(mount[2]))
         ]
     return plain
+
+
+def _spread(mount: dict[str, Any]) -> str:
+    return str((mount.get("BindOptions") or {}).get("Propagation") or "")
+
+
+def _spreading(host: dict[str, Any]) -> list[str]:
+    """Write mounts with a propagation as Compose does."""
+    return [
+        f"{m['Source']}:{m['Target']}:{'ro' if m.get('ReadOnly') else 'rw'},{_spread(m)}"
+        for m in host.get("Mounts") or []
+        if _spread(m)
+    ]
 
 
 def _is_delivered(source: str) -> bool:

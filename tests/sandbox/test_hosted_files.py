@@ -12,6 +12,7 @@ import re
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,9 +38,10 @@ from test_compose_equivalence import (  # noqa: F401  (the fixture)
     machine,
 )
 
+from constructs_lib.compose.parse_values import makes_its_source
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from compose_machine import ComposeMachine
 
@@ -108,7 +110,7 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
     more = write_override(app, raw, machine.registry, tmp_path)
     _clean(machine, raw)
     try:
-        _prepare(machine, raw)
+        _prepare(machine, app, raw)
         seen["failed"] = "did not deploy"
         started = time.monotonic()
         _apply(machine, app, more, seen)
@@ -117,6 +119,7 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
         assert _states(machine) == _expected(app, raw)
         ours = _same_ids(machine.snapshot(PROJECT), _names(machine, PROJECT))
         assert len(ours["containers"]) == app.containers
+        machine.keep_ended(app.file, PROJECT, more)
         seen["failed"] = "a second plan is not empty"
         assert machine.plan(app.file, PROJECT, more) == {}
         seen["failed"] = "is not removed"
@@ -172,7 +175,7 @@ def _delivered(app: Hosted, body: dict[str, Any]) -> set[str]:
     found = set()
     for mount in body.get("volumes") or ():
         source = mount.get("source", "")
-        if mount["type"] == "bind" and source.startswith(str(app.file.parent)):
+        if mount["type"] == "bind" and source.startswith(_of_this_computer(app)):
             found |= {mount["target"].rstrip("/"), mount["target"].rpartition("/")[0]}
     for kind, folder in (("configs", ""), ("secrets", "/run/secrets")):
         for use in body.get(kind) or ():
@@ -182,12 +185,27 @@ def _delivered(app: Hosted, body: dict[str, Any]) -> set[str]:
     return found
 
 
+def _of_this_computer(app: Hosted) -> tuple[str, str]:
+    """Return the folders below which this project takes a path for one of this computer."""
+    return str(app.file.parent), str(Path.home())
+
+
 def _external(raw: dict[str, Any], kind: str) -> list[str]:
     return [thing["name"] for thing in (raw.get(kind) or {}).values() if thing.get("external")]
 
 
-def _prepare(machine: ComposeMachine, raw: dict[str, Any]) -> None:  # noqa: F811
-    """Make what the file calls external."""
+def _prepare(machine: ComposeMachine, app: Hosted, raw: dict[str, Any]) -> None:  # noqa: F811
+    """Make what the file takes for there: what it calls external, and folders of the machine."""
+    folders = [
+        mount["source"]
+        for body in raw["services"].values()
+        for mount in body.get("volumes") or ()
+        if mount["type"] == "bind" and not makes_its_source(mount)
+    ]
+    for folder in folders:
+        if not folder.startswith(_of_this_computer(app)):
+            words = f"sudo sh -c '[ -e {folder} ] || mkdir -p {folder}'"
+            subprocess.run([*_ssh(machine), words], check=True, capture_output=True)
     for name in _external(raw, "networks"):
         machine.client.networks.create(name)
     for name in _external(raw, "volumes"):
