@@ -3,8 +3,8 @@
 Each is the registry's own busybox with one layer more: a program that stays up, listens on the
 TCP ports that it is told, writes into its data's folders, and ends at once when it is stopped;
 and a second one under all the names that healthchecks and scripts call, which does nothing and
-does it well. A shell does not look for those that it has itself, such as `wget`: so HTTP is
-answered. Nothing listens on UDP: busybox cannot.
+does it well. A shell does not look for what it has itself, such as `wget`: so healthchecks run in
+one that does, and HTTP is answered. Nothing listens on UDP: busybox cannot.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ case "$*" in
 esac
 for folder in ${STAND_IN_FOLDERS:-}; do
     [ -d "${folder}" ] || continue
+    # One image may stand for several services, of which some may only read.
+    ! grep -q " ${folder} [^ ]* ro[ ,]" /proc/mounts || continue
     echo kept 2>/dev/null > "${folder}/stand-in-was-here" || [ "$(id -u)" != 0 ] || exit 1
 done
 [ -z "${STAND_IN_ENDS:-}" ] || exit 0
@@ -90,6 +92,14 @@ case "${word}" in
         exec /bin/cat
         ;;
 esac
+"""
+
+_SHELL: Final = """#!/bin/sh
+# `sh -c` that calls the stand-ins of what it has itself.
+ps() { /usr/local/bin/ps "$@"; }
+wget() { /usr/local/bin/wget "$@"; }
+grep() { /usr/local/bin/grep "$@"; }
+eval "$1"
 """
 
 _BASH: Final = """#!/bin/sh
@@ -144,6 +154,7 @@ class StandIns:
                 f"STAND_IN_ENDS={'yes' if stand_in.ends else ''}",
             ],
             "Entrypoint": [f"{_PLACE}/stand-in"],
+            "Shell": [f"{_PLACE}/shell"],
         }
         if stand_in.is_checked:
             runtime["Healthcheck"] = {"Test": ["CMD", "true"], "Interval": 1_000_000_000}
@@ -213,7 +224,7 @@ def _layer(stand_in: StandIn) -> bytes:
     files |= {_path(name): _TOOL for name in stand_in.tools if _path(name) not in files}
     files |= {_path(name): _STAND_IN for name in stand_in.programs}
     files |= {f"{_PLACE}/stand-in": _STAND_IN, f"{_PLACE}/answer": _ANSWER}
-    files |= {f"{_PLACE}/bash": _BASH, "/bin/bash": _BASH}
+    files |= {f"{_PLACE}/shell": _SHELL, f"{_PLACE}/bash": _BASH, "/bin/bash": _BASH}
     # The registry's image has it, and all of these begin with it.
     files.pop("/bin/sh", None)
     files["/etc/passwd"] = _USERS

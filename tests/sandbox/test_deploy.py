@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trial_sandbox import Shell, client, footprint, make_sandbox
+from trial_sandbox import Shell, client, left_of, make_sandbox
 
 from constructs_lib.aws.permissions import policy, without_conditions
 from constructs_lib.host import engine as machine_engine
@@ -32,7 +32,6 @@ from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
 from sandbox.credentials import Credentials
-from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,31 +186,17 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     made = Deployment(environment=environment, variables={**variables, "ENVIRONMENT": str(file)})
     made.run("down")
     shutil.rmtree(environment.directory, ignore_errors=True)
-    assert left_of(made) == []
+    assert left_of(made.sandbox()) == []
     # The very first one is cut off where a machine is under way, and no state knows it yet.
     made.interrupted.append(made.killed(("up",), "machine moor-deploy-test: creating", "terraform"))
     made.up()
-    assert left_of(made) != []
+    assert left_of(made.sandbox()) != []
     yield made
     done = made.run("down")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert left_of(made) == []
+    assert left_of(made.sandbox()) == []
     shutil.rmtree(environment.directory)
     shutil.rmtree(environment.output)
-
-
-def left_of(made: Deployment) -> list[str]:
-    """List what is there of the deployment; what others do meanwhile is not looked at."""
-    mark = f"moor-{made.environment.name}"
-    found = footprint(made.sandbox())
-    lines = [line for kind in found.values() for line in kind]
-    engine_url = made.sandbox().status().engine_url
-    if engine_url:
-        engine = connect(engine_url)
-        lines += [str(c.name) for c in engine.containers.list(all=True)]
-        engine.close()
-    folder = str(made.environment.directory)
-    return [line for line in lines if mark in line or folder in line or "172.30.21." in line]
 
 
 def kill_below(root: int, victim: str, command: str = "") -> bool:
