@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 600
 
+JOB = "services: {job: {image: '${BASE_IMAGE}', command: 'true'}}\n"
+"""A service that has done its work at once, and that no other one waits for."""
+
 UNCHANGED = "0 to add, 0 to change, 0 to destroy"
 
 rarely = partial(pytest.param, marks=pytest.mark.kills)
@@ -180,6 +183,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         assert ours in text
         text = text.replace(ours, others)
     file = tmp_path_factory.mktemp("environments") / "deploy-test.yaml"
+    job = file.with_name("job.yaml")
+    job.write_text(JOB, encoding="utf-8")
+    text += f"services: [{ROOT / 'services' / 'compose.yaml'}, {job}]\n"
     file.write_text(text, encoding="utf-8")
     environment = Environment(name=file.stem, settings_file=file, root=ROOT)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
@@ -299,9 +305,12 @@ def test_strangers_are_refused(deployment: Deployment) -> None:
 
 def test_a_second_deployment_changes_nothing(deployment: Deployment) -> None:
     before = deployment.container("elastic").id
+    job = deployment.container("job").attrs["State"]
+    assert (job["Status"], job["ExitCode"]) == ("exited", 0)
     out = deployment.up()
     assert out.count(UNCHANGED) == 2
     assert deployment.container("elastic").id == before
+    assert deployment.container("job").attrs["State"]["StartedAt"] == job["StartedAt"]
 
 
 def test_cdktf_by_hand_does_the_same(deployment: Deployment) -> None:
@@ -620,6 +629,7 @@ def test_what_does_not_run_is_told_with_a_status(deployment: Deployment) -> None
     found = json.loads(deployment.run("status", "--json").stdout)
     assert [(s["service"], s["good"]) for s in found["services"]] == [
         ("elastic", True),
+        ("job", True),
         ("web", False),
     ]
     deployment.run("up", "web")
