@@ -596,6 +596,11 @@ class Settings(_Model):
                     "aws.load_balancer: must not be set where there is one machine, whose address "
                     "is enough; remove it, or say swarm: true"
                 )
+            if self.registry != RegistrySettings():
+                yield (
+                    "registry: must not be set without a swarm, since one machine keeps what it "
+                    "builds; remove it"
+                )
             return
         updates = aws.updates
         # Also where the default is written: somebody means that machines reboot by themselves.
