@@ -3,8 +3,8 @@
 Each is the registry's own busybox with one layer more: a program that stays up, listens on the
 TCP ports that it is told, writes into its data's folders, and ends at once when it is stopped;
 and a second one under all the names that healthchecks and scripts call, which does nothing and
-does it well. A shell does not look for what it has itself, such as `wget`: so healthchecks run in
-one that does, and HTTP is answered. Nothing listens on UDP: busybox cannot.
+does it well. A shell does not look for what it has itself, such as `wget` and `ps`: so HTTP
+is answered, and there is a process with a name. Nothing listens on UDP: busybox cannot.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ for port in ${STAND_IN_PORTS:-}; do
 done
 trap 'exit 0' TERM INT QUIT USR1 WINCH
 while :; do
-    sleep 86400 &
+    # Who looks at processes finds what it is, with a version.
+    sh -c 'sleep 86400; true' "$* 8" &
     wait "$!"
 done
 """
@@ -77,7 +78,6 @@ case "${0##*/}" in
         ;;
     redis-cli) echo PONG ;;
     ss) echo '0.0.0.0:smtp' ;;
-    ps) echo 'sidekiq 8' ;;
 esac
 exit 0
 """
@@ -94,21 +94,13 @@ case "${word}" in
 esac
 """
 
-_SHELL: Final = """#!/bin/sh
-# `sh -c` that calls the stand-ins of what it has itself.
-ps() { /usr/local/bin/ps "$@"; }
-wget() { /usr/local/bin/wget "$@"; }
-grep() { /usr/local/bin/grep "$@"; }
-eval "$1"
-"""
-
 _BASH: Final = """#!/bin/sh
 exec /bin/sh "$@"
 """
 
 TOOLS: Final = (
     *("curl", "wget", "pg_isready", "pg_dump", "redis-cli", "mysqladmin", "healthcheck.sh"),
-    *("mongosh", "rabbitmq-diagnostics", "service", "ss", "ps", "drill", "celery", "flow", "node"),
+    *("mongosh", "rabbitmq-diagnostics", "service", "ss", "drill", "celery", "flow", "node"),
     *("certbot", "grep", "imgproxy", "mc"),
 )
 
@@ -154,7 +146,6 @@ class StandIns:
                 f"STAND_IN_ENDS={'yes' if stand_in.ends else ''}",
             ],
             "Entrypoint": [f"{_PLACE}/stand-in"],
-            "Shell": [f"{_PLACE}/shell"],
         }
         if stand_in.is_checked:
             runtime["Healthcheck"] = {"Test": ["CMD", "true"], "Interval": 1_000_000_000}
@@ -224,7 +215,7 @@ def _layer(stand_in: StandIn) -> bytes:
     files |= {_path(name): _TOOL for name in stand_in.tools if _path(name) not in files}
     files |= {_path(name): _STAND_IN for name in stand_in.programs}
     files |= {f"{_PLACE}/stand-in": _STAND_IN, f"{_PLACE}/answer": _ANSWER}
-    files |= {f"{_PLACE}/shell": _SHELL, f"{_PLACE}/bash": _BASH, "/bin/bash": _BASH}
+    files |= {f"{_PLACE}/bash": _BASH, "/bin/bash": _BASH}
     # The registry's image has it, and all of these begin with it.
     files.pop("/bin/sh", None)
     files["/etc/passwd"] = _USERS
