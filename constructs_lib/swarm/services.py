@@ -318,7 +318,8 @@ class SwarmServices(Construct):
                 run_module(
                     "constructs_lib.swarm.contents",
                     *self._endpoint.words,
-                    *("--project", self._project.name, "--", *kept),
+                    *("--project", self._project.name),
+                    *("--identity", str(self._identities.resolve()), "--", *kept),
                 )
             ],
             depends_on=[*self._running.values(), *self._completed.values()],
