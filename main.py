@@ -27,6 +27,7 @@ if __name__ == "__main__":
 # isort: split
 from cdktf import App
 
+from constructs_lib.compose import ended
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.docker.build_context import ContextError
 from constructs_lib.files.private_file import PRIVATE_DIRECTORY_MODE, make_private_directory
@@ -234,6 +235,7 @@ def add_stacks(
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],
         identities=environment.swarm / "contents" if in_swarm else None,
         registry=_registry(identity, settings, machine) if in_swarm else None,
+        ended=ended.read(environment.ended),
     )
     return machine, docker
 

@@ -41,6 +41,7 @@ NAME: Final = "swarm"
 PAGE: Final = ROOT / "docs" / "swarm-figures.md"
 WEB_PORT: Final = 80
 """Where the example's web service answers on the nodes that run it."""
+PATH: Final = "/cgi-bin/index.cgi"
 _BEFORE_SECONDS: Final = 2.0
 _AFTER_SECONDS: Final = 3.0
 _HEALED_SECONDS: Final = 240.0
@@ -191,8 +192,8 @@ def observed(
     """
     addresses = swarm.addresses(node)
     with (
-        Client(addresses, moves_on=True) as moving,
-        Client(addresses, moves_on=False) as staying,
+        Client(addresses, PATH, moves_on=True) as moving,
+        Client(addresses, PATH, moves_on=False) as staying,
     ):
         time.sleep(_BEFORE_SECONDS)
         begin = time.monotonic()

@@ -279,6 +279,15 @@ def watch_rows(
         sleep(0.25)
 
 
+def ended(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the digest of the configuration of each container that has come to a good end."""
+    return {
+        row.expected.name: row.expected.config_hash
+        for row in rows
+        if row.verdict == "good" and row.state == "exited (0)"
+    }
+
+
 def _with_answer(
     row: Row, answers: dict[str, str], ask: Callable[[str], str | None], *, is_silent: bool
 ) -> Row:

@@ -53,6 +53,7 @@ class DockerStack(TerraformStack):
         plain_registries: Sequence[str] = (),
         identities: Path | None = None,
         registry: Registry | str | None = None,
+        ended: Mapping[str, str] | None = None,
     ) -> None:
         """Wire the stack.
 
@@ -73,6 +74,8 @@ class DockerStack(TerraformStack):
             identities: In a swarm the folder for what it calls secrets and configs; None on one
                 machine.
             registry: In a swarm where images that are built go; see `SwarmServices`.
+            ended: The digest of the configuration of each container that has come to a good end,
+                by its name.
         """
         super().__init__(scope, id_)
         if not isinstance(address, str):
@@ -102,6 +105,7 @@ class DockerStack(TerraformStack):
                 endpoint=endpoint,
                 vault=vault,
                 value_of=value_of,
+                ended=ended,
             )
         else:
             SwarmServices(

@@ -4,9 +4,13 @@ import os
 import sysconfig
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from constructs_lib.synthesis import fast_bindings
+
+# What tests of several files have in common tells what it saw, too.
+pytest.register_assert_rewrite("hosted_trial")
 
 ROOT = Path(__file__).resolve().parent.parent
 

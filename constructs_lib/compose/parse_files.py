@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.folders import looks_like_a_file, place_of
 from constructs_lib.compose.model import Delivery, FolderMount, NamedMount
-from constructs_lib.compose.parse_values import read_whole
+from constructs_lib.compose.parse_values import makes_its_source, read_whole
 from constructs_lib.docker.container_options import HostMount, TmpfsMount
 from constructs_lib.files.tree import shown
 
@@ -112,7 +112,7 @@ def read_mounts(
                     source=mount["source"],
                     path=target,
                     read_only=read_only,
-                    create=bool(how.get("create_host_path")),
+                    create=makes_its_source(mount),
                     propagation=how.get("propagation"),
                     selinux=how.get("selinux"),
                 )
@@ -134,7 +134,7 @@ def _check_labels(
     conflicts = {
         f"propagation: {propagation}": bool(propagation),
         # A folder of ours is there in any case.
-        "create_host_path: false": not is_local and not how.get("create_host_path"),
+        "create_host_path: false": not is_local and not makes_its_source(mount),
     }
     for other, is_there in conflicts.items():
         if label and is_there:
@@ -181,11 +181,11 @@ def _local(
             f"must be a file or folder of this computer, got neither in {source}; use an absolute "
             "path for what is the machine's",
         )
-    elif not source.exists() and not how.get("create_host_path"):
+    elif not source.exists() and not makes_its_source(mount):
         problems.add(
             f"{where}.source",
             f"must be a file or folder of this computer, got no such thing as {source}; create "
-            "it, or leave out bind.create_host_path",
+            "it, or set bind.create_host_path to true",
         )
     elif not source.exists() and looks_like_a_file(str(source), target):
         problems.add(

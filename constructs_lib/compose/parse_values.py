@@ -113,11 +113,20 @@ def _check_mounts(
         seen[path] = here
 
 
+def makes_its_source(mount: Mapping[str, Any]) -> bool:
+    """Tell whether a folder is made where a mount's source is missing.
+
+    Compose hands a mount to the engine as one text, which makes it, unless something is said of
+    `bind`, and not this.
+    """
+    how = mount.get("bind")
+    return how is None or bool(how.get("create_host_path"))
+
+
 def _is_written_in_one_text(mount: Mapping[str, Any]) -> bool:
     """Whether the engine is told of a mount as `SOURCE:TARGET:ro`, and not part by part."""
     if mount.get("type") == "bind":
-        how = mount.get("bind") or {}
-        return bool(how.get("create_host_path")) and not how.get("propagation")
+        return makes_its_source(mount) and not (mount.get("bind") or {}).get("propagation")
     how = mount.get("volume") or {}
     return mount.get("type") == "volume" and not (how.get("nocopy") or how.get("subpath"))
 

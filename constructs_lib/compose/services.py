@@ -32,7 +32,7 @@ from constructs_lib.terraform.literal import joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cdktf import ITerraformDependable, TerraformResource
 
@@ -89,6 +89,7 @@ class ComposeServices(Construct):
         endpoint: DockerEndpoint,
         vault: Vault,
         value_of: Callable[[str], str],
+        ended: Mapping[str, str] | None = None,
     ) -> None:
         """Define networks, volumes and containers.
 
@@ -99,6 +100,8 @@ class ComposeServices(Construct):
             endpoint: The machine's Docker API.
             vault: Where secrets and configs from variables are kept for the deployment.
             value_of: Returns the value of a variable that is a secret's or config's content.
+            ended: The digest of the configuration of each container that has come to a good end,
+                by its name: it is not to be started again.
 
         Raises:
             ContextError: A file of a build cannot be read.
@@ -109,6 +112,7 @@ class ComposeServices(Construct):
         self._endpoint = endpoint
         self._vault = vault
         self._value_of = value_of
+        self._ended_well = ended or {}
         self._directory = _terraform_directory(self)
         self._images = Images(
             self, "Images", project=project, endpoint=endpoint, vault=vault, value_of=value_of
@@ -157,7 +161,12 @@ class ComposeServices(Construct):
                 scope,
                 str(replica + 1),
                 image=image,
-                spec=self._spec(service, replica, mounted, must_run=not completes),
+                spec=self._spec(
+                    service,
+                    replica,
+                    mounted,
+                    must_run=not completes and not self._has_ended(service, replica),
+                ),
                 depends_on=needs,
                 replaced_with=replaced_with,
             )
@@ -179,6 +188,11 @@ class ComposeServices(Construct):
         if completes:
             waiting = self._wait(scope, "Completed", service, "completed", _END_SECONDS)
             self._ended[service.name] = [waiting]
+
+    def _has_ended(self, service: Service, replica: int) -> bool:
+        """Tell whether a container of the same configuration has done its work."""
+        name = service.container_names(self._project.name)[replica]
+        return self._ended_well.get(name) == service.config_hash
 
     def _condition(self, name: str, condition: str) -> Sequence[ITerraformDependable]:
         if condition == "service_healthy":

@@ -42,11 +42,14 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "HostConfig.Binds": "files of relative paths, secrets and configs are copied into the "
     "container, since they are on this computer: what the container writes there is not written "
     "back, and the folder of the image stays visible below a copied one",
-    "HostConfig.Mounts": "a volume without a name is in `Config.Volumes`; for secrets and configs "
-    "see `HostConfig.Binds`",
+    "HostConfig.Mounts": "a volume without a name is in `Config.Volumes`; a folder of the machine "
+    "with a `propagation` is here instead of in `HostConfig.Binds`, and has to be there already; "
+    "for secrets and configs see `HostConfig.Binds`",
     "HostConfig.PortBindings": "a port without an address is published on IPv4, not on IPv6 too; "
     "what the engine would discard, with `network_mode: host`, is not told to it",
     "HostConfig.RestartPolicy": "`no` is written out; Compose leaves it empty, which is the same",
+    "HostConfig.SecurityOpt": "has `=` where a file has `:`, which newer engines know as the old "
+    "way",
     "HostConfig.VolumesFrom": "`:ro` counts; Compose 2.40 forgets it",
     "NetworkSettings.Networks.NAME.Links": "another name that `links` gives to a service is an "
     "alias of that service on the networks that both are on, so that others there know it, too",
@@ -54,8 +57,9 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "to the engine, which picks",
     "anonymous volumes": "a replaced container gets new ones; Compose hands the old ones on",
     "services that ended": "`docker compose up` runs a service again that has ended by itself; "
-    "here one that others wait for with `service_completed_successfully` runs once, until "
-    "something of it changes",
+    "here one runs once, until something of it changes, that others wait for with "
+    "`service_completed_successfully`, or that publishes no port, has no `restart` beyond "
+    "`on-failure`, and had ended well before `moor up` was done",
 }
 """What the engine is told otherwise than by `docker compose up`, and why."""
 

@@ -229,7 +229,9 @@ class ContainerOptions:
         privileged: Whether it may do everything on the machine.
         cap_add: Capabilities that it gets.
         cap_drop: Capabilities that it loses.
-        security_options: Such as `no-new-privileges:true`.
+        security_options: Such as `no-new-privileges:true`. Beside `privileged`, and beside an IPC
+            or PID name space of the machine or of another container, a plan shows a change of
+            them only with the label that changes with it.
         devices: Devices of the machine.
         device_cgroup_rules: Such as `c 1:3 mr`.
         device_requests: Devices that a driver chooses.
@@ -434,5 +436,23 @@ def _lifecycle(options: ContainerOptions) -> dict[str, Any] | None:
     ignored = [
         *(["memory_swap"] if options.memory_mib else []),
         *(["platform"] if options.platform else []),
+        *(["security_opts"] if _is_labelled(options) else []),
     ]
     return {"ignore_changes": ignored} if ignored else None
+
+
+def _is_labelled(options: ContainerOptions) -> bool:
+    """Tell whether the engine adds SELinux labels to the security options that it was told.
+
+    It does for a container that shares processes or memory with the machine or with another one,
+    even where there is no SELinux. What differs would replace the container at each deployment.
+
+    Source: moby, `generateSecurityOpt` of the daemon.
+    """
+    given = options.security_options
+    if not given or any(option.startswith("label=") for option in given):
+        return False
+    shared = (options.ipc_mode or "", options.pid_mode or "")
+    return options.privileged or any(
+        mode == "host" or mode.startswith("container:") for mode in shared
+    )

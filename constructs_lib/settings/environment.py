@@ -113,6 +113,11 @@ class Environment:
         return self.directory / "swarm"
 
     @property
+    def ended(self) -> Path:
+        """Which containers had done their work when the last deployment was done."""
+        return self.directory / "ended.json"
+
+    @property
     def state(self) -> Path:
         """Terraform's state files, where the state is kept locally."""
         return self.directory / "state"

@@ -574,7 +574,8 @@ class Settings(_Model):
 
     @model_validator(mode="after")
     def _fit_for_a_swarm(self) -> Self:
-        if problems := list(self._against_a_swarm()):
+        against = self._against_a_swarm if self.is_swarm else self._against_one_machine
+        if problems := list(against()):
             raise ValueError("\n".join(problems))
         return self
 
@@ -583,20 +584,26 @@ class Settings(_Model):
         """Whether the machines are a swarm, rather than one machine by itself."""
         return self.aws.machines.count > 1 if self.swarm is None else self.swarm
 
+    def _against_one_machine(self) -> Iterator[str]:
+        aws = self.aws
+        if aws.machines.count > 1:
+            yield (
+                f"swarm: must not be false where aws.machines asks for {aws.machines.count} "
+                "machines, which only a swarm can be; remove it, or ask for one machine"
+            )
+        elif aws.load_balancer is not None:
+            yield (
+                "aws.load_balancer: must not be set where there is one machine, whose address "
+                "is enough; remove it, or say swarm: true"
+            )
+        if self.registry != RegistrySettings():
+            yield (
+                "registry: must not be set without a swarm, since one machine keeps what it "
+                "builds; remove it"
+            )
+
     def _against_a_swarm(self) -> Iterator[str]:
         aws = self.aws
-        if not self.is_swarm:
-            if aws.machines.count > 1:
-                yield (
-                    f"swarm: must not be false where aws.machines asks for {aws.machines.count} "
-                    "machines, which only a swarm can be; remove it, or ask for one machine"
-                )
-            elif aws.load_balancer is not None:
-                yield (
-                    "aws.load_balancer: must not be set where there is one machine, whose address "
-                    "is enough; remove it, or say swarm: true"
-                )
-            return
         updates = aws.updates
         # Also where the default is written: somebody means that machines reboot by themselves.
         if "reboot_strategy" in updates.model_fields_set and updates.reboot_strategy != "off":

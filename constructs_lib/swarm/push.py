@@ -79,7 +79,8 @@ def _password(registry: str) -> dict[str, Any]:
 def _tell(line: dict[str, Any], said: dict[str, str]) -> None:
     """Print what a layer has come to, once each."""
     layer, status = str(line.get("id", "")), str(line.get("status", ""))
-    if not layer or status in ("Pushing", "Waiting", "Preparing") or said.get(layer) == status:
+    passing = ("Pushing", "Waiting", "Preparing", "Retrying")
+    if not layer or status.startswith(passing) or said.get(layer) == status:
         return
     said[layer] = status
     print(f"{layer}: {status}", flush=True)  # noqa: T201  (Terraform shows it)

@@ -195,7 +195,7 @@ class SwarmServices(Construct):
             kinds=ImagesOfSwarm(
                 endpoint=self._endpoint,
                 repository=repository,
-                folder=self._identities.resolve(),
+                folder=self._identities.resolve() / "images",
                 needs=needs,
             ),
             also=also,

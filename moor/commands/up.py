@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moor import deployment_lock, status
+from constructs_lib.compose import ended
+from moor import deployment_lock, health, status
 from moor.approval import must_be_attended
 from moor.deployment import deploying
 from moor.failure import CommandError
@@ -57,6 +58,9 @@ def run(
             )
         finally:
             screen.close()
+    kept = session.environment.ended
+    names = [row.expected.name for row in rows]
+    ended.keep(kept, health.ended(rows), of=names, is_all=not only)
     members = status.members_of(session, outputs)
     status.show(session, outputs, rows, session.console, members)
     wrong = list(problems(rows, seconds=PATIENCE_SECONDS))

@@ -217,8 +217,9 @@ class Machines:
     def _files(self, spec: MachineSpec) -> Mapping[str, bytes]:
         servers = name_servers() or (gateway(self._subnet),)
         # The engine's own pulls compare networks; BuildKit inside it compares whole names, and
-        # speaks plain HTTP only where the entry says so.
-        registries = (str(self._subnet), f"http://{self._registry}")
+        # speaks plain HTTP only where the entry says so. Of the network the gateway alone: to a
+        # registry that a machine has, an engine must prove itself.
+        registries = (f"{gateway(self._subnet)}/32", f"http://{self._registry}")
         options = [
             *(f"--insecure-registry={registry}" for registry in registries),
             *(f"--dns={server}" for server in servers),

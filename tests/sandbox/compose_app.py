@@ -25,6 +25,7 @@ from cdktf_cdktf_provider_docker.provider import (
     DockerProviderRegistryAuth,
 )
 
+from constructs_lib.compose import ended
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
@@ -87,6 +88,7 @@ def main(file: str, project: str, out: str, vault: str, identities: str = "") ->
             endpoint=endpoint,
             vault=Vault(Path(vault)),
             value_of=services.contents.__getitem__,
+            ended=ended.read(Path(vault).with_name("ended.json")),
         )
     app.synth()
 

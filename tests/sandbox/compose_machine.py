@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,14 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compose_snapshots import plain_container, plain_network, plain_volume
+
+from constructs_lib.compose import ended
 from constructs_lib.compose.plugin import find_compose
+from constructs_lib.compose.reader import load_project
+from moor import health
+from moor.outputs import Outputs
 from moor.toolchain.toolchain import Toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from docker import DockerClient
-    from docker.models.containers import Container
 
     from constructs_lib.settings.environment import Environment
 
@@ -69,6 +73,15 @@ class ComposeMachine:
             **self.secrets,
         }
 
+    @property
+    def ssh(self) -> list[str]:
+        """The command that runs another one on the machine."""
+        key = self.environment.ssh / "id_ed25519"
+        address = Outputs.load(self.environment).public_ip
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+        words = [word for option in options for word in ("-o", option)]
+        return ["ssh", "-i", str(key), "-p", "2222", *words, f"core@{address}"]
+
     def synth(self, file: Path, project: str, *more: Path) -> Path:
         """Write the Terraform configuration of Compose files. Returns its folder."""
         out = self.folder / "out"
@@ -78,6 +91,17 @@ class ComposeMachine:
             cwd=ROOT,
         )
         return out / "stacks" / "docker"
+
+    def keep_ended(self, file: Path, project: str, *more: Path) -> None:
+        """Write down which containers have done their work, as `moor up` does at its end."""
+        services = load_project([file, *more], name=project, environment=self.variables)
+        expected = health.expectations(services, {})
+        mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
+        containers = self.client.containers.list(all=True, filters=mine)
+        found = {str(c.name): health.found_in(c.attrs, {}) for c in containers}
+        rows = [health.judge(one, found.get(one.name)) for one in expected]
+        names = [one.name for one in expected]
+        ended.keep(self.folder / "ended.json", health.ended(rows), of=names, is_all=True)
 
     def terraform(self, *words: str, expect: int = 0) -> str:
         """Run Terraform where `synth` has written."""
@@ -136,13 +160,13 @@ class ComposeMachine:
         assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout if expect == 0 else done.stdout + done.stderr
 
-    def put(self, folder: Path, ssh: list[str]) -> None:
+    def put(self, folder: Path) -> None:
         """Copy a folder of this computer to the same path of the machine."""
         data = io.BytesIO()
         with tarfile.open(fileobj=data, mode="w") as archive:
             archive.add(folder, str(folder).lstrip("/"))
         subprocess.run(
-            [*ssh, "sudo tar -x -C /"], input=data.getvalue(), check=True, capture_output=True
+            [*self.ssh, "sudo tar -x -C /"], input=data.getvalue(), check=True, capture_output=True
         )
 
     def snapshot(self, project: str) -> dict[str, Any]:
@@ -161,6 +185,12 @@ class ComposeMachine:
                 str(v.name): plain_volume(v.attrs) for v in self.client.volumes.list(filters=mine)
             },
         }
+
+    def names(self, project: str) -> dict[str, str]:
+        """Return the names of a project's containers, by their ids."""
+        mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
+        found = self.client.containers.list(all=True, filters=mine)
+        return {str(c.id): str(c.name) for c in found}
 
     def contents(self, paths: list[tuple[str, str]]) -> dict[str, tuple[str, str, int]]:
         """Return content, permissions and owner of files in containers."""
@@ -186,104 +216,6 @@ class ComposeMachine:
         for volume in self.client.volumes.list(filters={"label": "moor.copy-of"}):
             volume.remove(force=True)
         shutil.rmtree(self.folder / "out", ignore_errors=True)
+        (self.folder / "ended.json").unlink(missing_ok=True)
         for state in self.folder.glob("*.tfstate*"):
             state.unlink()
-
-
-_ANY = "com.docker.compose."
-
-
-def plain_container(container: Container) -> dict[str, Any]:
-    """Keep of a container what somebody has chosen."""
-    attrs = container.attrs
-    config, host = dict(attrs["Config"]), dict(attrs["HostConfig"])
-    short = attrs["Id"][:12]
-    networks = attrs["NetworkSettings"]["Networks"] or {}
-    if config["Hostname"] == short:
-        config["Hostname"] = ""
-    config["Env"] = sorted(config["Env"] or [])
-    config["Labels"] = _labels(config["Labels"])
-    for key in ("CapAdd", "CapDrop"):
-        # Engines differ in whether they write the prefix.
-        host[key] = sorted(
-            c if c == "ALL" else "CAP_" + c.upper().removeprefix("CAP_") for c in host[key] or []
-        )
-    for key in ("GroupAdd", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "SecurityOpt"):
-        host[key] = sorted(host[key] or [])
-    host["Ulimits"] = sorted(host["Ulimits"] or [], key=lambda u: u["Name"])
-    return {
-        "Image": attrs["Image"],
-        "Platform": attrs["Platform"],
-        "RestartCount": attrs["RestartCount"],
-        "Running": attrs["State"]["Running"],
-        "ExitCode": attrs["State"]["ExitCode"],
-        "Path": attrs["Path"],
-        "Args": attrs["Args"],
-        "Config": config,
-        "HostConfig": host,
-        "Mounts": sorted(
-            (
-                m["Type"],
-                m["Destination"],
-                "anonymous" if re.fullmatch("[0-9a-f]{64}", m.get("Name", "")) else m.get("Name"),
-                m.get("Driver"),
-                m["RW"],
-                m.get("Propagation"),
-            )
-            for m in attrs["Mounts"]
-        ),
-        "Networks": {
-            name: {
-                "Aliases": sorted(set(n["Aliases"] or []) - {short}),
-                "IPAMConfig": {k: v for k, v in (n["IPAMConfig"] or {}).items() if v},
-                "DriverOpts": n["DriverOpts"] or {},
-                "Links": n["Links"],
-            }
-            for name, n in networks.items()
-        },
-    }
-
-
-def plain_network(attrs: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a network what somebody has chosen."""
-    kept = ("Driver", "Internal", "Attachable", "EnableIPv6", "Options", "Ingress", "Scope")
-    chosen = {k: attrs[k] for k in kept}
-    ipam = dict(attrs["IPAM"])
-    if not _has_addresses(attrs):
-        ipam.pop("Config")
-    return {**chosen, "IPAM": ipam, "Labels": _labels(attrs["Labels"])}
-
-
-def _has_addresses(attrs: dict[str, Any]) -> bool:
-    """Tell addresses that a file gives from those of the engine."""
-    return any(c["Subnet"].startswith("10.77.") for c in attrs["IPAM"]["Config"] or [])
-
-
-def plain_volume(attrs: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a volume what somebody has chosen."""
-    return {
-        "Driver": attrs["Driver"],
-        "Options": attrs["Options"] or {},
-        "Labels": _labels(attrs["Labels"]),
-    }
-
-
-def _labels(labels: dict[str, str] | None) -> dict[str, str]:
-    """Keep the user's labels and those that tell Compose what is what."""
-    kept = re.compile(
-        r"com\.docker\.compose\.(project|service|container-number|oneoff|network|volume|version)$"
-    )
-    return {k: v for k, v in (labels or {}).items() if not k.startswith(_ANY) or kept.match(k)}
-
-
-def differences(ours: Any, theirs: Any, where: str = "") -> dict[str, tuple[Any, Any]]:  # noqa: ANN401
-    """Return where two JSON values differ, with both sides. Nothing and empty are the same."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        found: dict[str, tuple[Any, Any]] = {}
-        for key in sorted({*ours, *theirs}):
-            place = f"{where}|{key}" if where else str(key)
-            found |= differences(ours.get(key), theirs.get(key), place)
-        return found
-    if ours == theirs or (ours in (None, [], {}, "", 0) and theirs in (None, [], {}, "", 0)):
-        return {}
-    return {where: (ours, theirs)}

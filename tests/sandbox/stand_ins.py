@@ -3,7 +3,8 @@
 Each is the registry's own busybox with one layer more: a program that stays up, listens on the
 TCP ports that it is told, writes into its data's folders, and ends at once when it is stopped;
 and a second one under all the names that healthchecks and scripts call, which does nothing and
-does it well. Nothing listens on UDP: busybox cannot.
+does it well. A shell does not look for what it has itself, such as `wget` and `ps`: so HTTP
+is answered, and there is a process with a name. Nothing listens on UDP: busybox cannot.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import io
 import json
 import tarfile
 import time
+import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,15 +39,18 @@ case "$*" in
 esac
 for folder in ${STAND_IN_FOLDERS:-}; do
     [ -d "${folder}" ] || continue
+    # One image may stand for several services, of which some may only read.
+    ! grep -q " ${folder} [^ ]* ro[ ,]" /proc/mounts || continue
     echo kept 2>/dev/null > "${folder}/stand-in-was-here" || [ "$(id -u)" != 0 ] || exit 1
 done
 [ -z "${STAND_IN_ENDS:-}" ] || exit 0
 for port in ${STAND_IN_PORTS:-}; do
-    /bin/nc -ll -p "${port}" -e /bin/cat 2>/dev/null &
+    /bin/nc -ll -p "${port}" -e /usr/local/bin/answer 2>/dev/null &
 done
 trap 'exit 0' TERM INT QUIT USR1 WINCH
 while :; do
-    sleep 86400 &
+    # Who looks at processes finds what it is, with a version.
+    sh -c 'sleep 86400; true' "$* 8" &
     wait "$!"
 done
 """
@@ -73,9 +78,20 @@ case "${0##*/}" in
         ;;
     redis-cli) echo PONG ;;
     ss) echo '0.0.0.0:smtp' ;;
-    ps) echo 'sidekiq 8' ;;
 esac
 exit 0
+"""
+
+_ANSWER: Final = """#!/bin/sh
+# Answers whoever connects: with success on HTTP, else with what was said.
+read -r word
+case "${word}" in
+    *' HTTP/1.'*) printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nOK\\n' ;;
+    *)
+        [ -z "${word}" ] || echo "${word}"
+        exec /bin/cat
+        ;;
+esac
 """
 
 _BASH: Final = """#!/bin/sh
@@ -84,7 +100,7 @@ exec /bin/sh "$@"
 
 TOOLS: Final = (
     *("curl", "wget", "pg_isready", "pg_dump", "redis-cli", "mysqladmin", "healthcheck.sh"),
-    *("mongosh", "rabbitmq-diagnostics", "service", "ss", "ps", "drill", "celery", "flow", "node"),
+    *("mongosh", "rabbitmq-diagnostics", "service", "ss", "drill", "celery", "flow", "node"),
     *("certbot", "grep", "imgproxy", "mc"),
 )
 
@@ -186,8 +202,8 @@ class StandIns:
             try:
                 with self._opener.open(asked, timeout=20) as answer:
                     return answer.read(), str(answer.headers.get("Location", ""))
-            except ConnectionError:
-                if not remaining:
+            except (ConnectionError, urllib.error.URLError) as error:
+                if isinstance(error, urllib.error.HTTPError) or not remaining:
                     raise
             time.sleep(0.2)
         raise AssertionError
@@ -195,23 +211,21 @@ class StandIns:
 
 def _layer(stand_in: StandIn) -> bytes:
     """Return a tar of the programs under all their names."""
-    programs = {f"{_PLACE}/stand-in": _STAND_IN, f"{_PLACE}/tool": _TOOL, f"{_PLACE}/bash": _BASH}
-    links = {f"{_PLACE}/{name}": f"{_PLACE}/tool" for name in TOOLS}
-    links["/bin/bash"] = f"{_PLACE}/bash"
-    links |= {_path(name): f"{_PLACE}/tool" for name in stand_in.tools if _path(name) not in links}
-    links |= {_path(name): f"{_PLACE}/stand-in" for name in stand_in.programs}
+    files = {f"{_PLACE}/{name}": _TOOL for name in TOOLS}
+    files |= {_path(name): _TOOL for name in stand_in.tools if _path(name) not in files}
+    files |= {_path(name): _STAND_IN for name in stand_in.programs}
+    files |= {f"{_PLACE}/stand-in": _STAND_IN, f"{_PLACE}/answer": _ANSWER}
+    files |= {f"{_PLACE}/bash": _BASH, "/bin/bash": _BASH}
+    # The registry's image has it, and all of these begin with it.
+    files.pop("/bin/sh", None)
+    files["/etc/passwd"] = _USERS
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for path, text in {**programs, "/etc/passwd": _USERS}.items():
+        # No links: a `COPY` to one writes into what it leads to, here a program that others are.
+        for path, text in sorted(files.items()):
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size, member.mode = len(text.encode()), 0o755
             archive.addfile(member, io.BytesIO(text.encode()))
-        for path, target in sorted(links.items()):
-            if path in programs or path == "/bin/sh":
-                continue
-            member = tarfile.TarInfo(path.lstrip("/"))
-            member.type, member.linkname = tarfile.SYMTYPE, target
-            archive.addfile(member)
     return stream.getvalue()
 
 

@@ -7,7 +7,6 @@ the engine says of the two is compared. What differs is fixed, or listed in `DIF
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
 import json
 import os
@@ -22,9 +21,12 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from compose_machine import PATIENCE_SECONDS, ROOT, ComposeMachine, differences
+from compose_machine import PATIENCE_SECONDS, ROOT, ComposeMachine
+from compose_snapshots import CORPUS, PROJECT, differences, same_ids, without_listed_differences
+from hosted import Hosted, hosted
+from hosted_trial import deploy_and_compare, ready
 from refused_by_engines import REFUSED, TAKEN, document
-from trial_sandbox import client, footprint, make_sandbox
+from trial_sandbox import client, left_of, make_sandbox
 
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.reader import load_project
@@ -38,9 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CORPUS = ROOT / "tests" / "compose_corpus"
 FILES = sorted(file.parent.name for file in CORPUS.glob("*/compose.yaml"))
-PROJECT = "corpus"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeMachine
     settings = load_settings(file).sandbox
     assert settings is not None
     sandbox = make_sandbox(environment.name, settings)
-    before = footprint(sandbox)
+    assert left_of(sandbox) == []
     _command(variables, "up")
     outputs = Outputs.load(environment)
     client = machine_engine.connect(outputs.docker_host, environment.certificates)
@@ -83,7 +83,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeMachine
     )
     client.close()
     _command(variables, "down")
-    assert footprint(sandbox) == before
+    assert left_of(sandbox) == []
     shutil.rmtree(environment.directory)
     shutil.rmtree(environment.output)
 
@@ -109,88 +109,22 @@ def project(machine: ComposeMachine) -> Iterator[str]:
     machine.remove(PROJECT)
 
 
-def _ssh(machine: ComposeMachine) -> list[str]:
-    key = machine.environment.ssh / "id_ed25519"
-    address = Outputs.load(machine.environment).public_ip
-    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
-    words = [word for option in options for word in ("-o", option)]
-    return ["ssh", "-i", str(key), "-p", "2222", *words, f"core@{address}"]
-
-
-def _without_listed_differences(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Take out what `DIFFERENCES` lists, and nothing else."""
-    plain = copy.deepcopy(snapshot)
-    for name, container in plain["containers"].items():
-        config, host = container["Config"], container["HostConfig"]
-        for key in ("Image", "Volumes", "AttachStdout", "AttachStderr", "ExposedPorts"):
-            config.pop(key, None)
-        host.pop("MemorySwappiness", None)
-        # These are built anew, and have another time in them.
-        if name.endswith(("-proxy-1", "-base-1", "-tool-1", "-packer-1")):
-            container.pop("Image")
-        own_network = re.fullmatch(r"bridge|corpus_.*|the-edge|the-warehouse", host["NetworkMode"])
-        host["NetworkMode"] = "its own" if own_network else host["NetworkMode"]
-        host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
-        host["Binds"] = sorted(b for b in host["Binds"] or [] if not _is_delivered(b))
-        host["Mounts"] = [
-            {key: value for key, value in mount.items() if value != {}}
-            for mount in host.get("Mounts") or []
-            if mount["Type"] != "volume" and not _is_delivered(mount.get("Source", ""))
-        ]
-        for bindings in (host["PortBindings"] or {}).values():
-            for binding in bindings:
-                binding["HostIp"] = binding["HostIp"] or "0.0.0.0"  # noqa: S104
-                if re.fullmatch("18010-18011|1801[01]", binding["HostPort"]):
-                    binding["HostPort"] = "one of 18010-18011"
-        for network in container["Networks"].values():
-            network.pop("Links")
-            network["Aliases"] = [alias for alias in network["Aliases"] if alias != "broker"]
-        # Compose forgets the `:ro` here.
-        inherits = host["VolumesFrom"] = [v.removesuffix(":ro") for v in host["VolumesFrom"] or []]
-        container["Mounts"] = [
-            [*mount[:4], None if inherits else mount[4], mount[5]]
-            for mount in container["Mounts"]
-            if (mount[0] != "bind" or mount[1].startswith("/host/"))
-            and not _is_delivered(str(mount[2]))
-        ]
-    return plain
-
-
-def _is_delivered(source: str) -> bool:
-    """Return whether a mount shows what is here: a folder of theirs, a copy or folder of ours."""
-    places = (str(CORPUS), f"{PROJECT}_copy_", "/var/lib/moor/", "/var/lib/docker/volumes/")
-    return source.startswith(places)
-
-
-def _same_ids(snapshot: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    text = json.dumps(snapshot)
-    for identity, name in names.items():
-        text = text.replace(identity, f"<{name}>").replace(f'"{identity[:12]}"', f'"<{name}>"')
-    plain: dict[str, Any] = json.loads(text)
-    return plain
-
-
-def _names(machine: ComposeMachine, project: str) -> dict[str, str]:
-    mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
-    return {str(c.id): str(c.name) for c in machine.client.containers.list(all=True, filters=mine)}
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_the_engine_is_told_what_compose_would_tell_it(
     machine: ComposeMachine, project: str, name: str
 ) -> None:
     file = CORPUS / name / "compose.yaml"
     machine.apply(file, project)
-    ours = _same_ids(machine.snapshot(project), _names(machine, project))
+    ours = same_ids(machine.snapshot(project), machine.names(project))
     assert machine.plan(file, project) == {}
     listed = machine.compose(file, project, "ps", "--all", "--format", "{{.Name}}").split()
     assert sorted(listed) == sorted(ours["containers"])
     machine.terraform("destroy", "-auto-approve", "-input=false")
     assert machine.snapshot(project) == {"containers": {}, "networks": {}, "volumes": {}}
-    machine.put(file.parent, _ssh(machine))
+    machine.put(file.parent)
     machine.compose(file, project, "up", "--detach", "--quiet-pull")
-    theirs = _same_ids(machine.snapshot(project), _names(machine, project))
-    found = differences(_without_listed_differences(ours), _without_listed_differences(theirs))
+    theirs = same_ids(machine.snapshot(project), machine.names(project))
+    found = differences(without_listed_differences(ours), without_listed_differences(theirs))
     assert found == {}
 
 
@@ -405,7 +339,7 @@ def _folders(machine: ComposeMachine, project: str) -> Path:
     (folder / "one.conf").chmod(0o604)
     # What a run before has left on the machine is not this one's.
     words = f"sudo rm -rf /var/lib/moor/{project}"
-    subprocess.run([*_ssh(machine), words], check=True, capture_output=True)
+    subprocess.run([*machine.ssh, words], check=True, capture_output=True)
     return file
 
 
@@ -480,7 +414,7 @@ def test_a_read_only_container_gets_files_configs_and_secrets(
     (volume,) = machine.client.volumes.list(filters={"label": "moor.copy-of=files of strict"})
     place = volume.attrs["Mountpoint"]
     listed = subprocess.run(
-        [*_ssh(machine), f"sudo stat -c %a {place}; ls {place}"],
+        [*machine.ssh, f"sudo stat -c %a {place}; ls {place}"],
         check=False,
         capture_output=True,
         text=True,
@@ -684,3 +618,10 @@ def test_udp_is_closed_when_its_rule_goes(machine: ComposeMachine, project: str)
     assert _heard(address, "closed") == ""
     ec2.authorize_security_group_ingress(GroupId=rule["GroupId"], IpPermissions=[permission])
     assert _heard(address, "again") == "heard again\n"
+
+
+@pytest.mark.parametrize("app", [app for app in hosted() if app.few], ids=lambda app: app.name)
+def test_a_file_as_people_host_it_runs_and_is_what_compose_makes_of_it(
+    machine: ComposeMachine, tmp_path: Path, app: Hosted
+) -> None:
+    deploy_and_compare(machine, ready(machine), tmp_path, app, {})

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trial_sandbox import Shell, client, footprint, make_sandbox
+from trial_sandbox import Shell, client, left_of, make_sandbox
 
 from constructs_lib.aws.permissions import policy, without_conditions
 from constructs_lib.host import engine as machine_engine
@@ -32,7 +32,6 @@ from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
 from sandbox.credentials import Credentials
-from sandbox.engine.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +43,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 600
+
+JOB = "services: {job: {image: '${BASE_IMAGE}', command: 'true'}}\n"
+"""A service that has done its work at once, and that no other one waits for."""
 
 UNCHANGED = "0 to add, 0 to change, 0 to destroy"
 
@@ -181,37 +183,26 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         assert ours in text
         text = text.replace(ours, others)
     file = tmp_path_factory.mktemp("environments") / "deploy-test.yaml"
+    job = file.with_name("job.yaml")
+    job.write_text(JOB, encoding="utf-8")
+    text += f"services: [{ROOT / 'services' / 'compose.yaml'}, {job}]\n"
     file.write_text(text, encoding="utf-8")
     environment = Environment(name=file.stem, settings_file=file, root=ROOT)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     made = Deployment(environment=environment, variables={**variables, "ENVIRONMENT": str(file)})
     made.run("down")
     shutil.rmtree(environment.directory, ignore_errors=True)
-    assert left_of(made) == []
+    assert left_of(made.sandbox()) == []
     # The very first one is cut off where a machine is under way, and no state knows it yet.
     made.interrupted.append(made.killed(("up",), "machine moor-deploy-test: creating", "terraform"))
     made.up()
-    assert left_of(made) != []
+    assert left_of(made.sandbox()) != []
     yield made
     done = made.run("down")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert left_of(made) == []
+    assert left_of(made.sandbox()) == []
     shutil.rmtree(environment.directory)
     shutil.rmtree(environment.output)
-
-
-def left_of(made: Deployment) -> list[str]:
-    """List what is there of the deployment; what others do meanwhile is not looked at."""
-    mark = f"moor-{made.environment.name}"
-    found = footprint(made.sandbox())
-    lines = [line for kind in found.values() for line in kind]
-    engine_url = made.sandbox().status().engine_url
-    if engine_url:
-        engine = connect(engine_url)
-        lines += [str(c.name) for c in engine.containers.list(all=True)]
-        engine.close()
-    folder = str(made.environment.directory)
-    return [line for line in lines if mark in line or folder in line or "172.30.21." in line]
 
 
 def kill_below(root: int, victim: str, command: str = "") -> bool:
@@ -314,9 +305,12 @@ def test_strangers_are_refused(deployment: Deployment) -> None:
 
 def test_a_second_deployment_changes_nothing(deployment: Deployment) -> None:
     before = deployment.container("elastic").id
+    job = deployment.container("job").attrs["State"]
+    assert (job["Status"], job["ExitCode"]) == ("exited", 0)
     out = deployment.up()
     assert out.count(UNCHANGED) == 2
     assert deployment.container("elastic").id == before
+    assert deployment.container("job").attrs["State"]["StartedAt"] == job["StartedAt"]
 
 
 def test_cdktf_by_hand_does_the_same(deployment: Deployment) -> None:
@@ -635,6 +629,7 @@ def test_what_does_not_run_is_told_with_a_status(deployment: Deployment) -> None
     found = json.loads(deployment.run("status", "--json").stdout)
     assert [(s["service"], s["good"]) for s in found["services"]] == [
         ("elastic", True),
+        ("job", True),
         ("web", False),
     ]
     deployment.run("up", "web")

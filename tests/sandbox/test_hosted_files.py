@@ -1,80 +1,37 @@
-"""Each file of `compose_corpus/hosted` is deployed, seen running, and is what Compose makes of it.
+"""Each file of `compose_corpus/hosted` is deployed, and compared with what Compose makes of it.
 
-`make test-compose` deploys all of them; a few are part of each run. What is seen is kept in
-`compose_corpus/hosted.json` where `UPDATE_CORPUS=1` is set, and docs/hosted.md is made of it.
+`make test-compose` does that; a few of them are deployed in each run of the tests, beside the
+corpus. What is seen is kept in `compose_corpus/hosted.json` where `UPDATE_CORPUS=1` is set, and
+docs/hosted.md is made of it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
-import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from compose_machine import differences
-from hosted import (
-    FOLDER,
-    PROJECT,
-    RESULTS,
-    Hosted,
-    document,
-    hosted,
-    repository,
-    tag,
-    write_override,
-)
-from hosted import stand_ins as stand_ins_of
-from stand_ins import StandIns
-from test_compose_equivalence import (  # noqa: F401  (the fixture)
-    _names,
-    _same_ids,
-    _ssh,
-    _without_listed_differences,
-    machine,
-)
+from hosted import RESULTS, Hosted, hosted
+from hosted_trial import deploy_and_compare, ready
+from test_compose_equivalence import machine  # noqa: F401  (the fixture)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from compose_machine import ComposeMachine
+    from stand_ins import StandIns
 
-CASES = [
-    pytest.param(app, id=app.name, marks=() if app.few else pytest.mark.compose)
-    for app in hosted()
-    if not app.refused and not app.sandbox_cannot
-]
-SECONDS = 240
-"""How long one file may take: deployed, planned again, destroyed, and started by Compose."""
+pytestmark = pytest.mark.compose
 
-_DEVICES = """
-set -eu
-mkdir -p /dev/net /dev/dri /dev/serial/by-id
-for node in net/tun ttyUSB0 dri/renderD128 kmsg serial/by-id/usb-Zigbee_stick-if00-port0; do
-    [ -e "/dev/${node}" ] || mknod "/dev/${node}" c 1 3
-done
-"""
-"""Devices that files name. They are other names of /dev/null, which a machine may hand on."""
-
-_MODULES = (
-    "sudo mount -o remount,rw /usr; sudo mkdir -p /lib/modules; sudo mount -o remount,ro /usr"
-)
-"""A machine of the sandbox has no kernel, and so no modules, of its own."""
+CASES = [app for app in hosted() if not app.refused and not app.sandbox_cannot]
 
 
 @pytest.fixture(scope="module")
 def registry(machine: ComposeMachine) -> StandIns:  # noqa: F811  (the fixture)
-    """Return the sandbox's registry, ready for stand-ins, beside a machine with devices."""
-    subprocess.run([*_ssh(machine), f"sudo sh -c '{_DEVICES}'"], check=True, capture_output=True)
-    subprocess.run([*_ssh(machine), _MODULES], check=False, capture_output=True)
-    # The ports of the machine's own services are taken by files, too.
-    for container in machine.client.containers.list():
-        container.stop(timeout=1)
-    return StandIns(machine.registry)
+    """Return the sandbox's registry, beside a machine that is ready for the files."""
+    return ready(machine)
 
 
 @pytest.fixture
@@ -90,7 +47,7 @@ def seen(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
         RESULTS.write_text(text + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("app", CASES)
+@pytest.mark.parametrize("app", CASES, ids=lambda app: app.name)
 def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
     machine: ComposeMachine,  # noqa: F811
     registry: StandIns,
@@ -98,151 +55,4 @@ def test_a_hosted_file_runs_and_is_what_compose_makes_of_it(
     tmp_path: Path,
     app: Hosted,
 ) -> None:
-    begin = time.monotonic()
-    # What these files use as variables is in their own `.env`, or nowhere.
-    machine = replace(machine, secrets={})
-    seen |= {"failed": "could not be tried", "compose": ""}
-    raw = document(app.file)
-    for (reference, ends), stand_in in stand_ins_of(app, raw).items():
-        registry.put(repository(app, reference, ends=ends), tag(reference), stand_in)
-    more = write_override(app, raw, machine.registry, tmp_path)
-    _clean(machine, raw)
-    try:
-        _prepare(machine, raw)
-        seen["failed"] = "did not deploy"
-        started = time.monotonic()
-        _apply(machine, app, more, seen)
-        seen["seconds"] = round(time.monotonic() - started, 1)
-        seen["failed"] = "is not in the state that it should be in"
-        assert _states(machine) == _expected(app, raw)
-        ours = _same_ids(machine.snapshot(PROJECT), _names(machine, PROJECT))
-        assert len(ours["containers"]) == app.containers
-        seen["failed"] = "a second plan is not empty"
-        assert machine.plan(app.file, PROJECT, more) == {}
-        seen["failed"] = "is not removed"
-        machine.terraform("destroy", "-auto-approve", "-input=false")
-        assert machine.snapshot(PROJECT) == {"containers": {}, "networks": {}, "volumes": {}}
-        seen["failed"] = ""
-        seen["compose"] = "not compared"
-        machine.put(app.file.parent, _ssh(machine))
-        machine.compose(app.file, PROJECT, "up", "--detach", "--quiet-pull", override=more)
-        theirs = _same_ids(machine.snapshot(PROJECT), _names(machine, PROJECT))
-        seen["compose"] = "differs"
-        found = differences(_comparable(ours, app, raw), _comparable(theirs, app, raw))
-        assert found == {}
-        seen["compose"] = "the same"
-    finally:
-        _clean(machine, raw)
-    assert time.monotonic() - begin < SECONDS
-
-
-def _apply(machine: ComposeMachine, app: Hosted, more: Path, seen: dict[str, Any]) -> None:  # noqa: F811
-    try:
-        machine.apply(app.file, PROJECT, more)
-    except AssertionError as error:
-        said = re.findall(r"(?:Error: |compose\.yaml: )(.+)", str(error))
-        seen["failed"] = f"did not deploy: {said[0][:120]}" if said else "did not deploy"
-        raise
-
-
-def _comparable(snapshot: dict[str, Any], app: Hosted, raw: dict[str, Any]) -> dict[str, Any]:
-    """Take out what cannot be the same: where files of this computer lie on the machine.
-
-    Compose mounts the folder's path, here put on the machine for it. This project has a folder
-    of the machine for data, and copies for files, for `:ro` folders, configs and secrets.
-    """
-    plain = _without_listed_differences(snapshot)
-    for container in plain["containers"].values():
-        # Ended at once, or in a second: whoever looks first.
-        for key in ("Running", "RestartCount"):
-            container.pop(key, None)
-        body = raw["services"][container["Config"]["Labels"]["com.docker.compose.service"]]
-        delivered = _delivered(app, body)
-        host = container["HostConfig"]
-        if host["NetworkMode"] in _external(raw, "networks"):
-            host["NetworkMode"] = "its own"
-        host["Binds"] = [b for b in host["Binds"] if b.split(":")[1] not in delivered]
-        host["Mounts"] = [m for m in host["Mounts"] if m["Target"] not in delivered]
-        container["Mounts"] = [m for m in container["Mounts"] if m[1] not in delivered]
-    return plain
-
-
-def _delivered(app: Hosted, body: dict[str, Any]) -> set[str]:
-    """Return the paths in a service's containers that files of this computer are at, or beside."""
-    found = set()
-    for mount in body.get("volumes") or ():
-        source = mount.get("source", "")
-        if mount["type"] == "bind" and source.startswith(str(app.file.parent)):
-            found |= {mount["target"].rstrip("/"), mount["target"].rpartition("/")[0]}
-    for kind, folder in (("configs", ""), ("secrets", "/run/secrets")):
-        for use in body.get(kind) or ():
-            target = str(use.get("target") or use["source"])
-            path = target if target.startswith("/") else f"{folder}/{target}"
-            found |= {path, path.rpartition("/")[0]}
-    return found
-
-
-def _external(raw: dict[str, Any], kind: str) -> list[str]:
-    return [thing["name"] for thing in (raw.get(kind) or {}).values() if thing.get("external")]
-
-
-def _prepare(machine: ComposeMachine, raw: dict[str, Any]) -> None:  # noqa: F811
-    """Make what the file calls external."""
-    for name in _external(raw, "networks"):
-        machine.client.networks.create(name)
-    for name in _external(raw, "volumes"):
-        machine.client.volumes.create(name)
-
-
-def _clean(machine: ComposeMachine, raw: dict[str, Any]) -> None:  # noqa: F811
-    machine.remove(PROJECT)
-    words = f"sudo rm -rf /var/lib/moor/{PROJECT} {FOLDER}"
-    subprocess.run([*_ssh(machine), words], check=True, capture_output=True)
-    for network in machine.client.networks.list(names=_external(raw, "networks") or ["-"]):
-        if network.name in _external(raw, "networks"):
-            network.remove()
-    for volume in machine.client.volumes.list():
-        own = any(label.startswith("moor.") for label in volume.attrs.get("Labels") or ())
-        if own or volume.name in _external(raw, "volumes"):
-            volume.remove(force=True)
-
-
-def _states(machine: ComposeMachine) -> dict[str, str]:  # noqa: F811
-    """Return the state of each container of the project, once none is in between."""
-    mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={PROJECT}"}
-    deadline = time.monotonic() + 20
-    while True:
-        found = {}
-        for container in machine.client.containers.list(all=True, filters=mine):
-            state = container.attrs["State"]
-            word = state["Status"]
-            if word == "exited":
-                word = f"exited {state['ExitCode']}"
-            elif "Health" in state:
-                word = state["Health"]["Status"]
-            service = container.labels["com.docker.compose.service"]
-            number = container.labels["com.docker.compose.container-number"]
-            found[f"{service}-{number}"] = word
-        if time.monotonic() > deadline or not {"starting", "restarting"} & set(found.values()):
-            return found
-        time.sleep(0.3)
-
-
-def _expected(app: Hosted, raw: dict[str, Any]) -> dict[str, str]:
-    checked = {
-        other
-        for body in raw["services"].values()
-        for other, how in (body.get("depends_on") or {}).items()
-        if how["condition"] == "service_healthy"
-    }
-    expected = {}
-    for name, body in raw["services"].items():
-        word = "running"
-        if name in app.ends:
-            word = "exited 0"
-        elif name in checked or (body.get("healthcheck") or {}).get("test"):
-            word = "healthy"
-        replicas = (body.get("deploy") or {}).get("replicas", body.get("scale"))
-        for number in range(1 if replicas is None else int(replicas)):
-            expected[f"{name}-{number + 1}"] = word
-    return expected
+    deploy_and_compare(machine, registry, tmp_path, app, seen)

@@ -201,6 +201,20 @@ def footprint(sandbox: Sandbox) -> dict[str, list[str]]:
     return found
 
 
+def left_of(sandbox: Sandbox) -> list[str]:
+    """List what is there of one sandbox; what others do meanwhile is not looked at."""
+    environment = sandbox._environment
+    lines = [line for kind in footprint(sandbox).values() for line in kind]
+    engine_url = sandbox.status().engine_url
+    if engine_url:
+        engine = connect(engine_url)
+        lines += [str(c.name) for c in engine.containers.list(all=True)]
+        engine.close()
+    subnet = str(sandbox._settings.subnet.network_address).rpartition(".")[0]
+    marks = (f"moor-{environment.name}", str(environment.directory), f"{subnet}.")
+    return [line for line in lines if any(mark in line for mark in marks)]
+
+
 def _lines(*command: str) -> list[str]:
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     return sorted(result.stdout.splitlines())

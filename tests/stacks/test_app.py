@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from synthesis import ROOT
@@ -86,6 +87,27 @@ def test_nobody_else_reads_the_configuration(project: Path, umask: int) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
     outside = [file for file in output.rglob("*.json") if output / "stacks" not in file.parents]
     assert [file.name for file in outside] == ["manifest.json"]
+
+
+def test_what_a_deployment_has_seen_to_end_is_not_started_again(project: Path) -> None:
+    main.main()
+    output = project / "cdktf.out" / "sandbox" / "stacks" / "docker" / "cdk.tf.json"
+    (web,) = web_of(output)
+    assert web["must_run"] is True
+    (digest,) = [
+        label["value"]
+        for label in web["labels"]
+        if label["label"] == "com.docker.compose.config-hash"
+    ]
+    known = project / ".moor" / "sandbox" / "ended.json"
+    known.write_text(json.dumps({web["name"]: digest}), encoding="utf-8")
+    main.main()
+    assert [container["must_run"] for container in web_of(output)] == [False]
+
+
+def web_of(output: Path) -> list[dict[str, Any]]:
+    containers = json.loads(output.read_bytes())["resource"]["docker_container"]
+    return [container for name, container in containers.items() if "_web_" in name]
 
 
 def test_the_folders_that_are_made_for_it_are_private(

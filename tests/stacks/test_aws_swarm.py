@@ -22,10 +22,11 @@ from constructs_lib.settings.settings import Settings
 NAMES = ["manager-1", "manager-2", "manager-3", "web-1", "web-2"]
 
 
-def changed(*, swarm: bool | None = None, **aws: object) -> Json:
-    """Synthesize the swarm with other keys under `aws`."""
+def changed(*, swarm: bool | None = None, replicas: int = 3, **aws: object) -> Json:
+    """Synthesize the swarm with other keys under `aws`, and so many tasks of the page."""
     document = settings_of(SWARM).model_dump(mode="json", exclude_unset=True)
     document["aws"].update(aws)
+    document["variables"]["WEB_REPLICAS"] = str(replicas)
     if swarm is not None:
         document["swarm"] = swarm
     environment, settings = environment_of(SWARM), Settings.model_validate(document)
@@ -218,7 +219,7 @@ def test_a_load_balancer_leads_each_port_to_every_machine() -> None:
 
 
 def test_a_swarm_of_one_machine_is_a_swarm() -> None:
-    document = changed(swarm=True, machines={"managers": 1})
+    document = changed(swarm=True, replicas=1, machines={"managers": 1})
     found = counts(document)
     assert (found["aws_instance"], found["aws_network_interface"]) == (1, 1)
     assert "AllowSwarm" in document["resource"]["aws_security_group"]

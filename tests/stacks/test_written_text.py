@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from project_stacks import environment_of, fixed_identity, settings_of
+from project_stacks import SWARM, environment_of, fixed_identity, settings_of
 from pydantic import BaseModel
 from synthesis import Json, new_app, synth, synth_of
 from terraform_evaluation import evaluate, texts
@@ -33,6 +33,7 @@ from constructs_lib.docker import container_options
 from constructs_lib.host.endpoint import DockerEndpoint
 from constructs_lib.settings.services import load_services
 from constructs_lib.settings.settings import PoolSettings, Settings
+from constructs_lib.swarm.services import SwarmServices
 from main import add_stacks
 
 EVIL: Final = (
@@ -88,6 +89,8 @@ STRUCTURE: Final[Mapping[tuple[str, str], str]] = {
     ("ComposeProject", "file"): "for messages",
     ("ComposeProject", "warnings"): "for messages",
     ("ComposeProject", "contents"): "they are written into files",
+    ("RegistrySettings", "repository"): "it is in names of images, which are told as arguments",
+    ("RegistrySettings", "image"): "it is asked for where a service is built",
     ("Settings", "variables"): "what the Compose files make of them is tried above",
     ("ImageSettings", "id"): "it is in one of the two tries",
     ("ImageSettings", "owner"): "it is in the other try",
@@ -194,6 +197,7 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         ("Service", "replicas"): 1,
         ("Service", "pull"): "missing",
         ("Service", "build"): None,
+        ("Service", "deploy"): None,
         **{("Service", f"shares_{name}"): None for name in ("network", "ipc", "pid")},
         ("Service", "volumes_from"): (("built", True),),
         ("ContainerOptions", "cap_add"): (),
@@ -257,15 +261,54 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
     return filled.marked, document["resource"]
 
 
+def compose_in_swarm(evil: str, folder: Path) -> tuple[set[str], Json]:
+    """Synthesize a service of a swarm with that text in each field that only a swarm knows."""
+    filled = Filled(evil, folder, {("Deploy", "is_global"): False})
+    deploy = filled.instance(compose_model.Deploy)
+    service = Service(
+        name="web",
+        image=filled.text("Service.image"),
+        hostname=filled.text("Service.hostname"),
+        environment={filled.text("Service.environment (key)"): filled.text("Service.environment")},
+        networks=(compose_model.Attachment(network="net", aliases=(filled.text("aliases"),)),),
+        options=container_options.ContainerOptions(
+            command=(filled.text("command"),), labels={"a": filled.text("labels")}
+        ),
+        deploy=deploy,
+    )
+    network = compose_model.NetworkDefinition(key="net", name=filled.text("networks.name"))
+    project = ComposeProject(
+        name=filled.text("name"),
+        file="compose.yaml",
+        services={"web": service},
+        networks={"net": network},
+        volumes={},
+    )
+    document = synth_of(
+        lambda stack: SwarmServices(
+            stack,
+            "Compose",
+            project=project,
+            endpoint=DockerEndpoint(host="192.0.2.1", port=2376, certificates=folder),
+            vault=Vault(folder / "vault"),
+            value_of=str,
+            identities=folder / "identities",
+        )
+    )
+    return filled.marked, {kind: document[kind] for kind in ("resource", "data")}
+
+
 def settings_filled(evil: str, folder: Path, *, own: bool, swarm: bool) -> tuple[set[str], Json]:
     """Synthesize both stacks with that text in every setting."""
     key = folder / "key"
     key.write_text("no key\n", encoding="utf-8")
-    example_ = settings_of("production")
+    example_ = settings_of(SWARM if swarm else "production")
     fixed: dict[tuple[str, str], Any] = {
         ("Settings", "services"): example_.services,
         ("Settings", "variables"): example_.variables,
         ("Settings", "sandbox"): None,
+        ("RegistrySettings", "repository"): None,
+        ("RegistrySettings", "image"): "registry.example.com/registry:3",
         ("StateSettings", "s3"): None,
         ("AwsSettings", "updates"): example_.aws.updates,
         ("KeyPairSettings", "private_key_file"): key,
@@ -323,6 +366,14 @@ def missing(marked: set[str], document: Json, folder: Path) -> list[str]:
 @given(evil=TEXT)
 def test_every_text_of_a_compose_file_is_text_to_terraform(tmp_path: Path, evil: str) -> None:
     marked, document = compose(evil, tmp_path)
+    assert missing(marked, document, tmp_path / "terraform") == []
+
+
+@settings(ONCE, max_examples=2)
+@example(evil="".join(EVIL))
+@given(evil=TEXT)
+def test_every_text_of_a_swarms_services_is_text_to_terraform(tmp_path: Path, evil: str) -> None:
+    marked, document = compose_in_swarm(evil, tmp_path)
     assert missing(marked, document, tmp_path / "terraform") == []
 
 

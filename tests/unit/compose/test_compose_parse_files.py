@@ -47,6 +47,22 @@ def test_mounts_of_every_kind() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("how", "create"),
+    [
+        ({}, True),
+        ({"bind": {"create_host_path": True}}, True),
+        ({"bind": {}}, False),
+        ({"bind": {"create_host_path": False}}, False),
+    ],
+)
+def test_a_folder_of_the_machine_is_made_unless_its_mount_says_otherwise(
+    how: dict[str, Any], *, create: bool
+) -> None:
+    found = service(volumes=[{"type": "bind", "source": "/srv", "target": "/srv", **how}])
+    assert found.options.host_mounts == (HostMount(source="/srv", path="/srv", create=create),)
+
+
 def test_a_label_of_selinux_on_a_volume_is_kept() -> None:
     volume: dict[str, Any] = {"type": "volume", "source": "data", "target": "/data"}
     labelled = {**volume, "bind": {"selinux": "z"}}
@@ -117,10 +133,10 @@ def test_a_relative_folder_is_one_of_the_machine(tmp_path: Path) -> None:
 
 def test_what_is_missing_or_empty_here_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    web = local(tmp_path, bind(tmp_path / "gone", "/a"), bind(tmp_path / "empty", "/b")).services[
-        "web"
-    ]
-    assert [mount.path for mount in web.folders] == ["/a", "/b"]
+    silent = {"type": "bind", "source": str(tmp_path / "gone-too"), "target": "/c"}
+    mounts = [bind(tmp_path / "gone", "/a"), bind(tmp_path / "empty", "/b"), silent]
+    web = local(tmp_path, *mounts).services["web"]
+    assert [mount.path for mount in web.folders] == ["/a", "/b", "/c"]
 
 
 def test_what_is_missing_and_no_folder_would_do_for_is_refused(tmp_path: Path) -> None:
@@ -137,8 +153,8 @@ def test_what_is_missing_and_no_folder_would_do_for_is_refused(tmp_path: Path) -
         bind(tmp_path / "pipe", "/d"),
     ) == (
         (
-            f"{head}[0].source: {must} no such thing as {tmp_path}/gone; create it, or leave out "
-            "bind.create_host_path"
+            f"{head}[0].source: {must} no such thing as {tmp_path}/gone; create it, or set "
+            "bind.create_host_path to true"
         ),
         (
             f"{head}[1].source: {must} no such thing as {tmp_path}/a.yml, and a new folder would "

@@ -99,6 +99,10 @@ def test_what_the_engine_takes() -> None:
             ],
         ),
         (
+            {"volumes": [mount("/a", "bind", "/c:d")]},
+            ["volumes[0].source: must have no colon, which the engine reads, got '/c:d'"],
+        ),
+        (
             {
                 "networks": {
                     "n": {

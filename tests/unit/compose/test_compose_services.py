@@ -608,7 +608,9 @@ def document(folder: Path, project: ComposeProject) -> Json:
     return synthesized(project, folder)
 
 
-def synthesized(project: ComposeProject, folder: Path) -> Json:
+def synthesized(
+    project: ComposeProject, folder: Path, ended: Mapping[str, str] | None = None
+) -> Json:
     def define(stack: TerraformStack) -> None:
         ComposeServices(
             stack,
@@ -619,6 +621,7 @@ def synthesized(project: ComposeProject, folder: Path) -> Json:
             ),
             vault=Vault(folder / "vault"),
             value_of=lambda name: VARIABLES[name],
+            ended=ended,
         )
 
     return synth_of(define)
@@ -685,6 +688,24 @@ def test_a_container_and_a_resource_each_replica(document: Json) -> None:
     ]
     assert names == ["moor-many-1", "moor-many-2", "moor-more-1", "moor-more-2"]
     assert counts(document)["docker_container"] == len(EVERY) + len(IMAGES) + len(names)
+
+
+def test_what_has_done_its_work_is_not_started_again(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {job: {image: a, scale: 3}, web: {image: a}}", encoding="utf-8")
+    project = load_project([file], name="moor", variables={})
+    same = project.services["job"].config_hash
+    # Of the second replica an older configuration has ended, and of the third one nothing is known.
+    document = synthesized(project, tmp_path, {"moor-job-1": same, "moor-job-2": "older"})
+    containers = document["resource"]["docker_container"]
+    assert {
+        name.removeprefix("Compose_Services_"): c["must_run"] for name, c in containers.items()
+    } == {
+        "job_1": False,
+        "job_2": True,
+        "job_3": True,
+        "web_1": True,
+    }
 
 
 def test_networks(document: Json) -> None:

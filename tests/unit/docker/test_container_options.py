@@ -271,6 +271,39 @@ def test_nothing_is_said_to_the_provider_of_what_is_unset() -> None:
             },
         ),
         (
+            ContainerOptions(pid_mode="host", security_options=("apparmor=unconfined",)),
+            {
+                "pid_mode": "host",
+                "security_opts": ["apparmor=unconfined"],
+                "lifecycle": {"ignore_changes": ["security_opts"]},
+            },
+        ),
+        (
+            ContainerOptions(privileged=True, security_options=("seccomp=unconfined",)),
+            {
+                "privileged": True,
+                "security_opts": ["seccomp=unconfined"],
+                "lifecycle": {"ignore_changes": ["security_opts"]},
+            },
+        ),
+        (
+            ContainerOptions(ipc_mode="container:abc", security_options=("seccomp=unconfined",)),
+            {
+                "ipc_mode": "container:abc",
+                "security_opts": ["seccomp=unconfined"],
+                "lifecycle": {"ignore_changes": ["security_opts"]},
+            },
+        ),
+        (
+            # With a label of its own the engine adds none.
+            ContainerOptions(pid_mode="host", security_options=("label=disable",)),
+            {"pid_mode": "host", "security_opts": ["label=disable"]},
+        ),
+        (
+            ContainerOptions(ipc_mode="private", security_options=("apparmor=unconfined",)),
+            {"ipc_mode": "private", "security_opts": ["apparmor=unconfined"]},
+        ),
+        (
             # The image's command is kept, with other times.
             ContainerOptions(healthcheck=Healthcheck(interval="5s")),
             {

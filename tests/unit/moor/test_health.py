@@ -12,6 +12,7 @@ import pytest
 
 from constructs_lib.compose.model import ComposeProject, Dependency, Port, Service
 from constructs_lib.docker.container_options import ContainerOptions
+from moor import health
 from moor.health import (
     Expected,
     Found,
@@ -218,6 +219,16 @@ def test_what_may_end_must_end_well(code: int, verdict: Verdict) -> None:
     job = replace(WEB, ends=True)
     assert judge(job, replace(RUNS, status="exited", exit_code=code)).verdict == verdict
     assert judge(job, RUNS).verdict == "good"
+
+
+def test_what_has_come_to_its_end_well_is_listed_with_its_configuration() -> None:
+    over = replace(RUNS, status="exited")
+    jobs = [replace(WEB, name=name, ends=True) for name in ("over", "runs", "failed", "older")]
+    found = (over, RUNS, replace(over, exit_code=1), replace(over, config_hash="2"))
+    rows = [judge(job, state) for job, state in zip(jobs, found, strict=True)]
+    # A service that is not to end has not done its work, however well it ended.
+    rows += [judge(WEB, over), judge(replace(WEB, name="missing", ends=True), None)]
+    assert health.ended(rows) == {"over": "1"}
 
 
 # Waiting

@@ -116,7 +116,7 @@ def test_it_is_given_what_it_reads_at_boot_and_only_root_may_read_it() -> None:
     assert {mode for mode, _ in engine.files.values()} == {0o600}
     files = {name: content for name, (_, content) in engine.files.items()}
     assert files.pop("var/lib/moor/docker.env").startswith(
-        b"MOOR_SANDBOX_OPTS=--insecure-registry=172.30.19.0/24 "
+        b"MOOR_SANDBOX_OPTS=--insecure-registry=172.30.19.1/32 "
         b"--insecure-registry=http://172.30.19.1:5019"
     )
     # User data and keys are for the metadata service to tell.

@@ -51,7 +51,7 @@ def test_the_folders_are_exactly_these() -> None:
         name: getattr(environment, name)
         for name in (
             *("directory", "pki", "certificates", "ssh", "providers", "secrets"),
-            *("state", "log", "sandbox", "lock"),
+            *("state", "log", "sandbox", "ended", "lock"),
         )
     } == {
         "directory": own,
@@ -63,6 +63,7 @@ def test_the_folders_are_exactly_these() -> None:
         "state": own / "state",
         "log": own / "log",
         "sandbox": own / "sandbox",
+        "ended": own / "ended.json",
         "lock": own / "lock",
     }
     assert environment.output == ROOT / "cdktf.out" / "production"

@@ -178,9 +178,21 @@ def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
         "aws.updates.window_start:",
     ]
     swarm, machines = every.pop("swarm"), every["aws"].pop("machines")
+    registry = every.pop("registry")
+    assert problems({**every, "registry": registry})[-1:] == [
+        (
+            "registry: must not be set without a swarm, since one machine keeps what it builds; "
+            "remove it"
+        )
+    ]
     balancer = every["aws"].pop("load_balancer")
     written, shown = load(text), load(yaml.safe_dump(every))
-    several = {**every, "swarm": swarm, "aws": {**every["aws"], "machines": machines}}
+    several = {
+        **every,
+        "swarm": swarm,
+        "registry": registry,
+        "aws": {**every["aws"], "machines": machines},
+    }
     several["aws"]["load_balancer"] = balancer
     del several["aws"]["updates"], several["aws"]["network"]["subnet_id"]
     several["aws"]["network"] = {**several["aws"]["network"], "subnets": subnets}

@@ -736,7 +736,7 @@ def test_a_compose_file_may_be_in_the_home_folder(
     [
         ({"services": []}, "services: must hold at least 1 item, got []"),
         ({"variables": {"A": 1}}, "variables.A: must be text, got 1"),
-        ({"docker": {}}, "docker: unknown key; the keys here are: aws, project, sandbox, "),
+        ({"docker": {}}, "docker: unknown key; the keys here are: aws, project, registry, "),
     ],
 )
 def test_it_fails_when_the_services_are_not_named_well(
