@@ -41,6 +41,7 @@ SETTLE_SECONDS: Final = 180.0
 """How long a node and its tasks may take to be back: images are pulled in that time."""
 
 _PAUSE_SECONDS: Final = 0.5
+_LOOKS: Final = 3
 _MOST_NAMED: Final = 5
 
 
@@ -221,11 +222,14 @@ class LiveCluster:
     def settle(self, name: str) -> None:
         """Wait until a node is ready, and no service has less than before nodes were changed."""
         deadline = time.monotonic() + self._settle_seconds
+        right = 0
         while True:
             reason = self._missing(name)
-            if not reason:
+            # A node that takes tasks again gets those of global services a moment later.
+            right = 0 if reason else right + 1
+            if right == _LOOKS:
                 return
-            if time.monotonic() >= deadline:
+            if reason and time.monotonic() >= deadline:
                 raise CommandError(
                     f"node {name}: must be back within {self._settle_seconds:.0f} s, got {reason}; "
                     "the next nodes were left alone: see `moor status`, and deploy again"

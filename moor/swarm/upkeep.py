@@ -245,7 +245,9 @@ class Upkeep:
             return {}
 
     def _tell(self, name: str, text: str) -> None:
-        self.screen.say(f"node {name}: {text}")
+        # What is under way is printed by itself where it cannot be shown as that.
+        if self.screen.console.is_terminal:
+            self.screen.say(f"node {name}: {text}")
         self.screen.start(_KEY, f"node {name}: {text}")
 
 

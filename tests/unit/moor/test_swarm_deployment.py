@@ -266,7 +266,9 @@ def test_nodes_leave_the_swarm_before_their_machines_are_gone(
     assert swarm.cluster.done == ["drain web-2", "remove web-2"]
     text = swarm.text[first_change:]
     assert "warning: leave the swarm first, one after the other: web-2" in text
-    assert text.index("node web-2: leaves the swarm") < text.index("web-2 DockerApi: destroying")
+    assert text.index("node web-2: leaves the swarm ...") < text.index(
+        "web-2 DockerApi: destroying"
+    )
 
 
 def test_a_plan_that_the_swarm_would_not_survive_is_refused_before_anything_is_done(

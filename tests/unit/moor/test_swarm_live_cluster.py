@@ -327,9 +327,11 @@ def test_a_machine_that_cannot_join_is_told(world: World, monkeypatch: pytest.Mo
 
 
 def test_a_node_and_all_services_are_waited_for(world: World) -> None:
-    world.engine.running = [[task("running"), task("starting")], [task("running")] * 2]
+    whole = [task("running")] * 2
+    # What is right for a moment only, before a global service has got its task, is not right yet.
+    world.engine.running = [whole, [*whole, task("starting")], whole, whole, whole, []]
     world.cluster.settle("web-1")
-    assert len(world.engine.running) == 1
+    assert world.engine.running == [[]]
 
 
 @pytest.mark.parametrize(
