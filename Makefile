@@ -12,7 +12,7 @@ SHELL_SCRIPTS = $(shell git ls-files -z | xargs -0 -r awk \
   'FNR == 1 && /^\043!.*[ \/](ba|da)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up plan down status env ssh graph synth test test-kills test-compose test-fuzz bench check fmt shell clean
+.PHONY: help setup up plan down status env ssh graph synth test test-kills test-compose test-long test-fuzz bench check fmt shell clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ synth: ## Write the Terraform configuration of both stacks; needs no Docker and 
 test: ## Run the tests; the last ones deploy to the sandbox
 	@$(SETUP) --for test
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/stacks
-	@.venv/bin/python -m pytest -m 'not kills and not compose' tests/sandbox
+	@.venv/bin/python -m pytest -m 'not kills and not compose and not long' tests/sandbox
 
 test-kills: ## Kill each process of a deployment in each of its phases (ten minutes)
 	@$(SETUP) --for test
@@ -60,6 +60,10 @@ test-kills: ## Kill each process of a deployment in each of its phases (ten minu
 test-compose: ## Deploy every hosted Compose file of the corpus, and compare (an hour)
 	@$(SETUP) --for test
 	@.venv/bin/python -m pytest tests/sandbox/test_hosted_files.py
+
+test-long: ## What a swarm bears, what a policy allows, what engines refuse (half an hour)
+	@$(SETUP) --for test
+	@.venv/bin/python -m pytest -m long tests/sandbox
 
 test-fuzz: ## Read, synthesize and validate documents of Compose's schema (three minutes)
 	@$(SETUP) --for test

@@ -58,10 +58,18 @@ def impact(
     """
     places = places_of(stack)
     machines = {node.instance_id: name for name, node in nodes.items()}
+    # A machine that is made where its node is a member is gone, whether the swarm has noticed yet
+    # or not: it has no tasks that could move away, and nothing of it comes back.
+    gone = {
+        places[change.address][0]
+        for change in plan.changes
+        if change.action == "create" and change.address.startswith(_MACHINE)
+        if change.address in places
+    }
     found: dict[str, dict[str, None]] = {"leaving": {}, "renewed": {}, "restarted": {}}
     for change in plan.changes:
         kind, name = _effect(change, places, machines)
-        if name in members and members[name].state != "down":
+        if name in members and members[name].state != "down" and name not in gone:
             found[kind][name] = None
     restarted = [name for name in found["restarted"] if name not in found["renewed"]]
     return Impact(

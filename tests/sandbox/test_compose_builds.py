@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from compose_machine import ComposeMachine
 
-pytestmark = pytest.mark.compose
+pytestmark = pytest.mark.long
 
 KEEP = "    command: sleep 100000\n    stop_signal: SIGKILL\n"
 

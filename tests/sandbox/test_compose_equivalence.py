@@ -463,6 +463,7 @@ def test_a_copy_that_was_killed_in_the_middle_is_finished_by_the_next(
     assert machine.client.images.list(filters={"label": "moor.files"}) == []
 
 
+@pytest.mark.long
 def test_what_the_engine_refuses_is_told_before_and_nothing_else_is(
     machine: ComposeMachine, project: str
 ) -> None:

@@ -552,6 +552,7 @@ def test_whatever_is_killed_is_a_failure_and_the_next_deployment_repairs(
     assert pending.returncode == 0, pending.stdout + pending.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "command"),
     [rarely(("diff", "docker"), "plan"), (("deploy", "*", "--auto-approve"), "apply")],
@@ -662,6 +663,7 @@ def limited_user(made: Deployment, document: dict[str, Any]) -> Iterator[Callabl
         own.write(file)
 
 
+@pytest.mark.long
 def test_the_policy_is_all_that_deploying_changing_and_destroying_need(
     deployment: Deployment,
 ) -> None:

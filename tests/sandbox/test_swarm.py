@@ -195,6 +195,7 @@ def test_no_secret_and_no_join_token_is_in_state_configuration_or_logs(deployed:
     assert read > 10
 
 
+@pytest.mark.long
 def test_a_node_that_is_drained_gives_its_tasks_to_others(deployed: Deployed) -> None:
     deployed.must("node", "drain", "web-2")
     assert "drain" in deployed.must("node", "ls")
@@ -208,6 +209,7 @@ def test_a_node_that_is_drained_gives_its_tasks_to_others(deployed: Deployed) ->
     until(lambda: deployed.pages(BUILT_PORT, "/") == ["built here\n"] * len(NODES), 60)
 
 
+@pytest.mark.long
 def test_a_manager_whose_machine_is_gone_is_made_anew_and_is_the_same_node(
     deployed: Deployed,
 ) -> None:

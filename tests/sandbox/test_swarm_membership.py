@@ -44,6 +44,9 @@ LABELS = {WORKER: {"tier": "web"}}
 TOKEN = "SWMTKN"  # noqa: S105  (how each begins)
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmMachines]:
     """Boot the machines that the tests below share."""

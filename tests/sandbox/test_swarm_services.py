@@ -103,6 +103,9 @@ class SwarmMachine(ComposeMachine):
         }
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmMachine]:
     """Deploy an environment of the tests' own, and make a swarm of its machine."""

@@ -103,6 +103,18 @@ def test_a_node_that_is_down_or_no_member_has_nothing_to_lose(stack: Stack) -> N
     assert impact.impact(plan, stack=stack, nodes=NODES, members=members) == Impact()
 
 
+def test_a_node_whose_machine_is_gone_has_no_tasks_that_could_move(stack: Stack) -> None:
+    """The swarm notices that only after a while."""
+    created = Change(
+        address="aws_instance.Nodes_manager-2_Machine_01234567",
+        action="create",
+        noun="machine",
+        name="x",
+    )
+    assert of(stack, created, steps("manager-2")) == Impact()
+    assert of(stack, created, steps("manager-1")) == Impact(restarted=("manager-1",))
+
+
 def test_addresses_of_a_node(stack: Stack) -> None:
     assert impact.own(stack, "web-1") == [
         "aws_instance.Nodes_web-1_Machine_01234567",
