@@ -215,10 +215,24 @@ class Deployment:
                 run.must_have_succeeded()
             plans = [self._details(run) for run in runs]
             self._ask(plans, approve=approve, question="Destroy all of this?")
-            for run in runs:
+            services, *others = runs
+            for run in (self._without_services(services, stack), *others):
                 if run.changes:
                     self._apply(run)
             return plans
+
+    def _without_services(self, run: Run, stack: contextlib.ExitStack) -> Run:
+        """Plan the destruction again when a swarm's services have ended."""
+        if self.upkeep is None or not run.changes:
+            return run
+        with self.screen.phase("the services end"):
+            if not self.upkeep.withdraw():
+                return run
+            again = self._terraform.plan(run.stack, destroy=True)
+            stack.callback(again.close)
+            self._terraform.finish([again])
+        again.must_have_succeeded()
+        return again
 
     def apply_only(self, stack: Stack, addresses: Sequence[str]) -> None:
         """Plan and apply some resources of a stack and what they depend on.

@@ -103,6 +103,10 @@ class FakeCluster:
         else:
             self.there.append(worker(name, labels=labels))
 
+    def withdraw(self, project: str) -> None:
+        """Withdraw."""
+        self._note(f"withdraw {project}")
+
     def settle(self, name: str) -> None:
         """Settle."""
         self._note(f"settle {name}")

@@ -99,6 +99,13 @@ class Cluster(Protocol):
             keep: Further labels, of the machine that was in its place.
         """
 
+    def withdraw(self, project: str) -> None:
+        """Take the services of a project out of the swarm, and wait until their tasks have ended.
+
+        Args:
+            project: The project's name.
+        """
+
     def settle(self, name: str) -> None:
         """Wait until a node is ready, and all tasks that the swarm has put on it run."""
 

@@ -222,6 +222,20 @@ class Upkeep:
         )
         self.screen.finish(_KEY)
 
+    def withdraw(self) -> bool:
+        """Take the services out of the swarm, before what they are made of is destroyed.
+
+        Returns:
+            Whether there is a swarm that could be asked.
+
+        Raises:
+            CommandError: Their tasks do not end.
+        """
+        if self._cluster is None:
+            return False
+        self._cluster.withdraw(self.session.settings.project)
+        return True
+
     @property
     def cluster(self) -> Cluster:
         """The swarm.

@@ -14,6 +14,6 @@ case "${QUERY_STRING}" in
     touch /data/todo /data/done
     mkdir -p /data/nodes
     echo "todo=$(wc -l < /data/todo) done=$(wc -l < /data/done)"
-    echo "nodes=$(ls /data/nodes | tr '\n' ' ')"
+    echo "nodes=$(cd /data/nodes && printf '%s ' *)"
     ;;
 esac

@@ -296,6 +296,24 @@ def test_a_node_is_rebooted_by_its_name_only(swarm: Swarm) -> None:
     )
 
 
+def test_services_end_before_their_stack_is_destroyed(swarm: Swarm) -> None:
+    swarm.up()
+    swarm.cluster.done.clear()
+    plans = swarm.deployment().down(approve=False)
+    assert swarm.cluster.done == ["withdraw moor"]
+    assert [plan.stack for plan in plans] == ["docker", "aws"]
+    assert swarm.trial.resources("aws") == swarm.trial.resources("docker") == {}
+
+
+def test_what_no_manager_answers_for_is_destroyed_all_the_same(swarm: Swarm) -> None:
+    swarm.up()
+    swarm.cluster.done.clear()
+    swarm.answers = CommandError("none answers")
+    swarm.deployment().down(approve=False)
+    assert swarm.cluster.done == []
+    assert swarm.trial.resources("docker") == {}
+
+
 def test_some_services_alone_do_not_touch_the_nodes(swarm: Swarm) -> None:
     swarm.up()
     swarm.cluster.there = three_and_two()[:-1]
