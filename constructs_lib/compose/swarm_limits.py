@@ -17,6 +17,8 @@ _LONGEST_NAME: Final = 63
 _NAME: Final = re.compile(r"[a-zA-Z0-9]+(?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?")
 _SIZE: Final = re.compile(r"size=([0-9]{1,15})([kmg]?)", re.IGNORECASE | re.ASCII)
 _MODE: Final = re.compile(r"mode=(0?[0-7]{1,4})", re.ASCII)
+_ENGINES_MODE: Final = 0o1777
+"""What the engine gives a folder in memory of which nobody says anything."""
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -65,8 +67,23 @@ def tmpfs_size_and_mode(options: str) -> tuple[int, int]:
         if found := _SIZE.fullmatch(option):
             size = int(found[1]) * _UNITS[found[2].lower()]
         elif found := _MODE.fullmatch(option):
-            mode = int(found[1], 8)
+            mode = told_mode(int(found[1], 8))
     return size, mode
+
+
+def told_mode(mode: int) -> int:
+    """Return the permissions of a folder in memory as the provider is told them.
+
+    It keeps no sticky bit, which the engine sets by itself where it is told nothing.
+
+    Args:
+        mode: At most 0o777, or 0o1777.
+    """
+    return 0 if mode == _ENGINES_MODE else mode
+
+
+def _is_told(mode: int) -> bool:
+    return mode in (mode & 0o777, _ENGINES_MODE)
 
 
 def _name(project: ComposeProject, service: Service) -> Iterator[tuple[str, str]]:
@@ -127,14 +144,24 @@ def _mounts(service: Service) -> Iterator[tuple[str, str]]:
         )
     for path, options in service.options.tmpfs.items():
         for option in filter(None, str(options).split(",")):
-            if not _SIZE.fullmatch(option) and not _MODE.fullmatch(option):
+            mode = _MODE.fullmatch(option)
+            if not _SIZE.fullmatch(option) and not (mode and _is_told(int(mode[1], 8))):
                 yield (
                     f"services.{service.name}.tmpfs",
                     (
-                        f"must have no options but such as size=64m and mode=1777 in a swarm, got "
-                        f"{option!r} for {path}; leave it out"
+                        "must have no options but such as size=64m and mode=1777 or mode=755 in a "
+                        f"swarm, got {option!r} for {path}; leave it out"
                     ),
                 )
+    for mount in service.options.tmpfs_mounts:
+        if not _is_told(mount.mode):
+            yield (
+                where,
+                (
+                    "must have a tmpfs.mode of 01777, which is so anyway, or at most 0777 in a "
+                    f"swarm, got {mount.mode:#o} for {mount.path}; the provider keeps no other"
+                ),
+            )
 
 
 def _files(service: Service) -> Iterator[tuple[str, str]]:

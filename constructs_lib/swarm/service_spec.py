@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.convert import seconds
 from constructs_lib.compose.parse_deploy import go_duration
-from constructs_lib.compose.swarm_limits import tmpfs_size_and_mode
+from constructs_lib.compose.swarm_limits import tmpfs_size_and_mode, told_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -312,7 +312,7 @@ def _mounts(project: ComposeProject, service: Service) -> list[dict[str, Any]]:
             bind["bind_options"] = {"propagation": host.propagation}
         found.append(bind)
     found += [
-        _memory(memory.path, memory.size_bytes, memory.mode, read_only=memory.read_only)
+        _memory(memory.path, memory.size_bytes, told_mode(memory.mode), read_only=memory.read_only)
         for memory in options.tmpfs_mounts
     ]
     for path, text in options.tmpfs.items():

@@ -351,6 +351,13 @@ def _service(
         override(resource, name, value)
     # Docker's client puts the image's platforms there, and only when it makes the service.
     override(resource, "lifecycle.ignore_changes", ["task_spec[0].placement[0].platforms"])
+    # The provider takes another mode for an update, which the swarm refuses.
+    mode = terraform_data(
+        scope, "Mode", triggers={"mode": next(iter(arguments["mode"]))}, provisioners=[]
+    )
+    override(
+        resource, "lifecycle.replace_triggered_by", [f"terraform_data.{mode.friendly_unique_id}"]
+    )
     return resource
 
 

@@ -249,3 +249,39 @@ def test_what_a_swarm_cannot_do_is_told_all_at_once_with_its_remedy() -> None:
             "got 'bridge'; leave it out"
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        (
+            {"tmpfs": ["/a:mode=4755"]},
+            (
+                "services.web.tmpfs: must have no options but such as size=64m and mode=1777 or "
+                "mode=755 in a swarm, got 'mode=4755' for /a; leave it out"
+            ),
+        ),
+        (
+            {"tmpfs": ["/a:noexec"]},
+            (
+                "services.web.tmpfs: must have no options but such as size=64m and mode=1777 or "
+                "mode=755 in a swarm, got 'noexec' for /a; leave it out"
+            ),
+        ),
+        (
+            {"volumes": [{"type": "tmpfs", "target": "/a", "tmpfs": {"mode": 0o2755}}]},
+            (
+                "services.web.volumes: must have a tmpfs.mode of 01777, which is so anyway, or at "
+                "most "
+                "0777 in a swarm, got 0o2755 for /a; the provider keeps no other"
+            ),
+        ),
+    ],
+)
+def test_reading_fails_when_a_folder_in_memory_could_not_be_so(
+    service: dict[str, Any], expected: str
+) -> None:
+    document = {"name": "shop", "services": {"web": {"image": "busybox", **service}}}
+    with pytest.raises(ComposeError) as caught:
+        parse(document, file="f.yaml", mesh=set())
+    assert caught.value.problems == (f"f.yaml: {expected}",)

@@ -112,7 +112,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "memory": (
         (
-            "tmpfs: ['/a:size=2m,mode=1777', /b]\n"
+            "tmpfs: ['/a:size=2m,mode=750', '/b:mode=1777']\n"
             "volumes: [{type: tmpfs, target: /c, tmpfs: {size: 1048576}}]"
         ),
         {
@@ -129,7 +129,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
                     "source": "",
                     "target": "/a",
                     "read_only": False,
-                    "tmpfs_options": {"size_bytes": 2 * MIB, "mode": 0o1777},
+                    "tmpfs_options": {"size_bytes": 2 * MIB, "mode": 0o750},
                 },
                 {"type": "tmpfs", "source": "", "target": "/b", "read_only": False},
             ]

@@ -80,8 +80,8 @@ def test_it_is_exactly_these_resources(document: Json) -> None:
         "docker_service": 6,
         "docker_network": 2,
         "data.docker_registry_image": 1,
-        # Each service's wait, each secret and config, the volume's node, and the tidying.
-        "terraform_data": 6 + 5 + 1 + 1,
+        # Each service's wait and mode, each secret and config, the volume's node, the tidying.
+        "terraform_data": 6 + 6 + 5 + 1 + 1,
         "data.terraform_remote_state": 5,
     }
 
@@ -195,8 +195,15 @@ def test_without_a_word_the_provider_is_told_what_the_engine_takes_it_for(docume
     }
     # Docker's own client puts the image's there.
     assert service(document, "scheduler")["lifecycle"] == {
-        "ignore_changes": ["task_spec[0].placement[0].platforms"]
+        "ignore_changes": ["task_spec[0].placement[0].platforms"],
+        # A swarm refuses another mode, and the provider would try an update.
+        "replace_triggered_by": ["terraform_data.Compose_Services_scheduler_Mode"],
     }
+    modes = {
+        name: step(document, f"Compose_Services_{name}_Mode")["triggers_replace"]["mode"]
+        for name in ("agent", "scheduler")
+    }
+    assert modes == {"agent": "global", "scheduler": "replicated"}
     assert task["restart_policy"] == {
         "condition": "any",
         "delay": "5s",
