@@ -31,16 +31,19 @@ done
 """
 """Devices that files name. They are other names of /dev/null, which a machine may hand on."""
 
-_MODULES = (
-    "sudo mount -o remount,rw /usr; sudo mkdir -p /lib/modules; sudo mount -o remount,ro /usr"
-)
+_MODULES = """
+set -eu
+mount -o remount,bind,rw /usr
+mkdir -p /lib/modules
+mount -o remount,bind,ro /usr
+"""
 """A machine of the sandbox has no kernel, and so no modules, of its own."""
 
 
 def ready(machine: ComposeMachine) -> StandIns:
     """Make a machine ready for these files. Returns where their stand-ins go."""
-    subprocess.run([*machine.ssh, f"sudo sh -c '{_DEVICES}'"], check=True, capture_output=True)
-    subprocess.run([*machine.ssh, _MODULES], check=False, capture_output=True)
+    for script in (_DEVICES, _MODULES):
+        subprocess.run([*machine.ssh, f"sudo sh -c '{script}'"], check=True, capture_output=True)
     # The ports of the machine's own services are taken by files, too.
     for container in machine.client.containers.list():
         container.stop(timeout=1)
@@ -121,12 +124,31 @@ def _comparable(snapshot: dict[str, Any], app: Hosted, raw: dict[str, Any]) -> d
         body = raw["services"][container["Config"]["Labels"]["com.docker.compose.service"]]
         delivered = _delivered(app, body)
         host = container["HostConfig"]
-        if host["NetworkMode"] in _external(raw, "networks"):
-            host["NetworkMode"] = "its own"
+        for bindings in (host["PortBindings"] or {}).values():
+            for binding in bindings:
+                binding["HostPort"] = _chosen_of(body).get(binding["HostPort"], binding["HostPort"])
+        for network in container["Networks"].values():
+            network["Aliases"] = sorted(set(network["Aliases"]) - _linked_as(raw))
         host["Binds"] = [b for b in host["Binds"] if b.split(":")[1] not in delivered]
         host["Mounts"] = [m for m in host["Mounts"] if m["Target"] not in delivered]
         container["Mounts"] = [m for m in container["Mounts"] if m[1] not in delivered]
     return plain
+
+
+def _chosen_of(body: dict[str, Any]) -> dict[str, str]:
+    """Return what stands for a port of a range, of which the engine or this project takes one."""
+    found: dict[str, str] = {}
+    for port in body.get("ports") or ():
+        published = str(port.get("published", ""))
+        if "-" in published:
+            found |= dict.fromkeys((published, published.partition("-")[0]), f"one of {published}")
+    return found
+
+
+def _linked_as(raw: dict[str, Any]) -> set[str]:
+    """Return the other names that services have in links."""
+    links = [link for body in raw["services"].values() for link in body.get("links") or ()]
+    return {alias for service, _, alias in (link.partition(":") for link in links) if alias}
 
 
 def _delivered(app: Hosted, body: dict[str, Any]) -> set[str]:
