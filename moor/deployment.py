@@ -78,6 +78,7 @@ class Deployment:
     leftovers: Callable[[Session, Stack, Terraform], Sequence[Leftover]] = recovery.leftovers
     upkeep: Upkeep | None = None
     _again: list[str] = field(default_factory=list)
+    _made_again: list[str] = field(default_factory=list)
     _terraform: Terraform = field(init=False)
     _narrator: Narrator = field(init=False)
 
@@ -280,7 +281,7 @@ class Deployment:
         with contextlib.ExitStack() as stack, self.screen.phase(label):
             runs = []
             for one in stacks:
-                again = self._again if one is self.stacks[0] else []
+                again = self._again if one is self.stacks[0] else self._made_again
                 runs.append(
                     self._terraform.plan(one, targets=targets, replace=again, refresh=refresh)
                 )
@@ -308,6 +309,7 @@ class Deployment:
             self._terraform, variables={**self._terraform.variables, **self.upkeep.variables}
         )
         self._again = self.upkeep.repairs(self.stacks[0]) if repair else []
+        self._made_again = self.upkeep.restore(self.stacks[-1])
 
     def _with_missing_images(
         self, run: Run, targets: Sequence[str], *, refresh: bool, stack: contextlib.ExitStack
@@ -401,7 +403,9 @@ class Deployment:
                 self._look(repair=False)
                 with self.screen.phase(f"plan of {run.stack.name}, as the stack before it is now"):
                     addresses = self._targets(targets)
-                    current = self._terraform.plan(run.stack, targets=addresses)
+                    current = self._terraform.plan(
+                        run.stack, targets=addresses, replace=self._made_again
+                    )
                     stack.callback(current.close)
                     self._terraform.finish([current])
                     current = self._with_missing_images(

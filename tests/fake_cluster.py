@@ -12,6 +12,9 @@ from moor.swarm.roll import RESTING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    from moor.toolchain.stack import Stack
 
 
 def manager(name: str, *, leads: bool = False, lost: bool = False, **more: object) -> Member:
@@ -50,11 +53,13 @@ class FakeCluster:
         there: Its members.
         done: What was asked for, in order.
         fails_at: What fails, in the words of `done`.
+        gone: The steps whose results it does not have.
     """
 
     there: list[Member] = field(default_factory=three_and_two)
     done: list[str] = field(default_factory=list)
     fails_at: str = ""
+    gone: list[str] = field(default_factory=list)
 
     def members(self) -> list[Member]:
         """Return the members."""
@@ -102,6 +107,12 @@ class FakeCluster:
             self.there.append(manager(name, labels=labels))
         else:
             self.there.append(worker(name, labels=labels))
+
+    def restore(self, stack: Stack, folder: Path) -> list[str]:
+        """Restore."""
+        assert stack.name == "docker"
+        assert folder.name == "swarm"
+        return self.gone
 
     def withdraw(self, project: str) -> None:
         """Withdraw."""

@@ -9,6 +9,9 @@ from moor.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from moor.toolchain.stack import Stack
 
 VOLUME_LABEL: Final = "moor.volume."
 """What the labels begin with of nodes that have a volume: `moor.volume.PROJECT.VOLUME`."""
@@ -97,6 +100,17 @@ class Cluster(Protocol):
         Args:
             name: The node.
             keep: Further labels, of the machine that was in its place.
+        """
+
+    def restore(self, stack: Stack, folder: Path) -> list[str]:
+        """Write what a plan of the services reads; see `moor.swarm.results.restore`.
+
+        Args:
+            stack: The stack with the services, synthesized.
+            folder: The folder of what it reads.
+
+        Returns:
+            The addresses of the steps that have to run again.
         """
 
     def withdraw(self, project: str) -> None:

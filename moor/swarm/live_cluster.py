@@ -21,6 +21,7 @@ from constructs_lib.swarm.node import SwarmNode
 from constructs_lib.swarm.service_spec import NAMESPACE
 from constructs_lib.swarm.words import join_lock
 from moor.failure import CommandError
+from moor.swarm import results
 from moor.swarm.cluster import LostQuorumError, Member
 from moor.swarm.roll import RESTING
 from sandbox.errors import ENGINE_ERRORS
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from constructs_lib.settings.nodes import Node as WantedNode
     from constructs_lib.swarm.entries import Entry
     from moor.outputs import Node
+    from moor.toolchain.stack import Stack
 
 DRAIN_SECONDS: Final = 120.0
 """How long a node's tasks may take to go; a service's own `stop_grace_period` may be as long."""
@@ -219,6 +221,22 @@ class LiveCluster:
                     entries.named(engine, name).id,
                     lambda spec: spec["Labels"].update(keep),
                 )
+
+    def restore(self, stack: Stack, folder: Path) -> list[str]:
+        """Write what a plan of the services reads; see `moor.swarm.results.restore`.
+
+        Args:
+            stack: The stack with the services, synthesized.
+            folder: The folder of what it reads.
+
+        Returns:
+            The addresses of the steps that have to run again.
+
+        Raises:
+            CommandError: No manager answers, or does as asked.
+        """
+        with self.engine() as engine:
+            return results.restore(engine, stack, folder)
 
     def withdraw(self, project: str) -> None:
         """Take the services of a project out of the swarm, and wait until their tasks have ended.

@@ -126,6 +126,28 @@ class Upkeep:
             self.screen.say(finding.text, style="yellow")
         return again + impact.join_steps(stack, [f.node for f in found if f.joins_again])
 
+    def restore(self, stack: Stack) -> list[str]:
+        """Have what a plan of the services reads on this computer, and say what is gone.
+
+        Args:
+            stack: The last stack, synthesized.
+
+        Returns:
+            The addresses of the steps that have to run again.
+
+        Raises:
+            CommandError: No manager does as asked.
+        """
+        if self._cluster is None:
+            return []
+        again = self._cluster.restore(stack, self.session.environment.swarm)
+        for address in again:
+            self.screen.say(
+                f"{stack.name}: {address}: what it made is gone from the swarm; made again",
+                style="yellow",
+            )
+        return again
+
     def impact(self, plan: StackPlan, stack: Stack) -> Impact:
         """Find what a plan does to nodes at work, and refuse what the swarm would not survive.
 
