@@ -147,11 +147,18 @@ class Swarm:
     def _web(self) -> str:
         return f"{self.settings.project}_web"
 
-    def is_whole(self) -> bool:
-        """Return whether each service has all the tasks that it should have, and no others."""
+    def is_whole(self, without: str = "") -> bool:
+        """Return whether each service has all the tasks that it should have, and no others.
+
+        Args:
+            without: A node that the swarm must have seen to be down by then.
+        """
         try:
             api: Any = self.engine().api
-            ready = {n["ID"] for n in api.nodes() if n["Status"]["State"] == "ready"}
+            nodes = api.nodes()
+            ready = {n["ID"] for n in nodes if n["Status"]["State"] == "ready"}
+            if any(n["ID"] in ready and n["Spec"]["Labels"]["moor.node"] == without for n in nodes):
+                return False
             running: dict[str, int] = {}
             for task in api.tasks():
                 if task["DesiredState"] != "running":
@@ -198,7 +205,7 @@ def observed(
         time.sleep(_BEFORE_SECONDS)
         begin = time.monotonic()
         took = act()
-        while not swarm.is_whole():
+        while not swarm.is_whole(node if repair else ""):
             if time.monotonic() - begin > _HEALED_SECONDS + took:
                 raise RuntimeError(f"{event}: the services are not whole again")
             time.sleep(0.2)

@@ -120,10 +120,11 @@ def choose_survivor(
     silent = [a for a in answers if a.membership is None and a.endpoint.name not in lost]
     if silent:
         lines = "".join(f"\n  {answer.endpoint}: {answer.words}" for answer in silent)
+        named = " ".join(f"--lost {answer.endpoint.name}" for answer in silent)
         raise SwarmError(
             "swarm: managers: must answer or be named as lost, got none of both of "
             f"{', '.join(answer.endpoint.name for answer in silent)}; see whether they run: one "
-            f"that does may be of a majority, and name those that are gone{lines}"
+            f"that does may be of a majority. Where they are gone for good, say {named}{lines}"
         )
     left = [answer for answer in answers if answer.problem is Problem.NO_QUORUM]
     names = ", ".join(answer.endpoint.name for answer in left)
