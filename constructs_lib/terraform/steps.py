@@ -45,7 +45,8 @@ def terraform_data(
         scope,
         id_,
         terraform_resource_type="terraform_data",
-        provisioners=list(provisioners),
+        # An empty list is no block to Terraform, and no configuration.
+        provisioners=list(provisioners) or None,
         depends_on=None if depends_on is None else list(depends_on),
     )
     override(resource, "triggers_replace", triggers)

@@ -9,6 +9,7 @@ import pytest
 from cdktf import TerraformOutput, TerraformStack
 from synthesis import ROOT, Json, counts, new_app, synth
 from terraform_evaluation import evaluate
+from test_terraform_validate import validation
 
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.reader import load_project
@@ -71,6 +72,10 @@ def test_steps_speak_to_the_same_manager(document: Json, tmp_path: Path) -> None
         host = words[words.index("--host") + 1]
         assert evaluate(tmp_path, host.replace("var.manager", '"manager-2"')) == "192.0.2.2"
         break
+
+
+def test_terraform_finds_nothing_wrong(document: Json, tmp_path: Path) -> None:
+    assert validation(tmp_path, document)["diagnostics"] == []
 
 
 def test_services_are_the_swarms(document: Json) -> None:
