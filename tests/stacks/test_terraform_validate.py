@@ -56,8 +56,9 @@ def test_terraform_finds_nothing_wrong(tmp_path: Path, name: str, stack: str) ->
     assert validation(tmp_path, synthesized(name)[stack])["diagnostics"] == []
 
 
-def test_terraform_finds_nothing_wrong_with_several_machines(tmp_path: Path) -> None:
-    assert validation(tmp_path, synthesized(SWARM)["aws"])["diagnostics"] == []
+@pytest.mark.parametrize("stack", STACKS)
+def test_terraform_finds_nothing_wrong_with_several_machines(tmp_path: Path, stack: str) -> None:
+    assert validation(tmp_path, synthesized(SWARM)[stack])["diagnostics"] == []
 
 
 def test_terraform_finds_nothing_wrong_with_a_load_balancer(tmp_path: Path) -> None:
