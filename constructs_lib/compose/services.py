@@ -395,6 +395,23 @@ def _terraform_directory(scope: Construct) -> Path:
     return Path(App.of(scope).outdir).resolve() / "stacks" / stack.node.id
 
 
+def address_ranges(network: NetworkDefinition) -> list[AddressRange]:
+    """Return the addresses of a network as its construct takes them.
+
+    Args:
+        network: The network, as the Compose file has it.
+    """
+    return [
+        AddressRange(
+            subnet=pool.subnet,
+            ip_range=pool.ip_range,
+            gateway=pool.gateway,
+            aux_addresses=pool.aux_addresses,
+        )
+        for pool in network.pools
+    ]
+
+
 def _network(
     scope: Construct, project: str, network: NetworkDefinition
 ) -> Network | ExternalNetwork:
@@ -410,15 +427,7 @@ def _network(
         attachable=network.attachable or None,
         ipv6=network.ipv6 or None,
         ipam_driver=network.ipam_driver,
-        addresses=[
-            AddressRange(
-                subnet=pool.subnet,
-                ip_range=pool.ip_range,
-                gateway=pool.gateway,
-                aux_addresses=pool.aux_addresses,
-            )
-            for pool in network.pools
-        ],
+        addresses=address_ranges(network),
         labels={
             **network.labels,
             "com.docker.compose.network": network.key,

@@ -2,26 +2,24 @@
 
 The provider's `docker_secret` keeps the content in Terraform's state. Here a step makes it
 (`python -m constructs_lib.swarm.contents`), and writes what the engine calls it, and nothing else,
-into a file that Terraform reads as another state: that is built into it, and needs no provider.
+into a file that Terraform reads: see `constructs_lib.terraform.output_file`.
 
-Source: Docker Engine API 1.40, "Create a secret"; Terraform's `internal/states/statefile/version4`.
+Source: Docker Engine API 1.40, "Create a secret".
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import re
 import sys
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from docker.errors import APIError, DockerException
 
-from constructs_lib.files.private_file import write_private
 from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.engine import connect
+from constructs_lib.terraform.output_file import read_output, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,7 +36,6 @@ _DIGITS: Final = 12
 _LONGEST: Final = 64
 _CONFLICT: Final = 409
 _TIMEOUT_SECONDS: Final = 30
-_NAMES: Final = uuid.UUID("6f1a3a39-6f0f-4f6c-a5a2-0f1f5b7b3f10")
 
 
 def content_name(project: str, path: str, digest: str) -> str:
@@ -188,17 +185,8 @@ def write_identity(file: Path, identity: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    document = {
-        "version": 4,
-        "terraform_version": "1.4.0",
-        "serial": 1,
-        "lineage": str(uuid.uuid5(_NAMES, file.name)),
-        "outputs": {"id": {"value": identity, "type": "string"}},
-        "resources": [],
-    }
-    text = json.dumps(document, indent=2).encode()
-    if not file.is_file() or file.read_bytes() != text:
-        write_private(file, text)
+    if read_output(file) != identity:
+        write_output(file, identity)
 
 
 def _list(engine: DockerClient, kind: Kind, filters: dict[str, str]) -> list[tuple[str, str]]:

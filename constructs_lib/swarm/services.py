@@ -11,8 +11,8 @@ from constructs import Construct
 
 from constructs_lib.compose.images import Images
 from constructs_lib.compose.order import in_order
-from constructs_lib.compose.services import COMPOSE_VERSION, patience
-from constructs_lib.docker.network import AddressRange, Network
+from constructs_lib.compose.services import COMPOSE_VERSION, address_ranges, patience
+from constructs_lib.docker.network import Network
 from constructs_lib.host.registry_place import REGISTRY
 from constructs_lib.swarm.contents import Kind, content_name, identity_file
 from constructs_lib.swarm.images import ImagesOfSwarm, NamedImage, digest_of
@@ -24,6 +24,7 @@ from constructs_lib.swarm.service_spec import (
     service_name,
 )
 from constructs_lib.terraform.literal import Expression, define, override
+from constructs_lib.terraform.output_file import OUTPUT
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class SwarmServices(Construct):
         )
         read = define(DataTerraformRemoteStateLocal, scope, "Identity", path=str(file))
         override(read, "depends_on", [f"terraform_data.{step.friendly_unique_id}"])
-        return _Content(step=step, identity=Expression(read.get_string("id")))
+        return _Content(step=step, identity=Expression(read.get_string(OUTPUT)))
 
     def _look_at_kernels(self) -> TerraformResource | None:
         """Define the step that looks whether the nodes can do what the file itself asks for."""
@@ -380,15 +381,7 @@ def _network(scope: Construct, project: str, network: NetworkDefinition) -> Expr
         attachable=network.attachable or None,
         ipv6=network.ipv6 or None,
         ipam_driver=network.ipam_driver,
-        addresses=[
-            AddressRange(
-                subnet=pool.subnet,
-                ip_range=pool.ip_range,
-                gateway=pool.gateway,
-                aux_addresses=pool.aux_addresses,
-            )
-            for pool in network.pools
-        ],
+        addresses=address_ranges(network),
         labels={
             **network.labels,
             "com.docker.compose.network": network.key,

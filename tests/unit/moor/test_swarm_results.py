@@ -80,14 +80,10 @@ def engine(
     return cast("DockerClient", SimpleNamespace(secrets=SimpleNamespace(list=found), api=api))
 
 
-def identity(file: Path) -> str:
-    return str(json.loads(file.read_text(encoding="utf-8"))["outputs"]["id"]["value"])
-
-
 def test_what_the_swarm_has_is_had_back(stack: Stack, folder: Path) -> None:
     found = engine(secrets={SECRET: "abc"}, images={IMAGE: DIGEST})
     assert restore(found, stack, folder) == []
-    assert identity(folder / "contents" / f"secret-{SECRET}.tfstate") == "abc"
+    assert read_output(folder / "contents" / f"secret-{SECRET}.tfstate") == "abc"
     image = folder / "contents" / "images" / "image-0.tfstate"
     assert read_output(image) == f"moor-registry:5000/shop-web@{DIGEST}"
 

@@ -143,7 +143,7 @@ def test_terraform_reads_what_the_engine_calls_it_and_nothing_else(tmp_path: Pat
     document = json.loads(file.read_text())
     assert (document["version"], document["outputs"], document["resources"]) == (
         4,
-        {"id": {"value": "abc", "type": "string"}},
+        {"value": {"value": "abc", "type": "string"}},
         [],
     )
     assert file.stat().st_mode & 0o777 == 0o600
@@ -165,4 +165,4 @@ def test_files_are_written_anew_and_those_of_nothing_are_told(engine: Any, tmp_p
     write_identity(other, "gone")
     engine.there["secret"]["shop_a_1"] = "new"
     assert refresh(engine, tmp_path) == [other.name]
-    assert json.loads(one.read_text())["outputs"]["id"]["value"] == "new"
+    assert json.loads(one.read_text())["outputs"]["value"]["value"] == "new"

@@ -130,7 +130,7 @@ def test_a_secret_is_its_id_and_a_name_that_says_nothing(document: Json, folder:
     assert re.fullmatch(r"shop_token_[0-9a-f]{12}", secret["secret_name"])
     identity = f"Compose_Contents_secret-{secret['secret_name']}_Identity"
     assert secret == {
-        "secret_id": f"${{data.terraform_remote_state.{identity}.outputs.id}}",
+        "secret_id": f"${{data.terraform_remote_state.{identity}.outputs.value}}",
         "secret_name": secret["secret_name"],
         "file_name": "/run/secrets/token",
         "file_uid": "0",
