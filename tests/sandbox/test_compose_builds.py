@@ -1,4 +1,4 @@
-"""Ways to build an image that the corpus has not, on a real machine; of `make test-compose`.
+"""Ways to build an image that the corpus has not, on a real machine; of `make test-long`.
 
 A Git context is not among them: the machine would have to fetch it, and a sandbox has no network.
 """
