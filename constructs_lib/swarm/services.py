@@ -100,7 +100,7 @@ class SwarmServices(Construct):
         self._vault = vault
         self._value_of = value_of
         self._identities = identities
-        self._made: dict[tuple[Kind, str], _Content] = {}
+        self._made: dict[tuple[Kind, str], Expression] = {}
         self._contents = Construct(self, "Contents")
         scopes = Construct(self, "Networks")
         used = {a.network for s in project.services.values() for a in s.networks}
@@ -234,7 +234,7 @@ class SwarmServices(Construct):
             made = self._made[kind, name] = self._content(kind, name, source)
         return File(
             kind=kind,
-            id=made.identity,
+            id=made,
             name=name,
             path=delivery.path,
             mode=delivery.mode,
@@ -242,7 +242,7 @@ class SwarmServices(Construct):
             gid=delivery.gid,
         )
 
-    def _content(self, kind: Kind, name: str, source: Path) -> _Content:
+    def _content(self, kind: Kind, name: str, source: Path) -> Expression:
         scope = Construct(self._contents, f"{kind}-{name}")
         file = identity_file(self._identities.resolve(), kind, name)
         step = terraform_data(
@@ -260,7 +260,7 @@ class SwarmServices(Construct):
         )
         read = define(DataTerraformRemoteStateLocal, scope, "Identity", path=str(file))
         override(read, "depends_on", [f"terraform_data.{step.friendly_unique_id}"])
-        return _Content(step=step, identity=Expression(read.get_string(OUTPUT)))
+        return Expression(read.get_string(OUTPUT))
 
     def _look_at_kernels(self) -> TerraformResource | None:
         """Define the step that looks whether the nodes can do what the file itself asks for."""
@@ -325,14 +325,6 @@ class SwarmServices(Construct):
             ],
             depends_on=[*self._running.values(), *self._completed.values()],
         )
-
-
-class _Content:
-    """A secret or config, and the step that makes it."""
-
-    def __init__(self, *, step: TerraformResource, identity: Expression) -> None:
-        self.step = step
-        self.identity = identity
 
 
 def _service(
