@@ -24,9 +24,28 @@ def ec2(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  
     Raises:
         CommandError: The sandbox's key cannot be read.
     """
+    return service("ec2", settings, sandbox_credentials)
+
+
+def service(
+    name: str, settings: Settings, sandbox_credentials: Path, *, region: str | None = None
+) -> Any:  # noqa: ANN401  (boto3 has no types)
+    """Return a client of one of AWS's services.
+
+    Args:
+        name: The service, in boto3's word.
+        settings: The environment's settings.
+        sandbox_credentials: The file of the sandbox's key, where the settings have a sandbox.
+        region: The region; the machine's where unset.
+
+    Raises:
+        CommandError: The sandbox's key cannot be read.
+    """
     aws, sandbox = settings.aws, settings.sandbox
     if sandbox is None:
-        return client.ec2(region=aws.region, profile=aws.profile, role_arn=aws.role_arn)
+        return client.service(
+            name, region=region or aws.region, profile=aws.profile, role_arn=aws.role_arn
+        )
     key = Credentials.read(sandbox_credentials)
     if key is None:
         msg = (
@@ -35,4 +54,6 @@ def ec2(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  
         )
         raise CommandError(msg)
     keys = key.access_key, key.secret_key
-    return client.ec2(region=aws.region, endpoint_url=sandbox.endpoint_url, keys=keys)
+    return client.service(
+        name, region=region or aws.region, endpoint_url=sandbox.endpoint_url, keys=keys
+    )
