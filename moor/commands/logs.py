@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -74,7 +75,9 @@ def run(
         lines = logs.follow(session, names, tail=tail, since=start, say=say)
     else:
         lines = logs.history(session.environment, found, tail=tail, since=start)
-    for line in lines:
-        sys.stdout.write(f"{painter.painted(line)}\n")
-        if follow:
-            sys.stdout.flush()
+    # Ctrl-C is how one ends it that follows.
+    with contextlib.suppress(*((KeyboardInterrupt,) if follow else ())):
+        for line in lines:
+            sys.stdout.write(f"{painter.painted(line)}\n")
+            if follow:
+                sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,4 +39,6 @@ def run(session: Session, service: Service, ports: _Ports, *, node: Node = None)
     def say(line: str) -> None:
         typer.echo(line)
 
-    forward.forward(session, service, forward.Ports.read(ports), node=node, say=say)
+    # Ctrl-C is how it ends.
+    with contextlib.suppress(KeyboardInterrupt):
+        forward.forward(session, service, forward.Ports.read(ports), node=node, say=say)

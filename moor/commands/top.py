@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Annotated, Final
@@ -42,9 +43,12 @@ def run(
         else:
             from rich.live import Live  # noqa: PLC0415
 
-            with Live(
-                top.table(first), console=session.console, auto_refresh=False, screen=True
-            ) as live:
+            with (
+                contextlib.suppress(KeyboardInterrupt),
+                Live(
+                    top.table(first), console=session.console, auto_refresh=False, screen=True
+                ) as live,
+            ):
                 while True:
                     time.sleep(_SECONDS)
                     live.update(top.table(watch.seen()), refresh=True)

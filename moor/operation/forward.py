@@ -82,6 +82,11 @@ class _Way:
     placed: Placed
     address: str
 
+    @property
+    def end(self) -> tuple[str, str]:
+        """What tells it from another way: a container says something new of itself each time."""
+        return self.placed.id, self.address
+
 
 def forward(
     session: Session, service: str, ports: Ports, *, node: str | None, say: Callable[[str], None]
@@ -222,7 +227,7 @@ def _stays(
         process.wait(_LOOK_SECONDS)
         return False
     try:
-        return _way(session, service, node) == way
+        return _way(session, service, node).end == way.end
     except CommandError:
         # The engine may be started anew; the tunnel says by itself whether its machine is there.
         return process.poll() is None

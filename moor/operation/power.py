@@ -67,11 +67,25 @@ def act(session: Session, services: Sequence[str], action: Action) -> list[str]:
     return [
         line
         for name in services
-        for line in _each(session, [one for one in found if one.service == name], action)
+        for line in each(session, [one for one in found if one.service == name], action)
     ]
 
 
-def _each(session: Session, found: Sequence[Placed], action: Action) -> list[str]:
+def each(session: Session, found: Sequence[Placed], action: Action) -> list[str]:
+    """Stop, start or restart containers, side by side.
+
+    Args:
+        session: The command.
+        found: The containers.
+        action: What is done.
+
+    Returns:
+        What was done, a line each.
+
+    Raises:
+        CommandError: An engine does not answer, or refuses.
+    """
+
     def change(one: Placed) -> str:
         with engines.engine(session.environment, one.host) as client:
             api: Any = client.api
@@ -85,6 +99,8 @@ def _each(session: Session, found: Sequence[Placed], action: Action) -> list[str
                 api.restart(one.id, timeout=None)
         return f"{one.name}: {DONE[action]}"
 
+    if not found:
+        return []
     with ThreadPoolExecutor(min(len(found), _AT_ONCE)) as pool:
         return list(pool.map(change, found))
 
