@@ -175,7 +175,11 @@ def fills(df: Mapping[str, Any]) -> str:
         df: What the engine tells of them, as `GET /system/df` does.
     """
     volumes = [
-        (int((volume.get("UsageData") or {}).get("Size", 0)), str(volume.get("Name", "")))
+        (
+            # What the engine has not counted is -1.
+            max(int((volume.get("UsageData") or {}).get("Size", 0)), 0),
+            str(volume.get("Name", "")),
+        )
         for volume in df.get("Volumes") or ()
     ]
     parts = {

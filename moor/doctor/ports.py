@@ -75,7 +75,12 @@ def ports(patient: Patient) -> Result:
     ]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         reached = list(pool.map(lambda one: reach(one[0].address, one[2]), asked))
-    for (host, opening, port), found in zip(asked, reached, strict=True):
+    pairs = list(zip(asked, reached, strict=True))
+    there_is = {one[0].name for one, found in pairs if found is Reached.OPEN}
+    for (host, opening, port), found in pairs:
+        # One that answers nowhere is gone: the check of the machines tells that.
+        if found is Reached.REFUSED and host.name not in there_is:
+            continue
         # Where the rule itself is missing, that is told already.
         has_rule = rules is None or any(
             lets_in(rule, PortRange.single(port), network)

@@ -61,7 +61,7 @@ class Host:
 
 
 def hosts(environment: Environment) -> tuple[Host, ...]:
-    """Return the machines that the last deployment told of, the managers of a swarm first.
+    """Return the machines that the last deployment told of, the first manager in front.
 
     Args:
         environment: The environment.
@@ -84,7 +84,7 @@ def hosts(environment: Environment) -> tuple[Host, ...]:
             certificates=folders,
         )
         return (alone,)
-    return tuple(
+    found = (
         Host(
             name=name,
             address=node.public_ip,
@@ -96,6 +96,8 @@ def hosts(environment: Environment) -> tuple[Host, ...]:
         )
         for name, node in outputs.nodes.items()
     )
+    # They are told in the order of their names, and the first manager as the environment's own.
+    return tuple(sorted(found, key=lambda host: host.address != outputs.public_ip))
 
 
 def host_of(environment: Environment, name: str | None) -> Host:

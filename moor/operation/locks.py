@@ -255,7 +255,7 @@ def _command(pid: int) -> str:
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
         shown = " ".join(Path(words[0]).name if i == 0 else w for i, w in enumerate(words)).strip()
-        return "".join(c for c in shown if c.isprintable())[:_SHOWN]
+        return "".join(c if c.isprintable() else " " for c in shown)[:_SHOWN]
     return ""
 
 

@@ -74,7 +74,7 @@ def become(environment: Environment, host: Host, command: Sequence[str]) -> None
     # alone is for that shell, as it is for ssh itself.
     text = command[0] if len(command) == 1 else shlex.join(command)
     whole = words(environment, host)
-    os.execv(whole[0], [*whole, *([text] if command else [])])
+    os.execv(whole[0], ["ssh", *whole[1:], *([text] if command else [])])
 
 
 def output(environment: Environment, host: Host, command: str, *, seconds: float = 30.0) -> str:
