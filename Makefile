@@ -40,7 +40,7 @@ env: ## Print the variables that point docker to the machine
 ssh: ## Open a shell on the machine
 	@$(MOOR) ssh
 
-graph: ## Draw Terraform's graph of each stack as SVG and PNG
+graph: ## Draw who reaches what, the services and their data, as SVG and PNG
 	@$(SETUP) --for graph
 	@$(MOOR) graph
 

@@ -20,6 +20,7 @@ from moor import (
     typed,
 )
 from moor.approval import confirm
+from moor.cost import difference
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
@@ -379,7 +380,10 @@ class Deployment:
         """Return what a plan says; asking Terraform takes seconds, so not where it says nothing."""
         if not run.changes:
             return StackPlan(stack=run.stack.name)
-        plan = read_plan(run.stack.name, self._terraform.show(run))
+        document = self._terraform.show(run)
+        plan = replace(
+            read_plan(run.stack.name, document), cost=difference.of(self.session.settings, document)
+        )
         self._narrator.learn([plan])
         return plan
 

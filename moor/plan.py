@@ -116,6 +116,7 @@ class StackPlan:
         assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
         outputs: The names of the outputs that change.
         warnings: What a person should know before approving it; one line each.
+        cost: What it changes of what is paid a month, in words; empty where it changes nothing.
     """
 
     stack: str
@@ -123,6 +124,7 @@ class StackPlan:
     assumed: str = ""
     outputs: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    cost: str = ""
 
     def count(self, *actions: Action) -> int:
         """Return how many changes are of these kinds."""
