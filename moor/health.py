@@ -333,12 +333,15 @@ def answer_of(url: str) -> str | None:
     return "".join(c for c in f"{response.status} {response.reason}" if c.isprintable()).strip()
 
 
-def problems(rows: Iterable[Row], *, seconds: float) -> Iterator[str]:
+def problems(
+    rows: Iterable[Row], *, seconds: float, look: Callable[[Row], str] | None = None
+) -> Iterator[str]:
     """Say what is not right.
 
     Args:
         rows: What has become of the containers.
         seconds: How long was waited for what was pending.
+        look: Returns the command that tells more of one; that of the engine by default.
 
     Yields:
         A line for each container that is not as it should be.
@@ -347,10 +350,7 @@ def problems(rows: Iterable[Row], *, seconds: float) -> Iterator[str]:
         if row.verdict == "good":
             continue
         within = f" within {seconds:.0f} s" if row.verdict == "pending" and seconds else ""
-        look = (
-            ""
-            if row.state == "missing"
-            else f"; look with: {row.expected.logs} {row.expected.name}"
-        )
+        more = f"{row.expected.logs} {row.expected.name}" if look is None else look(row)
+        hint = "" if row.state == "missing" else f"; look with: {more}"
         first, _, rest = row.problem.partition(", ")
-        yield f"{row.expected.name}: {first}{within}, {rest}{look}"
+        yield f"{row.expected.name}: {first}{within}, {rest}{hint}"

@@ -405,6 +405,16 @@ def shown(value: object, name: str = "") -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def looks_secret(name: str, text: str) -> bool:
+    """Return whether a value is secret by its name, or has a part that is by what is before it.
+
+    Args:
+        name: What the value is called.
+        text: The value.
+    """
+    return bool(_SECRET_NAME.search(name)) or _masked(text) != text
+
+
 def _masked(text: str) -> str:
     """Mask what in a text is secret by the name before it or by its place in a URL."""
     if (pair := re.match(r"([\w.-]+)=", text)) and _SECRET_NAME.search(pair[1]):

@@ -458,6 +458,9 @@ class ComposeProject:
             each, in the form of an error: `FILE: FIELD: what there is; remedy`.
         contents: The values of the variables that secrets and configs take their content from;
             no representation shows them.
+        document: What Compose has read, from which the project could be read again in another
+            checkout: paths below the project's folder are relative. It has what the variables
+            of the files were worth, so no representation shows it, either.
     """
 
     name: str
@@ -467,6 +470,7 @@ class ComposeProject:
     volumes: Mapping[str, VolumeDefinition]
     warnings: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict, repr=False)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def needs_mesh(self) -> tuple[str, ...]:
