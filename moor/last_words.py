@@ -60,8 +60,8 @@ def of_failure(session: Session, stack: Stack, diagnostics: Iterable[Diagnostic]
     for found in diagnostics:
         path = places.get(found.address, "")
         if found.severity == "error" and path.startswith(_SERVICES):
-            service = path.removeprefix(_SERVICES).partition("/")[0]
-            explained[service] = explained.get(service, False) or _TOLD in found.detail
+            named = path.removeprefix(_SERVICES).partition("/")[0]
+            explained[named] = explained.get(named, False) or _TOLD in found.detail
     lines = []
     for name, is_told in explained.items():
         service = project.services.get(name)

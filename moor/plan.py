@@ -116,6 +116,8 @@ class StackPlan:
         assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
         outputs: The names of the outputs that change.
         warnings: What a person should know before approving it; one line each.
+        drifted: Those of the changes that undo what somebody, or something, has changed behind
+            Terraform's back.
     """
 
     stack: str
@@ -123,6 +125,7 @@ class StackPlan:
     assumed: str = ""
     outputs: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    drifted: tuple[Change, ...] = ()
 
     def count(self, *actions: Action) -> int:
         """Return how many changes are of these kinds."""
@@ -160,10 +163,15 @@ def read_plan(stack: str, document: Mapping[str, Any]) -> StackPlan:
         for name, raw in document.get("output_changes", {}).items()
         if raw.get("actions") not in (["no-op"], ["read"])
     ]
+    # Terraform tells of everything that is another than in its state; what the next deployment
+    # leaves alone, such as an address that AWS has given, is none of that.
+    elsewhere = {str(raw.get("address")) for raw in document.get("resource_drift", [])}
+    ordered = tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address)))
     return StackPlan(
         stack=stack,
-        changes=tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address))),
+        changes=ordered,
         outputs=tuple(sorted(outputs)),
+        drifted=tuple(change for change in ordered if change.address in elsewhere),
     )
 
 

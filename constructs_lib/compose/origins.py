@@ -1,6 +1,6 @@
 """Which values of Compose files do not stand in the files themselves.
 
-A password is often in `.env`, in an `env_file` or in the shell, so that it is in no repository. What
+A password is often in `.env`, an `env_file` or the shell, so that it is in no repository. What
 comes from there is told apart from what the files say.
 """
 

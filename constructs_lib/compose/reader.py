@@ -17,8 +17,8 @@ from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
 from constructs_lib.compose.places import LOADER, mapping_of, scalars
-from constructs_lib.compose.portable import portable
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
+from constructs_lib.compose.portable import portable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

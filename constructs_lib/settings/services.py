@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 FORMER: Final = "MOOR_FORMER_SERVICES"
-"""The variable that names a Compose file to deploy instead of those of the settings: a rollback's."""
+"""The variable that names a Compose file to deploy instead of those of the settings."""
 
 
 def load_services(

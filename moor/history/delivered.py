@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructs_lib.files import tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from constructs_lib.compose.model import ComposeProject
 
 
-def files(
-    project: ComposeProject, folder: Path, digest: Callable[[bytes], str]
-) -> dict[str, str]:
+def files(project: ComposeProject, folder: Path, digest: Callable[[bytes], str]) -> dict[str, str]:
     """Return the digest of each file and folder of this computer that a service gets.
 
     Args:

@@ -34,9 +34,10 @@ def of_machine(client: DockerClient, project: ComposeProject) -> dict[str, Deplo
         for c in client.api.containers(all=True, filters=filters)
     }
     found = {}
+    api: Any = client.api
     for name, service in project.services.items():
         if name in ids:
-            image = client.api.inspect_image(ids[name])
+            image = api.inspect_image(ids[name])
             found[name] = Deployed(
                 image=service.image or "",
                 id=ids[name],
@@ -95,8 +96,9 @@ def of_swarm(client: DockerClient, project: ComposeProject) -> dict[str, Deploye
 
 def is_there(client: DockerClient, reference: str) -> str:
     """Return the id of an image that the machine has; empty where it has none of that name."""
+    api: Any = client.api
     try:
-        return str(client.api.inspect_image(reference)["Id"])
+        return str(api.inspect_image(reference)["Id"])
     except ENGINE_ERRORS:
         return ""
 

@@ -97,7 +97,7 @@ class Pins:
         return escaped(self.present.document["services"][name]["build"])
 
     def _recipe(self, name: str) -> str | None:
-        """Return the tag that the present files give a service's image; None where they build none."""
+        """Return the tag that the present files give to the image; None where they build none."""
         service = self.present.services.get(name)
         if service is None or service.build is None:
             return None

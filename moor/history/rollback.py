@@ -19,7 +19,6 @@ from moor.history import delivered, images, shape
 from moor.history.pins import Pins
 from moor.history.recording import key_of
 from moor.history.sealing import at, digests
-from moor.session import Session
 from moor.toolchain.toolchain import ROOT
 from sandbox.errors import ENGINE_ERRORS
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from moor.history.record import Record
+    from moor.session import Session
 
 _PRIVATE: Final = ("cdktf.out", ".moor", ".terraform")
 

@@ -70,9 +70,7 @@ def seal(document: Mapping[str, Any], origins: Origins) -> Sealed:
         for name, body in (document.get("services") or {}).items()
     }
     left = work.walk({**document, "services": services}, ())
-    return Sealed(
-        document=left, variables=work.variables, places=work.places, values=work.values
-    )
+    return Sealed(document=left, variables=work.variables, places=work.places, values=work.values)
 
 
 def at(document: Mapping[str, Any], path: Sequence[str]) -> str | None:
