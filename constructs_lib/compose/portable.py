@@ -64,6 +64,10 @@ def _service(
             else mount
             for mount in body["volumes"]
         ]
+    watch = (body.get("develop") or {}).get("watch")
+    if watch:
+        rules = [{**rule, "path": _relative(rule["path"], folder)} for rule in watch]
+        found["develop"] = {**body["develop"], "watch": rules}
     if body.get("ports"):
         found["ports"] = [
             port

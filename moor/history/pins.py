@@ -50,10 +50,12 @@ class Pins:
         Args:
             record: The record.
         """
-        services = {
-            name: {**body, **self._image(name, record.services.get(name))}
-            for name, body in record.document.get("services", {}).items()
-        }
+        services = {}
+        for name, body in record.document.get("services", {}).items():
+            image = self._image(name, record.services.get(name))
+            # What says when to build again is of no use to what is not built.
+            kept = {k: v for k, v in body.items() if k != "develop" or "image" not in image}
+            services[name] = {**kept, **image}
         return {**record.document, "services": services}
 
     def _image(self, name: str, was: Deployed | None) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Deployed(_Part):
     @property
     def shown(self) -> str:
         """The image with the beginning of its digest, for a person."""
-        name = self.image or next(iter(self.tags), "image").rpartition(":")[0]
+        name = self.image or (self.tags[0].rpartition(":")[0] if self.tags else "image")
         _, _, digest = (self.digest or self.id).partition("sha256:")
         name = name.partition("@")[0]
         return f"{name} {digest[:12]}" if digest else name

@@ -52,7 +52,7 @@ def former(session: Session, record: Record) -> Iterator[Session]:
         # Loaded once already, and the same.
         found.__dict__["settings"] = session.settings
         if not problems:
-            problems += _problems_of(found, record)
+            problems += _problems_of(found, record, session)
         if problems:
             raise CommandError(_refusal(record, problems))
         yield found
@@ -68,10 +68,7 @@ def _refusal(record: Record, problems: list[str]) -> str:
 def _values(session: Session, record: Record) -> tuple[dict[str, str], list[str]]:
     """Return the values that are in no record, and what is another one than it was."""
     vault = Vault(session.environment.secrets)
-    problems = [
-        *shape.differences(record.machine, shape.of(session.settings)),
-        *shape.volume_differences(record.document, session.services.document),
-    ]
+    problems = list(shape.differences(record.machine, shape.of(session.settings)))
     if record.key != key_of(vault) and (
         record.variables or record.sealed or record.contents or record.files
     ):
@@ -141,7 +138,7 @@ def _document(session: Session, record: Record, problems: list[str]) -> Mapping[
     return document
 
 
-def _problems_of(found: Session, record: Record) -> list[str]:
+def _problems_of(found: Session, record: Record, present: Session) -> list[str]:
     """Say what the services of a record would get that is not what they got."""
     vault = Vault(found.environment.secrets)
     try:
@@ -151,6 +148,7 @@ def _problems_of(found: Session, record: Record) -> list[str]:
         return [problem.replace(f"{file}: ", "") for problem in error.problems]
     folder = found.settings.services[0].parent
     return [
+        *shape.volume_differences(project.volumes, present.services.volumes),
         *_changed(record.contents, digests(project.contents, vault.digest), "variable"),
         *delivered.changed(
             record.files, delivered.files(project, folder, vault.digest), commit=record.commit

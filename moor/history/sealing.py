@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from moor.plan import looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from constructs_lib.compose.origins import Origins
 
@@ -26,7 +26,7 @@ _OPTION: Final = re.compile(r"-{1,2}([\w.-]+)(?:[ =]+\S.*)?")
 _LONG_ENOUGH_TO_TELL: Final = 6
 """Characters of a value that nobody has twice by chance."""
 
-_NEVER_KEPT: Final = ("build", "develop", "profiles")
+_NEVER_KEPT: Final = ("build", "profiles")
 """What of a service says how its image is made, which is recorded itself, and whether it is there,
 which it was."""
 
@@ -65,12 +65,23 @@ def seal(document: Mapping[str, Any], origins: Origins) -> Sealed:
         UnsealableError: A name, and not a value, has something secret in it.
     """
     work = _Work(origins)
-    services = {
-        name: {key: value for key, value in body.items() if key not in _NEVER_KEPT}
-        for name, body in (document.get("services") or {}).items()
-    }
-    left = work.walk({**document, "services": services}, ())
+    given = document.get("services") or {}
+    services = {name: _kept(body, given) for name, body in given.items()}
+    whole = {**document, "services": services}
+    # Twice: what is secret in one place may stand in another, where nothing says that it is.
+    work.walk(whole, ())
+    left = work.again().walk(whole, ())
     return Sealed(document=left, variables=work.variables, places=work.places, values=work.values)
+
+
+def _kept(body: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of a service."""
+    found = {key: value for key, value in body.items() if key not in _NEVER_KEPT}
+    if isinstance(found.get("depends_on"), dict):
+        # What is not required may be of a profile that is not active; nobody knows it here.
+        needs = {name: how for name, how in found["depends_on"].items() if name in services}
+        found = {**found, "depends_on": needs}
+    return found
 
 
 def at(document: Mapping[str, Any], path: Sequence[str]) -> str | None:
@@ -109,12 +120,20 @@ class _Work:
         self.variables: dict[str, str] = {}
         self.places: dict[str, Path] = {}
         self.values: dict[str, str] = {}
+        self._names: dict[Path, str] = {}
         self._origins = origins
         # A value that two variables have may be told by either.
         self._by_value = {value: name for name, value in origins.outside.items() if value}
-        # The longest first: one may be a part of another.
-        parts = sorted(self._by_value, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, parts))) if parts else None
+        self._outside = frozenset(self._by_value)
+        self._pattern = _any_of(self._by_value)
+
+    def again(self) -> _Work:
+        """Look for what was found to be secret everywhere else, too."""
+        for name, value in self.values.items():
+            if len(value) >= _LONG_ENOUGH_TO_TELL:
+                self._by_value.setdefault(value, name)
+        self._pattern = _any_of(self._by_value)
+        return self
 
     def walk(self, value: Any, path: Path) -> Any:  # noqa: ANN401  (JSON)
         if isinstance(value, Mapping):
@@ -140,7 +159,7 @@ class _Work:
     def _text(self, value: str, path: Path) -> str:
         if not value:
             return value
-        if value in self._by_value:
+        if value in self._outside:
             return self._named(value)
         if self._is_secret(value, path):
             return self._own(value, path)
@@ -172,16 +191,18 @@ class _Work:
 
     def _named(self, value: str) -> str:
         name = self._by_value[value]
-        self.variables[name] = value
+        if value in self._outside:
+            self.variables[name] = value
         return f"${{{name}}}"
 
     def _own(self, value: str, path: Path) -> str:
-        name = f"{VARIABLE}{len(self.places) + 1}"
+        name = self._names.setdefault(path, f"{VARIABLE}{len(self._names) + 1}")
         self.places[name], self.values[name] = path, value
         return f"${{{name}}}"
 
     def _check_key(self, key: str, path: Path) -> None:
-        for value, name in self._by_value.items():
+        for value in self._outside:
+            name = self._by_value[value]
             is_told = looks_secret(name, "") or len(value) >= _LONG_ENOUGH_TO_TELL
             if value in key and is_told:
                 where = ".".join(path)
@@ -189,6 +210,12 @@ class _Work:
                     f"{where}: must have no name with the value of the variable {name} in it, "
                     "since Compose puts none there; write it as a value"
                 )
+
+
+def _any_of(values: Iterable[str]) -> re.Pattern[str] | None:
+    # The longest first: one may be a part of another.
+    parts = sorted(values, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, parts))) if parts else None
 
 
 def digests(values: Mapping[str, str], digest: Callable[[bytes], str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from constructs_lib.compose.model import VolumeDefinition
     from constructs_lib.settings.settings import Settings
 
 _OF_THE_MACHINE: Final = (
@@ -56,34 +57,35 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             )
 
 
-def volume_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def volume_differences(
+    then: Mapping[str, VolumeDefinition], now: Mapping[str, VolumeDefinition]
+) -> Iterator[str]:
     """Say which volumes are not the ones that there were.
 
     Args:
-        then: The document on record.
-        now: The present document.
+        then: The volumes of the deployment on record, by their keys.
+        now: The present ones.
     """
-    before, after = then.get("volumes") or {}, now.get("volumes") or {}
-    for key in sorted({*before, *after}):
-        if key not in after:
+    for key in sorted({*then, *now}):
+        if key not in now:
             yield (
                 f"volumes.{key}: must be there, as it was, got nothing: its data went with it; "
-                "add it to the Compose file, or go back to a deployment without it"
+                "add it to the Compose file, and run `moor up`"
             )
-        elif key not in before:
+        elif key not in then:
             yield (
                 f"volumes.{key}: must not be there, as it was not, got one with data that would be "
                 "lost; back it up, and take it out of the Compose file by `moor up`"
             )
         else:
             for part in _OF_A_VOLUME:
-                was, is_now = (side[key] or {} for side in (before, after))
-                if was.get(part) != is_now.get(part):
+                was, is_now = getattr(then[key], part), getattr(now[key], part)
+                if was != is_now:
                     yield (
-                        f"volumes.{key}.{part}: must be {_shown(was.get(part))}, as it was, got "
-                        f"{_shown(is_now.get(part))}: it would be another volume, without the data"
+                        f"volumes.{key}.{part}: must be {_shown(was)}, as it was, got "
+                        f"{_shown(is_now)}: it would be another volume, without the data"
                     )
 
 
 def _shown(value: object) -> str:
-    return "unset" if value is None else json.dumps(value, sort_keys=True)
+    return "unset" if value is None else json.dumps(value, sort_keys=True, default=dict)
