@@ -12,6 +12,7 @@ from constructs_lib.terraform.stacks import DOCKER
 from moor import (
     drift,
     first_boot,
+    last_words,
     missing_images,
     plan_view,
     recovery,
@@ -169,6 +170,32 @@ class Deployment:
             shown = self._shown(runs)
             binary.remember(self.session.environment, self.session.toolchain)
             return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
+
+    def services_only(self, *, approve: bool) -> list[StackPlan]:
+        """Deploy all services, without touching what they run on.
+
+        Args:
+            approve: Whether nobody is asked.
+
+        Returns:
+            What was applied.
+
+        Raises:
+            CommandError: Something failed, or was not approved.
+            StoppedError: Somebody asked to end.
+        """
+        self._recover(approve=approve)
+        last = self.stacks[-1]
+        self._look(repair=False)
+        with contextlib.ExitStack() as stack:
+            with self.screen.phase("plan of the services"):
+                run = self._terraform.plan(last, replace=self._made_again)
+                stack.callback(run.close)
+                self._terraform.finish([run])
+                run = self._with_missing_images(run, (), refresh=True, stack=stack)
+            run.must_have_succeeded()
+            shown = self._shown([run])
+            return self._apply_in_turn([run], shown, approve=approve, targets=(), stack=stack)
 
     def reboot(self) -> None:
         """Reboot the machine, so that it fetches its user data again.
@@ -571,7 +598,9 @@ class Deployment:
             applying.must_have_succeeded()
         except CommandError as error:
             reason = (
-                first_boot.explanation(self.session, run.stack, self._terraform)
+                last_words.of_failure(self.session, run.stack, applying.diagnostics)
+                if name == DOCKER
+                else first_boot.explanation(self.session, run.stack, self._terraform)
                 if self.upkeep is None
                 else failed_node.explanation(
                     self.session, run.stack, self._terraform, applying.diagnostics
