@@ -309,7 +309,8 @@ class Deployment:
             self._terraform, variables={**self._terraform.variables, **self.upkeep.variables}
         )
         self._again = self.upkeep.repairs(self.stacks[0]) if repair else []
-        self._made_again = self.upkeep.restore(self.stacks[-1])
+        last = self.stacks[-1]
+        self._made_again = self.upkeep.restore(last, lambda: self._made(last))
 
     def _with_missing_images(
         self, run: Run, targets: Sequence[str], *, refresh: bool, stack: contextlib.ExitStack
@@ -372,8 +373,15 @@ class Deployment:
         return plans
 
     def _has_resources(self, stack: Stack) -> bool:
-        state = self._terraform.state(stack)
-        return any(r.get("mode") == "managed" for r in state.get("resources", []))
+        return bool(self._made(stack))
+
+    def _made(self, stack: Stack) -> list[str]:
+        """Return the addresses of the resources that a stack's state knows."""
+        return [
+            f"{resource.get('type')}.{resource.get('name')}"
+            for resource in self._terraform.state(stack).get("resources", [])
+            if resource.get("mode") == "managed"
+        ]
 
     def _details(self, run: Run) -> StackPlan:
         """Return what a plan says; asking Terraform takes seconds, so not where it says nothing."""

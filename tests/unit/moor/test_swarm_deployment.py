@@ -44,6 +44,7 @@ class Swarm:
         states: What EC2 says of machines.
         broken: The nodes whose steps fail.
         closed: The nodes whose API is closed.
+        pins: The volumes that get a node, with commas between.
     """
 
     trial: Trial
@@ -52,6 +53,7 @@ class Swarm:
     states: dict[str, str] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
+    pins: str = ""
 
     @property
     def order(self) -> Path:
@@ -77,7 +79,13 @@ class Swarm:
             "ssh": "ssh",
             "nodes": {name: NODES[name] for name in names},
         }
-        asked = {"Asked": {"input": "${var.manager}"}}
+        asked: dict[str, Any] = {"Asked": {"input": "${var.manager}"}}
+        if self.pins:
+            asked["Pins"] = {
+                **step(f"echo pin {self.pins} >> {self.order}"),
+                "triggers_replace": {"volumes": self.pins},
+                "//": {"metadata": {"path": f"{DOCKER}/Compose/Pins/data"}},
+            }
         self.trial.write(aws=resources, outputs=outputs, docker=asked)
         self._declare("manager", "manager-1")
 
@@ -269,6 +277,51 @@ def test_nodes_leave_the_swarm_before_their_machines_are_gone(
     assert text.index("node web-2: leaves the swarm ...") < text.index(
         "web-2 DockerApi: destroying"
     )
+
+
+def test_a_node_with_a_volume_is_not_taken_away(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.up()
+    monkeypatch.setattr(
+        "moor.swarm.impact.impact", lambda *_args, **_named: Impact(leaving=("web-2",))
+    )
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    with pytest.raises(
+        CommandError, match=r"^node web-2: must stay, .* volume moor\.data is on it"
+    ):
+        swarm.up()
+    assert swarm.cluster.done == []
+
+
+def test_a_machine_that_is_replaced_loses_its_volumes_and_the_plan_names_them(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.up()
+    monkeypatch.setattr(
+        "moor.swarm.impact.impact", lambda *_args, **_named: Impact(renewed=("web-1", "web-2"))
+    )
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    _, docker = swarm.deployment().plan()
+    assert docker.warnings[1:] == (
+        "node web-2: what is in its volumes moor.data is lost with its machine",
+    )
+
+
+def test_a_volume_without_a_node_gets_one_again(swarm: Swarm) -> None:
+    swarm.pins = "data,logs"
+    swarm.write()
+    swarm.up()
+    assert "no node of the swarm has them" not in swarm.text
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    assert swarm.up() == [UNCHANGED] * 2
+    swarm.cluster.there[-1] = worker("web-2")
+    assert swarm.up() == [UNCHANGED, "1 to add, 0 to change, 1 to destroy"]
+    assert swarm.ran() == ["pin data,logs"]
+    assert (
+        "docker: volumes data, logs: no node of the swarm has them any more; another one gets "
+        "them, empty"
+    ) in swarm.text
 
 
 def test_a_plan_that_the_swarm_would_not_survive_is_refused_before_anything_is_done(
