@@ -24,7 +24,7 @@ from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
 from moor.plan import StackPlan, assumed_plan, read_plan
-from moor.swarm import failed_node, impact, shape
+from moor.swarm import failed_node, impact, shape, stopping
 from moor.swarm.upkeep import AT_A_TIME
 from moor.synthesis import Synthesis
 from moor.toolchain import binary, terraform_state
@@ -425,7 +425,7 @@ class Deployment:
                     # What was approved is what is applied: this is something else.
                     self._ask([what], approve=approve)
             if current.changes:
-                self._apply(current)
+                self._apply(current, targets=self._targets(targets), approve=approve, shown=what)
             elif not targets:
                 recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
@@ -549,7 +549,22 @@ class Deployment:
             self._apply(run)
             self._write_outputs(stack)
 
-    def _apply(self, run: Run) -> None:
+    def _apply(
+        self,
+        run: Run,
+        *,
+        targets: Sequence[str] = (),
+        approve: bool = False,
+        shown: StackPlan | None = None,
+    ) -> None:
+        """Apply a plan.
+
+        Args:
+            run: The plan's run.
+            targets: The addresses of the resources that it is about; empty is all.
+            approve: Whether nobody is asked.
+            shown: What was approved; None where nothing can be left to do.
+        """
         name, environment = run.stack.name, self.session.environment
         total = len(run.planned)
         recovery.begin(environment, name)
@@ -571,6 +586,9 @@ class Deployment:
                     state=f"{made}, and {state}; {self._goes_on()}",
                 ) from None
         self.screen.close()
+        if shown is not None and stopping.is_all(applying):
+            self._apply_rest(run.stack, targets, shown, approve=approve)
+            return
         try:
             applying.must_have_succeeded()
         except CommandError as error:
@@ -586,6 +604,26 @@ class Deployment:
                 f"{self._goes_on()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
+
+    def _apply_rest(
+        self, stack: Stack, targets: Sequence[str], shown: StackPlan, *, approve: bool
+    ) -> None:
+        """Go on after services that were removed, and have taken their time to end."""
+        self.screen.say(f"{stack.name}: {stopping.TOLD}")
+        with contextlib.ExitStack() as left:
+            with self.screen.phase(f"plan of what is left of {stack.name}"):
+                run = self._terraform.plan(stack, targets=targets)
+                left.callback(run.close)
+                self._terraform.finish([run])
+            run.must_have_succeeded()
+            if not run.changes:
+                recovery.end(self.session.environment, stack.name)
+                return
+            what = self._details(run)
+            # What was to be replaced is gone by now, and is only made.
+            if not {c.address for c in what.changes} <= {c.address for c in shown.changes}:
+                self._ask([what], approve=approve)
+            self._apply(run, targets=targets, approve=approve, shown=what)
 
     def _goes_on(self) -> str:
         return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"
