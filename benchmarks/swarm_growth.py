@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 SIZES: Final = ((5, 50), (5, 100), (5, 200), (50, 100), (100, 200))
 """Nodes, of which three are managers, and services."""
+
+_NAME: Final = "swarm-growth"
+"""What the environment is called whose folder is made and removed again."""
 
 _MANAGERS: Final = 3
 _IMAGE: Final = f"docker.io/library/busybox@sha256:{'0' * 64}"
@@ -62,20 +66,24 @@ def growth(folder: Path, nodes: int, services: int) -> Growth:
         RuntimeError: A command fails.
     """
     settings = _settings(folder, nodes, services)
-    environment = Environment(name=settings.stem, settings_file=settings, root=folder)
+    environment = Environment(name=settings.stem, settings_file=settings, root=ROOT)
     toolchain = Toolchain.load()
     variables = toolchain.variables(environment) | {"ENVIRONMENT": str(settings)}
-    output = folder / "out"
-    synthesis = run(
-        [sys.executable, "-O", str(ROOT / "main.py")],
-        folder=ROOT,
-        variables=variables | {"CDKTF_OUTDIR": str(output)},
-    )
-    stack = load_stacks(output)[-1]
-    _write_state(stack)
-    terraform = [str(toolchain.terraform)]
-    run([*terraform, "init", "-input=false"], folder=stack.folder, variables=variables)
-    plan = run([*terraform, "plan", "-input=false"], folder=stack.folder, variables=variables)
+    try:
+        output = folder / "out"
+        synthesis = run(
+            [sys.executable, "-O", str(ROOT / "main.py")],
+            folder=ROOT,
+            variables=variables | {"CDKTF_OUTDIR": str(output)},
+        )
+        stack = load_stacks(output)[-1]
+        _write_state(stack)
+        terraform = [str(toolchain.terraform)]
+        run([*terraform, "init", "-input=false"], folder=stack.folder, variables=variables)
+        plan = run([*terraform, "plan", "-input=false"], folder=stack.folder, variables=variables)
+    finally:
+        # The state of no machine.
+        shutil.rmtree(environment.directory, ignore_errors=True)
     return Growth(nodes=nodes, services=services, synthesis=synthesis, plan=plan)
 
 
@@ -117,7 +125,7 @@ def _settings(folder: Path, nodes: int, services: int) -> Path:
     (folder / "compose.yaml").write_text(
         yaml.safe_dump({"services": compose, "networks": {"back": {}}}), encoding="utf-8"
     )
-    settings = folder / "growth.yaml"
+    settings = folder / f"{_NAME}.yaml"
     settings.write_text(yaml.safe_dump(document), encoding="utf-8")
     return settings
 
