@@ -76,6 +76,9 @@ class Cluster(Protocol):
             despite: Whether a manager may go without which the others are no majority.
         """
 
+    def hold(self, name: str) -> None:
+        """Give a node no further tasks, for a while; those that it has stay."""
+
     def activate(self, name: str) -> None:
         """Let a node take tasks again, and forget that it was for a while only."""
 
