@@ -460,6 +460,9 @@ class ComposeProject:
         contents: The values of the variables that secrets and configs take their content from;
             no representation shows them.
         folders: What of this computer's folders goes to the machine.
+        document: What Compose has read, from which the project could be read again in another
+            checkout: paths below the project's folder are relative. It has what the variables
+            of the files were worth, so no representation shows it, either.
     """
 
     name: str
@@ -470,6 +473,7 @@ class ComposeProject:
     warnings: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict, repr=False)
     folders: MachineFolders = field(default_factory=MachineFolders)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def needs_mesh(self) -> tuple[str, ...]:

@@ -32,6 +32,11 @@ _QUIET: Final = frozenset({"Resource targeting is in effect", "Applied changes m
 _INIT_TURN: Final = (sys.executable, "-I", "-S", str(init_turn.__file__))
 """What waits until no other `init` is at work on the shared plugin cache."""
 
+_STEP: Final = re.compile(
+    r"Error running command '.*': exit status \d+\. Output: (?P<said>\s*\S.*)", re.DOTALL
+)
+"""What Terraform makes of a step of ours that has failed."""
+
 _LOCK_LINE: Final = re.compile(
     r"^\s*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*)$", re.MULTILINE
 )
@@ -126,6 +131,10 @@ def explained(stack: str, error: Diagnostic) -> str:
             f"{stack}: the plan: must be of the state as it is, got one that another deployment "
             "has overtaken; nothing of it was applied: look at a new plan"
         )
+    if found := _STEP.fullmatch(error.detail.strip()):
+        # A step of ours says itself what is wrong, and of what.
+        first, *more = found["said"].strip().splitlines()
+        return "\n".join([f"{stack}: {first}", *(f"  {line}" for line in more if line.strip())])
     where = f"{stack}: {error.address}" if error.address else stack
     lines = [f"{where}: {error.summary}"]
     lines += [f"  {line}" for line in error.detail.strip().splitlines() if line.strip()]

@@ -274,6 +274,22 @@ def test_nodes_leave_workers_first() -> None:
     ]
 
 
+def test_it_fails_when_a_volume_would_go_with_its_node() -> None:
+    label = "moor.volume.shop.data"
+    members = [*three_and_two()[:4], worker("web-2", labels={label: "yes", "tier": "web"})]
+    departure.check_volumes(members, ["web-1", "nobody"])
+    with pytest.raises(CommandError) as caught:
+        departure.check_volumes(members, ["web-1", "web-2"])
+    assert str(caught.value) == (
+        "node web-2: must stay, got a plan without it, and the volume shop.data is on it: its data "
+        "would be lost with the machine. Copy it to another node, and move the label there, by "
+        f"which its services find it: `moor node label NODE {label}=yes`, then `moor node label "
+        f"web-2 {label}-`. Where the data may go, the latter alone will do, and an empty volume is "
+        "made on another node"
+    )
+    departure.check_volumes([worker("web-2", labels={label: "no"})], ["web-2"])
+
+
 def test_who_is_down_has_no_tasks_to_move() -> None:
     cluster = FakeCluster(there=[*three_and_two(), worker("db-1", state="down")])
     departure.dismiss(cluster, ["db-1", "nobody"], tell=lambda *_: None)
