@@ -81,6 +81,9 @@ PARTS: Final = (
                 "sed -i 's/service_ports: .*/service_ports: [9200, 9300]/' environments/shop.yaml"
             ),
             _step("moor up", "A port that is opened is a rule of its own."),
+            _step("moor history", "Each deployment that succeeded is on record."),
+            _step("moor rollback 1", "The services as they were, with the images that they had."),
+            _step("moor up web", "And forward again, to what the files say."),
             _step(
                 "sed -i 's/port: 2222/port: 22222222/' environments/shop.yaml; moor plan",
                 "What cannot be is told before anything is touched.",
@@ -92,7 +95,9 @@ PARTS: Final = (
     Part(
         title="Look",
         steps=(
+            _step("moor status --drift", "What was changed by hand is told, too."),
             _step("moor status --json | head -n 12", "For a script."),
+            _step("moor ls", "All environments at once."),
             _step(
                 "moor ssh <<< 'systemctl is-active docker sshd.socket'", "A shell on the machine."
             ),
