@@ -96,8 +96,13 @@ def read(file: TextIO, url: str) -> tuple[str, Iterator[Row]]:
 
 
 _USAGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "EBS:VolumeUsage.gp2": ("volumes", ("gp2", "gib")),
     "EBS:VolumeUsage.gp3": ("volumes", ("gp3", "gib")),
+    "EBS:VolumeUsage.piops": ("volumes", ("io1", "gib")),
+    "EBS:VolumeUsage.sc1": ("volumes", ("sc1", "gib")),
+    "EBS:VolumeUsage.st1": ("volumes", ("st1", "gib")),
     "EBS:VolumeP-IOPS.gp3": ("volumes", ("gp3", "iops")),
+    "EBS:VolumeP-IOPS.piops": ("volumes", ("io1", "iops")),
     "EBS:VolumeP-Throughput.gp3": ("volumes", ("gp3", "mibps")),
     "EBS:SnapshotUsage": ("snapshots", ()),
     "PublicIPv4:InUseAddress": ("addresses", ()),

@@ -17,12 +17,15 @@ HOURS: Final = 730
 Source: AWS Pricing Calculator, "Assumptions".
 """
 
-FREE_IOPS: Final = 3000
-FREE_MIBPS: Final = 125
-"""What each gp3 volume has, and what costs nothing beside its size.
+_FREE_IOPS: Final = {"gp3": 3000}
+_FREE_MIBPS: Final = {"gp3": 125}
+"""What each volume of a type has, and what costs nothing beside its size.
 
-Source: Amazon EBS User Guide, "General Purpose SSD volumes".
+Source: Amazon EBS User Guide, "General Purpose SSD volumes" and "Provisioned IOPS SSD volumes".
 """
+
+_WITHOUT_IOPS: Final = ("gp2", "st1", "sc1")
+"""Types whose operations go with their size, and cost nothing by themselves."""
 
 _CENT: Final = Decimal("0.01")
 
@@ -81,12 +84,16 @@ class Volume:
         """Yield what it costs."""
         what = f"{self.name}, {self.kind}"
         yield _monthly(what, self.gib, "GiB", prices.volume(region, self.kind, "gib"))
-        if (more := self.iops - FREE_IOPS) > 0:
+        if self.kind in _WITHOUT_IOPS:
+            return
+        free = _FREE_IOPS.get(self.kind, 0)
+        if (more := self.iops - free) > 0:
             price = prices.volume(region, self.kind, "iops")
-            yield _monthly(f"{what}: operations", more, f"IOPS above {FREE_IOPS}", price)
-        if (more := self.mibps - FREE_MIBPS) > 0:
+            yield _monthly(f"{what}: operations", more, f"IOPS{_above(free)}", price)
+        free = _FREE_MIBPS.get(self.kind, 0)
+        if self.kind in _FREE_MIBPS and (more := self.mibps - free) > 0:
             price = prices.volume(region, self.kind, "mibps")
-            yield _monthly(f"{what}: throughput", more, f"MiB/s above {FREE_MIBPS}", price)
+            yield _monthly(f"{what}: throughput", more, f"MiB/s{_above(free)}", price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,10 @@ class Balancer:
 
 
 Thing = Instance | Volume | Address | Balancer
+
+
+def _above(free: int) -> str:
+    return f" above {free}" if free else ""
 
 
 def _hourly(what: str, price: Price | None) -> Line:

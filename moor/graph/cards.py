@@ -28,6 +28,9 @@ _MARKS_IN_A_ROW: Final = 3
 WAITS: Final = 40
 """Characters of what a service waits for."""
 
+_GAP: Final = 6
+"""Points between two pools of machines."""
+
 _ROWS: Final = 7
 """Rows of one kind that a card shows, beside one that tells how many more there are."""
 
@@ -60,6 +63,8 @@ def of_hosts(hosts: Sequence[Host], theme: Theme) -> str:
     """Return the machines, pool by pool."""
     rows: list[str] = []
     for host in hosts:
+        if rows:
+            rows.append(row(cell("", height=_GAP)))
         rows.append(row(cell(font(host.name, theme.text, size=LARGE, bold=True))))
         rows += [row(cell(small(line, theme.dim))) for line in host.lines]
         rows += [

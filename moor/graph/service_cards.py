@@ -73,7 +73,7 @@ def networks_of(project: ComposeProject) -> tuple[NetworkMark, ...]:
         if key in used
     ]
     if _HOST in used:
-        marks.append(NetworkMark(key=_HOST, name="the machine's", is_none=True))
+        marks.append(NetworkMark(key=_HOST, name="host network", is_none=True))
     if _NONE in used:
         marks.append(NetworkMark(key=_NONE, name="no network", is_none=True))
     return tuple(marks)

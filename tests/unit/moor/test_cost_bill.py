@@ -13,6 +13,7 @@ from settings_files import document
 from constructs_lib.settings.settings import Settings
 from moor.cost import view
 from moor.cost.bill import Bill, bill_of
+from moor.cost.prices import Prices
 from moor.cost.things import Volume
 
 
@@ -88,6 +89,26 @@ def test_what_a_volume_has_above_what_each_one_has_costs_more() -> None:
         ("data volume, gp3: operations", "1000 IOPS above 3000", "6.00"),
         ("data volume, gp3: throughput", "125 MiB/s above 125", "6.25"),
     ]
+
+
+def test_a_volume_of_another_type_has_its_own_free_operations_or_pays_for_each() -> None:
+    prices = Prices.load()
+
+    def lines(kind: str) -> list[tuple[str, str, str | None]]:
+        volume = Volume(name="data volume", kind=kind, gib=100, iops=1000, mibps=300)
+        return [
+            (line.what, line.quantity, None if line.usd is None else str(line.usd))
+            for line in volume.lines("us-east-1", prices)
+        ]
+
+    assert lines("io1") == [
+        ("data volume, io1", "100 GiB", "12.50"),
+        ("data volume, io1: operations", "1000 IOPS", "65.00"),
+    ]
+    assert lines("gp2") == [("data volume, gp2", "100 GiB", "10.00")]
+    assert lines("st1") == [("data volume, st1", "100 GiB", "4.50")]
+    # Its operations cost less from some number on: the table has one price a line.
+    assert [usd for _, _, usd in lines("io2")] == [None, None]
 
 
 def test_what_the_table_lacks_is_told_and_never_guessed() -> None:

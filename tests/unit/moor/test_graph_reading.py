@@ -135,7 +135,7 @@ def test_a_service_on_the_machines_network_answers_on_its_own_port() -> None:
     assert found.doors[-1].ports[0] == OpenPort(text="80", answers=("proxy",))
     assert found.services[0].networks == ("(host)",)
     assert found.services[0].ports == ()
-    assert found.networks == (NetworkMark(key="(host)", name="the machine's", is_none=True),)
+    assert found.networks == (NetworkMark(key="(host)", name="host network", is_none=True),)
 
 
 def test_the_machines_of_a_swarm_are_told_pool_by_pool() -> None:
