@@ -206,9 +206,12 @@ class Deployment:
         """
         backwards = list(reversed(self.stacks))
         self._look(repair=False)
+        # What is asked of each service takes seconds, and the state of a sandbox is nobody else's:
+        # if something of it is gone, the sandbox is removed as a whole.
+        refresh = self.upkeep is None or self.session.settings.sandbox is None
         with contextlib.ExitStack() as stack:
             with self.screen.phase("plan of the destruction"):
-                runs = [self._terraform.plan(s, destroy=True) for s in backwards]
+                runs = [self._terraform.plan(s, destroy=True, refresh=refresh) for s in backwards]
                 for run in runs:
                     stack.callback(run.close)
                 self._terraform.finish(runs)
@@ -216,24 +219,10 @@ class Deployment:
                 run.must_have_succeeded()
             plans = [self._details(run) for run in runs]
             self._ask(plans, approve=approve, question="Destroy all of this?")
-            services, *others = runs
-            for run in (self._without_services(services, stack), *others):
+            for run, plan in zip(runs, plans, strict=True):
                 if run.changes:
-                    self._apply(run)
+                    self._apply(run, plan)
             return plans
-
-    def _without_services(self, run: Run, stack: contextlib.ExitStack) -> Run:
-        """Plan the destruction again when a swarm's services have ended."""
-        if self.upkeep is None or not run.changes:
-            return run
-        with self.screen.phase("the services end"):
-            if not self.upkeep.withdraw():
-                return run
-            again = self._terraform.plan(run.stack, destroy=True)
-            stack.callback(again.close)
-            self._terraform.finish([again])
-        again.must_have_succeeded()
-        return again
 
     def apply_only(self, stack: Stack, addresses: Sequence[str]) -> None:
         """Plan and apply some resources of a stack and what they depend on.
@@ -246,8 +235,7 @@ class Deployment:
             self._terraform.finish([run])
             run.must_have_succeeded()
             if run.changes:
-                self._details(run)
-                self._apply(run)
+                self._apply(run, self._details(run))
 
     def _targets(self, services: Sequence[str]) -> list[str]:
         """Return the addresses of some services' resources; none for no services.
@@ -308,7 +296,10 @@ class Deployment:
         self._terraform = replace(
             self._terraform, variables={**self._terraform.variables, **self.upkeep.variables}
         )
-        self._again = self.upkeep.repairs(self.stacks[0]) if repair else []
+        self._again = []
+        if repair:
+            self.upkeep.check_kernels(self.session.services)
+            self._again = self.upkeep.repairs(self.stacks[0])
         self._made_again = self.upkeep.restore(self.stacks[-1])
 
     def _with_missing_images(
@@ -417,7 +408,7 @@ class Deployment:
                     # What was approved is what is applied: this is something else.
                     self._ask([what], approve=approve)
             if current.changes:
-                self._apply(current)
+                self._apply(current, what)
             elif not targets:
                 recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
@@ -502,8 +493,7 @@ class Deployment:
             if not set(run.planned) <= set(steps):
                 return False
             if run.changes:
-                self._details(run)
-                self._apply(run)
+                self._apply(run, self._details(run))
                 self._write_outputs(stack)
         return True
 
@@ -538,10 +528,12 @@ class Deployment:
             what = self._details(run)
             if not what.key <= approved.key:
                 self._ask([what], approve=approve)
-            self._apply(run)
+            self._apply(run, what)
             self._write_outputs(stack)
 
-    def _apply(self, run: Run) -> None:
+    def _apply(self, run: Run, plan: StackPlan) -> None:
+        if self.upkeep is not None:
+            self.upkeep.withdraw(plan)
         name, environment = run.stack.name, self.session.environment
         total = len(run.planned)
         recovery.begin(environment, name)

@@ -27,7 +27,7 @@ import requests
 from docker.errors import APIError
 
 from constructs_lib.files.lock import exclusive_lock
-from constructs_lib.swarm import ip_vs
+from constructs_lib.swarm import kernel
 from constructs_lib.swarm.entries import (
     READY,
     change,
@@ -50,7 +50,7 @@ from constructs_lib.swarm.managers import (
     choose,
     settled,
 )
-from constructs_lib.swarm.node import GIVEN_LABEL, IP_VS_LABEL, NAME_LABEL, SwarmNode
+from constructs_lib.swarm.node import GIVEN_LABEL, NAME_LABEL, SwarmNode
 from constructs_lib.swarm.operations import check_removal
 from constructs_lib.swarm.tokens import rotate_tokens
 
@@ -242,11 +242,11 @@ class Joining:
 
     def _label(self, node: SwarmNode, node_id: str, leader: DockerClient, own: Answer) -> bool:
         with own.engine(seconds=JOIN_SECONDS) as engine:
-            has_ip_vs = ip_vs.is_there(engine)
+            features = kernel.found(engine)
         wanted = {
             **node.labels,
             NAME_LABEL: node.name,
-            IP_VS_LABEL: "yes" if has_ip_vs else "no",
+            **features,
             GIVEN_LABEL: ",".join(sorted(node.labels)),
         }
         return change(leader, node_id, lambda spec: spec.update(Labels=labelled(spec, wanted)))
