@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from test_status import OUTPUTS, URL, make_session
 
+from constructs_lib.settings.environment import Environment
 from moor.health import Expected, Row
 from moor.outputs import Node
 from moor.overview import view
@@ -20,9 +21,6 @@ from moor.overview.host import Disk, Host
 from moor.overview.machines import Machine
 from moor.overview.overview import Overview
 from moor.plan import Change, StackPlan
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GIB = 1024**3
@@ -47,6 +45,8 @@ CERTIFICATES = (
     Certificate(of="authority", ends=datetime(2036, 3, 1, tzinfo=UTC), days=3652),
     Certificate(of="the machine", ends=datetime(2027, 3, 1, tzinfo=UTC), days=364),
 )
+ENVIRONMENT = Environment.from_variable(Path("/work"), {"ENVIRONMENT": "production"})
+LOOK = "look with: ENVIRONMENT=production .venv/bin/moor logs"
 WEB = Row(
     expected=Expected(name="moor-web-1", service="web", config_hash="1", url=URL),
     state="running (healthy)",
@@ -63,7 +63,13 @@ JOB = Row(
     restarts=4,
     since="2026-03-01T11:58:00Z",
 )
-SEEN = Overview(outputs=OUTPUTS, machines=[MACHINE], certificates=CERTIFICATES, rows=[WEB])
+SEEN = Overview(
+    environment=ENVIRONMENT,
+    outputs=OUTPUTS,
+    machines=[MACHINE],
+    certificates=CERTIFICATES,
+    rows=[WEB],
+)
 
 
 def drawn(seen: Overview, root: Path, width: int = 80) -> str:
@@ -134,15 +140,15 @@ def test_what_is_well_has_no_problem() -> None:
 def test_each_problem_has_one_line() -> None:
     assert bad().problems == [
         (
-            "production: the disk of / must have room, got 97% taken; look with docker system df, and "
-            "free what no container uses with docker system prune"
+            "production: the disk of / must have room, got 97% taken; look with docker system df, "
+            "and free what no container uses with docker system prune"
         ),
         (
-            "the certificate of authority must be valid, got one that ended on 2026-02-01; `moor up` "
-            "makes another"
+            "the certificate of authority must be valid, got one that ended on 2026-02-01; `moor "
+            "up` makes another"
         ),
-        f"moor-web-1: must answer at {URL}, got silence; look with: docker logs moor-web-1",
-        "moor-job-1: must run, got exited (3); look with: docker logs moor-job-1",
+        f"moor-web-1: must answer at {URL}, got silence; {LOOK} web",
+        f"moor-job-1: must run, got exited (3); {LOOK} job",
     ]
 
 
@@ -153,8 +159,8 @@ def test_each_problem_has_one_line() -> None:
             Api(problem="the Docker API at x: must be reached, got silence", is_reached=False),
             "machine i-0: must be there, got none in EC2: it is gone; make up makes another one",
             (
-                "production: machine i-0: must be there, got none in EC2: it is gone; make up makes "
-                "another one"
+                "production: machine i-0: must be there, got none in EC2: it is gone; make up "
+                "makes another one"
             ),
         ),
         (
@@ -186,8 +192,8 @@ def test_drift_is_wrong_and_a_change_that_waits_is_due(tmp_path: Path) -> None:
     seen = replace(SEEN, plans=[StackPlan(stack="aws"), plan])
     assert seen.problems == [
         (
-            "docker: container moor-web-1 must be what was deployed, got it changed behind Terraform's "
-            "back; `moor plan` shows what"
+            "docker: container moor-web-1 must be what was deployed, got it changed behind "
+            "Terraform's back; `moor plan` shows what"
         )
     ]
     assert seen.due == ["docker: 1 changes of the configuration are to deploy"]
