@@ -133,8 +133,8 @@ class Trial:
         docker_host = Outputs.load(self.environment).docker_host
         with closing(machine_engine.connect(docker_host, self.environment.certificates)) as docker:
             container = docker.containers.get(f"history-{service}-1")
-            answer = container.exec_run(["sh", "-c", command])
-        text = bytes(answer.output).decode()
+            answer: Any = container.exec_run(["sh", "-c", command])
+        text = str(answer.output.decode())
         assert answer.exit_code == 0, text
         return text.strip()
 
