@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
+    from constructs_lib.settings.environment import Environment
     from moor.health import Row
     from moor.session import Session
     from moor.toolchain.events import Diagnostic
@@ -28,9 +29,9 @@ _TOLD = "the end of its output:"
 """What is in an error already that a step of the deployment has explained."""
 
 
-def command(session: Session, service: str) -> str:
+def command(environment: Environment, service: str) -> str:
     """Return the one command that tells more of a service."""
-    return typed.program(session.environment, f"logs {service}")
+    return typed.program(environment, f"logs {service}")
 
 
 def of(session: Session, rows: Iterable[Row]) -> dict[str, list[str]]:
@@ -75,7 +76,7 @@ def of_failure(session: Session, stack: Stack, diagnostics: Iterable[Diagnostic]
             )
             for container, told in _asked(session, names).items():
                 lines += [f"{container}:", *told] if told else []
-        lines.append(f"look further at {name} with: {command(session, name)}")
+        lines.append(f"look further at {name} with: {command(session.environment, name)}")
     return "\n".join(lines)
 
 
