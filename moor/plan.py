@@ -116,6 +116,7 @@ class StackPlan:
         assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
         outputs: The names of the outputs that change.
         warnings: What a person should know before approving it; one line each.
+        cost: What it changes of what is paid a month, in words; empty where it changes nothing.
         drifted: Those of the changes that undo what somebody, or something, has changed behind
             Terraform's back.
     """
@@ -125,6 +126,7 @@ class StackPlan:
     assumed: str = ""
     outputs: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    cost: str = ""
     drifted: tuple[Change, ...] = ()
 
     def count(self, *actions: Action) -> int:

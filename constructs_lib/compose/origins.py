@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures
+from constructs_lib.compose.places import Written
 from constructs_lib.compose.reader import ask_compose, environ_of, read_config, values_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def origins(
     environ = {**environ_of(variables, environment), "PWD": str(folder)}
     asked = ask_compose(files, name, folder, environ, "--variables")
     if asked.returncode != 0:
-        raise ComposeError(failures(asked.stderr, files))
+        raise ComposeError(failures(asked.stderr, Written(files)))
     used = json.loads(asked.stdout or "{}")
     elsewhere = sorted({*used} - {*plain} - {"COMPOSE_PROJECT_NAME"})
     document, _ = read_config(files, name, environ, folder, "--no-env-resolution")

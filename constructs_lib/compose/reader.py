@@ -16,7 +16,7 @@ from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
-from constructs_lib.compose.places import LOADER, mapping_of, scalars
+from constructs_lib.compose.places import LOADER, Written, mapping_of
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 from constructs_lib.compose.portable import portable
 
@@ -220,8 +220,10 @@ def values_of(
     document = {"services": {"moor": {"image": "moor", "environment": list(names)}}}
     result = ask_compose([], project, folder, environ, text=json.dumps(document))
     if result.returncode != 0:
-        raise ComposeError(failures(result.stderr, [folder / ".env"]))
-    if any(mark in result.stdout for mark in _REPLACED) and (bad := _not_utf8([folder / ".env"])):
+        raise ComposeError(failures(result.stderr, Written([folder / ".env"])))
+    if any(mark in result.stdout for mark in _REPLACED) and (
+        bad := _not_utf8(Written([folder / ".env"]))
+    ):
         raise ComposeError(bad)
     said = _plain(json.loads(result.stdout))["services"]["moor"]["environment"]
     return {name: value for name, value in said.items() if value is not None}
@@ -251,33 +253,31 @@ def read_config(
                 [f"{shown(file)}: must be a Compose file, got no such file; create it"]
             )
     result = ask_compose(files, name, folder, environ, *more)
-    unset = unset_variables(result.stderr, files)
+    written = Written(files)
+    unset = unset_variables(result.stderr, written)
     is_yaml = set(_YAML) <= set(more)
     if _NO_JSON in result.stderr and not is_yaml:
         return read_config(files, name, environ, folder, *more, *_YAML)
     if result.returncode != 0:
-        raise ComposeError([*unset, *failures(result.stderr, files)])
+        raise ComposeError([*unset, *failures(result.stderr, written)])
     told = result.stdout
     # What Compose writes is no more than mappings, lists and texts.
     document = _plain(yaml.load(told, Loader=LOADER) if is_yaml else json.loads(told))  # noqa: S506
     if not isinstance(document, dict):
         raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
-    if any(mark in result.stdout for mark in _REPLACED) and (undecodable := _not_utf8(files)):
+    if any(mark in result.stdout for mark in _REPLACED) and (undecodable := _not_utf8(written)):
         raise ComposeError(undecodable)
     return document, unset
 
 
-def _not_utf8(files: Sequence[Path]) -> list[str]:
+def _not_utf8(written: Written) -> list[str]:
     """Tell which files hold what is no UTF-8, in whose place Compose writes something else."""
-    folder = files[0].parent
+    folder = written.files[0].parent
     named = [
-        folder / text
-        for file in files
-        for where, text in scalars(file)
-        if ".env_file" in where and "\0" not in text
+        folder / text for _, where, text in written if ".env_file" in where and "\0" not in text
     ]
     problems = []
-    for file in (*files, folder / ".env", *named):
+    for file in (*written.files, folder / ".env", *named):
         try:
             file.read_bytes().decode()
         except OSError:
@@ -456,9 +456,8 @@ def _mesh(document: Mapping[str, Any], files: Sequence[Path]) -> set[tuple[str, 
     Compose writes `mode: ingress` for each port of which nobody has said anything.
     """
     named = [
-        file.parent / str(path)
-        for file in files
-        for where, path in scalars(file)
+        file.parent / path
+        for file, where, path in Written(files)
         if re.fullmatch(r"include\[\d+\](\.path(\[\d+\])?)?|services\..+\.extends\.file", where)
     ]
     written = {
