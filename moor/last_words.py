@@ -54,8 +54,7 @@ def of_failure(session: Session, stack: Stack, diagnostics: Iterable[Diagnostic]
     """
     try:
         places = dict(stack.paths())
-        project = session.services
-    except (CommandError, ValueError):
+    except CommandError:
         return ""
     explained: dict[str, bool] = {}
     for found in diagnostics:
@@ -63,7 +62,10 @@ def of_failure(session: Session, stack: Stack, diagnostics: Iterable[Diagnostic]
         if found.severity == "error" and path.startswith(_SERVICES):
             named = path.removeprefix(_SERVICES).partition("/")[0]
             explained[named] = explained.get(named, False) or _TOLD in found.detail
+    if not explained:
+        return ""
     lines = []
+    project = session.services
     for name, is_told in explained.items():
         service = project.services.get(name)
         if service is None:

@@ -58,7 +58,8 @@ class Overview:
     @property
     def problems(self) -> list[str]:
         """What is wrong, one line each; none is what makes it green."""
-        return list(self._problems())
+        # One thing that is wrong may be why several others are.
+        return list(dict.fromkeys(self._problems()))
 
     @property
     def is_good(self) -> bool:

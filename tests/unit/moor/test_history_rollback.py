@@ -21,9 +21,11 @@ from constructs_lib.settings.services import FORMER, variables_of
 from moor import machine_engine
 from moor.failure import CommandError
 from moor.history import delivered, rollback, shape
+from moor.history.pins import Pins
 from moor.history.record import Deployed, Record
 from moor.history.recording import key_of
 from moor.history.sealing import digests, seal
+from moor.history.store import Folder, Store
 from moor.plan import looks_secret
 from moor.session import Session
 
@@ -47,6 +49,7 @@ class FakeEngine:
     images_there: dict[str, str] = field(default_factory=dict)
     registry: dict[str, str] = field(default_factory=dict)
     runs: str = TWO
+    configuration: str = ""
 
     @property
     def api(self) -> SimpleNamespace:
@@ -62,7 +65,11 @@ class FakeEngine:
         """Close."""
 
     def _containers(self, **_: Any) -> list[dict[str, Any]]:  # noqa: ANN401  (the SDK's)
-        return [{"Labels": {"com.docker.compose.service": "web"}, "ImageID": self.runs}]
+        labels = {
+            "com.docker.compose.service": "web",
+            "com.docker.compose.config-hash": self.configuration,
+        }
+        return [{"Labels": labels, "ImageID": self.runs}]
 
     def _inspect_image(self, name: str) -> dict[str, Any]:
         found = self.images_there.get(name, name if name == self.runs else "")
@@ -240,6 +247,41 @@ def test_an_image_that_nobody_has_is_refused(trial: Trial) -> None:
             "is gone from its registry; check out what it was made of, and run `moor up`"
         )
     ]
+
+
+def test_a_swarm_gets_each_image_by_its_digest(trial: Trial) -> None:
+    record = trial.record()
+    services = {
+        "web": Deployed(image="web:1", id=f"registry.test/web:1@{ONE}", digest=f"r.test/web@{ONE}")
+    }
+    record = record.model_copy(update={"services": services})
+    trial.engine.registry = {f"r.test/web@{ONE}": ONE}
+    pins = Pins(
+        client=trial.engine,  # type: ignore[arg-type]  # what is used of one
+        present=trial.session().services,
+        running={},
+        private=[],
+        is_swarm=True,
+    )
+    web = pins.document(record)["services"]["web"]
+    assert (web["image"], "pull_policy" in web) == (f"r.test/web@{ONE}", False)
+    assert pins.problems == []
+
+
+def test_without_a_number_it_is_the_one_before_unless_something_else_runs(trial: Trial) -> None:
+    store = Store(Folder(trial.root / "history"), "production")
+    record = trial.record()
+    for _ in range(2):
+        store.add(record)
+    session = trial.session()
+    hashed = record.services["web"].configuration
+    trial.engine.runs, trial.engine.configuration = ONE, hashed
+    assert rollback.chosen(session, store, None).number == 1
+    trial.engine.configuration = "another"
+    assert rollback.chosen(session, store, None).number == 2
+    trial.engine.runs, trial.engine.configuration = TWO, hashed
+    assert rollback.chosen(session, store, None).number == 2
+    assert rollback.chosen(session, store, 1).number == 1
 
 
 def test_a_machine_of_another_shape_is_refused(trial: Trial) -> None:

@@ -157,7 +157,10 @@ def test_each_problem_has_one_line() -> None:
     [
         (
             Api(problem="the Docker API at x: must be reached, got silence", is_reached=False),
-            "machine i-0: must be there, got none in EC2: it is gone; make up makes another one",
+            (
+                "production: machine i-0: must be there, got none in EC2: it is gone; make up "
+                "makes another one"
+            ),
             (
                 "production: machine i-0: must be there, got none in EC2: it is gone; make up "
                 "makes another one"
