@@ -24,28 +24,41 @@ def ec2(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  
     Raises:
         CommandError: The sandbox's key cannot be read.
     """
-    return service("ec2", settings, sandbox_credentials)
+    return _client("ec2", settings.aws.region, settings, sandbox_credentials)
 
 
-def service(
-    name: str, settings: Settings, sandbox_credentials: Path, *, region: str | None = None
-) -> Any:  # noqa: ANN401  (boto3 has no types)
-    """Return a client of one of AWS's services.
+def s3(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  (boto3 has no types)
+    """Return a client of S3, in the region of the state's bucket.
 
     Args:
-        name: The service, in boto3's word.
-        settings: The environment's settings.
+        settings: The environment's settings, whose state is in S3.
         sandbox_credentials: The file of the sandbox's key, where the settings have a sandbox.
-        region: The region; the machine's where unset.
 
     Raises:
         CommandError: The sandbox's key cannot be read.
     """
+    bucket = settings.state.s3
+    region = settings.aws.region if bucket is None else bucket.region
+    return _client("s3", region, settings, sandbox_credentials)
+
+
+def sts(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  (boto3 has no types)
+    """Return a client of STS, which tells whose key it is.
+
+    Args:
+        settings: The environment's settings.
+        sandbox_credentials: The file of the sandbox's key, where the settings have a sandbox.
+
+    Raises:
+        CommandError: The sandbox's key cannot be read.
+    """
+    return _client("sts", settings.aws.region, settings, sandbox_credentials)
+
+
+def _client(service: str, region: str, settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  (boto3 has no types)
     aws, sandbox = settings.aws, settings.sandbox
     if sandbox is None:
-        return client.service(
-            name, region=region or aws.region, profile=aws.profile, role_arn=aws.role_arn
-        )
+        return client.client(service, region=region, profile=aws.profile, role_arn=aws.role_arn)
     key = Credentials.read(sandbox_credentials)
     if key is None:
         msg = (
@@ -54,6 +67,4 @@ def service(
         )
         raise CommandError(msg)
     keys = key.access_key, key.secret_key
-    return client.service(
-        name, region=region or aws.region, endpoint_url=sandbox.endpoint_url, keys=keys
-    )
+    return client.client(service, region=region, endpoint_url=sandbox.endpoint_url, keys=keys)

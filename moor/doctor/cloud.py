@@ -29,7 +29,7 @@ def credentials(patient: Patient) -> Result:
     settings = patient.session.settings
     before = datetime.now(UTC)
     try:
-        answer = patient.aws("sts").get_caller_identity()
+        answer = patient.sts().get_caller_identity()
     except ClientError as error:
         return _refused(patient, error.response, str(error), before)
     except (BotoCoreError, CommandError) as error:
@@ -97,7 +97,7 @@ def addresses(patient: Patient) -> Result:
 
     session = patient.session
     try:
-        client = patient.aws("ec2")
+        client = patient.ec2()
         found = client.describe_addresses()["Addresses"]
         attributes = client.describe_account_attributes(AttributeNames=[_QUOTA])
     except ClientError as error:

@@ -12,6 +12,8 @@ from moor.failure import CommandError
 from moor.operation.hosts import hosts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from moor.operation.hosts import Host
     from moor.session import Session
 
@@ -48,19 +50,29 @@ class Patient:
         """
         return typed.program(self.session.environment, words)
 
-    def aws(self, service: str) -> Any:  # noqa: ANN401  (boto3 has no types)
-        """Return a client of one of AWS's services.
-
-        Args:
-            service: The service, in boto3's word.
+    def ec2(self) -> Any:  # noqa: ANN401  (boto3 has no types)
+        """Return a client of EC2.
 
         Raises:
             CommandError: The sandbox's key cannot be read.
         """
         from moor import aws_client  # noqa: PLC0415  # heavy
 
-        # boto3 makes clients of one session in one thread at a time.
+        # boto3 makes its clients in one thread at a time.
         with self._lock:
-            return aws_client.service(
-                service, self.session.settings, self.session.environment.sandbox_credentials
-            )
+            return aws_client.ec2(self.session.settings, self._credentials)
+
+    def sts(self) -> Any:  # noqa: ANN401  (boto3 has no types)
+        """Return a client of STS.
+
+        Raises:
+            CommandError: The sandbox's key cannot be read.
+        """
+        from moor import aws_client  # noqa: PLC0415  # heavy
+
+        with self._lock:
+            return aws_client.sts(self.session.settings, self._credentials)
+
+    @property
+    def _credentials(self) -> Path:
+        return self.session.environment.sandbox_credentials

@@ -179,7 +179,7 @@ def _rules(patient: Patient) -> tuple[list[Rule] | None, str]:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # heavy
 
     try:
-        client = patient.aws("ec2")
+        client = patient.ec2()
         ids = {host.instance_id for host in patient.hosts}
         filters = [{"Name": "instance-id", "Values": sorted(ids)}]
         pages = client.describe_instances(Filters=filters)["Reservations"]

@@ -220,11 +220,7 @@ def _info(client: Any, bucket: str, key: str) -> dict[str, Any] | None:  # noqa:
 def _s3(session: Session) -> Any:  # noqa: ANN401  (boto3 has no types)
     from moor import aws_client  # noqa: PLC0415  # heavy
 
-    settings = session.settings
-    region = settings.state.s3.region if settings.state.s3 is not None else None
-    return aws_client.service(
-        "s3", settings, session.environment.sandbox_credentials, region=region
-    )
+    return aws_client.s3(session.settings, session.environment.sandbox_credentials)
 
 
 @contextlib.contextmanager

@@ -108,9 +108,10 @@ def test_anothers_context_of_that_name_is_left_alone(tmp_path: Path, certificate
     wanted = context(tmp_path, certificates)
     wanted.meta.parent.mkdir(parents=True)
     wanted.meta.write_text(json.dumps({"Name": "moor-trial", "Metadata": {"Description": "mine"}}))
-    for action in (lambda: wanted.write(None), wanted.remove):
-        with pytest.raises(CommandError, match=r"got another's \(mine\); rename that"):
-            action()
+    with pytest.raises(CommandError, match=r"got another's \(mine\); rename that"):
+        wanted.write(None)
+    with pytest.raises(CommandError, match=r"got another's \(mine\); rename that"):
+        wanted.remove()
     assert not wanted.tls.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from moor.operation.engines import UnreachableError
 from moor.operation.hosts import Host
 from moor.screen import make_console
 from moor.session import Session
+from moor.swarm import machines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +87,7 @@ def test_a_disk_here_that_is_full_is_told_with_what_is_ours_on_it(
     patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = SimpleNamespace(total=100 * 2**30, used=99 * 2**30, free=2**30)
-    monkeypatch.setattr(computer.shutil, "disk_usage", lambda _path: full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: full)
     monkeypatch.setattr(computer, "_folders", lambda: iter([(2**30, ".tools"), (2**20, ".moor")]))
     (finding,) = computer.disk(patient).findings
     assert finding.text == "must have 2.0 GiB free for a deployment, got 1.0 GiB"
@@ -186,10 +188,10 @@ class FakeEc2:
 
 def test_addresses(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud, "_is_ours", lambda _patient, one: bool(one.get("Tags")))
-    monkeypatch.setattr(patient, "aws", lambda _service: FakeEc2(4, 5))
+    monkeypatch.setattr(patient, "ec2", lambda: FakeEc2(4, 5))
     assert cloud.addresses(patient).told == "5 of 5 Elastic IPs in use, 1 of them ours"
     assert not cloud.addresses(patient).is_wrong
-    monkeypatch.setattr(patient, "aws", lambda _service: FakeEc2(5, 5))
+    monkeypatch.setattr(patient, "ec2", lambda: FakeEc2(5, 5))
     (finding,) = cloud.addresses(patient).findings
     assert finding.text == (
         "must leave an Elastic IP for each of 1 machines, got 5 that the account may have in "
@@ -214,7 +216,7 @@ def test_addresses(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_why_a_machine_does_not_answer(
     patient: Patient, monkeypatch: pytest.MonkeyPatch, problem: Problem, state: str, told: str
 ) -> None:
-    monkeypatch.setattr(hosts.machines, "state", lambda _session, _machine: state)
+    monkeypatch.setattr(machines, "state", lambda _session, _machine: state)
     text = "machine (192.0.2.7): must be known by this environment's certificates, got: x; look"
     finding = hosts._why(patient, HOST, UnreachableError(text, problem))
     assert finding.text.startswith(told)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from moor.failure import CommandError
-from moor.operation import system, system_view
+from moor.operation import ssh, system, system_view
 from moor.screen import make_console
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
             return ""
         return left.pop(0) if len(left) > 1 else left[0]
 
-    monkeypatch.setattr(system.ssh, "output", output)
+    monkeypatch.setattr(ssh, "output", output)
     return asked
 
 

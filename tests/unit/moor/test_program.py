@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "context", "doctor", "down", "env", "exec", "graph", "host", "lock", "logs", "node"),
-    *("os", "permissions", "plan", "port-forward", "providers", "ps", "restart", "run", "scp"),
-    *("share", "ssh", "start", "state", "status", "stop", "swarm", "synth", "top", "unshare", "up"),
+    *("certs", "context", "cost", "doctor", "down", "env", "exec", "graph", "history", "host"),
+    *("lock", "logs", "ls", "node", "os", "permissions", "plan", "port-forward", "providers", "ps"),
+    *("restart", "rollback", "run", "scp", "share", "ssh", "start", "state", "status", "stop"),
+    *("swarm", "synth", "top", "unshare", "up", "watch"),
 }
 
 GROUPS = {
