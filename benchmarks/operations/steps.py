@@ -110,7 +110,7 @@ PARTS: Final = (
             ),
             _step(
                 "moor port-forward web 18080:8080 & sleep 5; "
-                "curl --silent --show-error http://127.0.0.1:18080/; kill -INT %1; wait",
+                "curl --silent --show-error http://127.0.0.1:18080/; kill %1; wait",
                 "A port of this computer that leads to a container's, published or not.",
             ),
             _step(
