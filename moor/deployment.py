@@ -356,7 +356,7 @@ class Deployment:
                 if self._has_resources(run.stack):
                     plan = StackPlan(
                         stack=run.stack.name,
-                        assumed="it is planned when the stack before it is applied",
+                        assumed="it is planned, and shown, when the stack before it is applied",
                     )
                 plans.append(plan)
             else:
