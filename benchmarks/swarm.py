@@ -23,6 +23,7 @@ from requests import RequestException
 from rich.console import Console
 
 from benchmarks.load import PER_SECOND, Client, Tally
+from benchmarks.swarm_growth import SIZES, Growth, growth, table
 from constructs_lib.host.engine import connect as connect_to_machine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
@@ -290,11 +291,14 @@ HEADER: Final = (
 )
 
 
-def page(rows: list[Row], *, deployed: tuple[float, float, float], load: float) -> str:
+def page(
+    rows: list[Row], grown: list[Growth], *, deployed: tuple[float, float, float], load: float
+) -> str:
     """Write the page.
 
     Args:
         rows: What was seen.
+        grown: How synthesis and a plan grow.
         deployed: Seconds of `moor up` from nothing, unchanged, and with one service changed.
         load: The one-minute load average before.
     """
@@ -320,6 +324,15 @@ def page(rows: list[Row], *, deployed: tuple[float, float, float], load: float) 
         f"| {' | '.join(HEADER)} |",
         f"| --- |{' ---: |' * (len(HEADER) - 1)}",
         *(f"| {' | '.join(_cells(row))} |" for row in rows),
+        "",
+        "## Growth",
+        "",
+        (
+            "On paper: no machine is booted. Synthesis is of both stacks, the plan is of the "
+            "second one, from nothing."
+        ),
+        "",
+        *table(grown),
         "",
     ]
     return "\n".join(lines)
@@ -377,7 +390,12 @@ def main() -> None:
             repair=True,
         )
     )
-    PAGE.write_text(page(rows, deployed=(nothing, again, changed), load=load), encoding="utf-8")
+    grown = []
+    for nodes, services in SIZES:
+        with tempfile.TemporaryDirectory(prefix="moor-bench-") as folder:
+            grown.append(growth(Path(folder), nodes, services))
+    text = page(rows, grown, deployed=(nothing, again, changed), load=load)
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def _now(act: Callable[[str], None], name: str) -> float:

@@ -76,6 +76,9 @@ class Cluster(Protocol):
             despite: Whether a manager may go without which the others are no majority.
         """
 
+    def hold(self, name: str) -> None:
+        """Give a node no further tasks, for a while; those that it has stay."""
+
     def activate(self, name: str) -> None:
         """Let a node take tasks again, and forget that it was for a while only."""
 
@@ -116,11 +119,11 @@ class Cluster(Protocol):
             The addresses of the steps that have to run again.
         """
 
-    def withdraw(self, project: str) -> None:
-        """Take the services of a project out of the swarm, and wait until their tasks have ended.
+    def withdraw(self, services: Sequence[str]) -> None:
+        """Let services have no tasks, and wait until those that they have are over.
 
         Args:
-            project: The project's name.
+            services: The services' ids.
         """
 
     def settle(self, name: str) -> None:

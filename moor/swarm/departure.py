@@ -85,9 +85,12 @@ def dismiss(
         CommandError: One of them cannot go; those before it in order are gone.
     """
     members = by_name(cluster.members())
-    for name in in_order(members.values(), names):
-        if name not in members:
-            continue
+    order = [name for name in in_order(members.values(), names) if name in members]
+    for name in order[1:]:
+        # Else it would get the tasks of those before it, which had to move again with its own.
+        if members[name].takes_tasks:
+            cluster.hold(name)
+    for name in order:
         member, despite = members[name], name in even_without_quorum
         if member.is_manager and not despite:
             # Asked anew each time: another one may have gone away meanwhile.

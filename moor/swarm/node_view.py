@@ -81,7 +81,7 @@ def _row(name: str, member: Member | None, node: Node | None) -> dict[str, Any]:
         "reachable": member is not None and member.is_reachable,
         "state": "not in the swarm" if member is None else member.state,
         "availability": None if member is None else member.availability,
-        "resting": RESTING in labels and member is not None and member.availability == "drain",
+        "resting": RESTING in labels and member is not None and member.availability != "active",
         "public_ip": None if node is None else node.public_ip,
         "instance_id": None if node is None else node.instance_id,
         "volumes": [] if member is None else member.volume_names,
