@@ -17,6 +17,11 @@ _CHANGING: Final = (
     (r"\b[zh]1:[A-Za-z0-9+/=]{20,}", "h1:0123…"),
     (r"(?<!blob/)\b[0-9a-f]{40,64}\b", "0123…"),
     (r"\b[0-9a-f]{12}\b", "0123456789ab"),
+    # What is another one on each computer, or at each moment.
+    (r"\b\d+ (s|min)\b", "1 min"),
+    (r"\b\d+% of \d+ GiB", "10% of 20 GiB"),
+    (r"\bkernel [0-9]\S*", "kernel 6.12.0"),
+    (r"\b[\w.-]+@[\w.-]+( +)[0-9a-f]{8}\b\+?", r"ada@desk\1" "0123abcd"),
 )
 
 _PROGRESS: Final = re.compile(
