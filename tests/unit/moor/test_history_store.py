@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
+from test_status import make_session
 
 from moor.failure import CommandError, WrongUseError
+from moor.history import recording
 from moor.history.record import FORMAT, Deployed, Record
-from moor.history.store import KEPT, Bucket, Folder, Store, told
+from moor.history.store import KEPT, Bucket, Folder, Store, folder_of, forget, mark_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,3 +167,23 @@ def test_it_says_which_records_there_are(numbers: list[int], text: str) -> None:
 def test_who_and_when_makes_no_other_deployment() -> None:
     assert record().does_the_same(record(number=2, by="bob@desk", when="2027", commit="c"))
     assert not record().does_the_same(record(key="4567"))
+
+
+def test_what_was_destroyed_is_on_no_record(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    store = Store.of(session)
+    store.add(record())
+    recording.mark(session.environment)
+    assert recording.is_due(session)
+    forget(session)
+    assert not folder_of(session.environment).exists()
+    assert not mark_of(session.environment).exists()
+
+
+def test_the_first_deployment_is_due_and_one_without_changes_is_not(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    assert recording.is_due(session)
+    Store.of(session).add(record())
+    assert not recording.is_due(session)
+    recording.mark(session.environment)
+    assert recording.is_due(session)
