@@ -228,7 +228,7 @@ def test_the_history_tells_what_was_new_and_has_no_secret(trial: Trial) -> None:
     assert len(records) == 3
     for record in records:
         assert SECRET not in record.read_text()
-    assert not (trial.environment.secrets / "former-services.json").exists()
+    assert not (trial.environment.secrets / "former").exists()
     assert SECRET not in trial.good("history")
 
 

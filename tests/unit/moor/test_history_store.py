@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 from test_status import make_session
 
+from constructs_lib.settings.settings import StateSettings
 from moor.failure import CommandError, WrongUseError
 from moor.history import recording
 from moor.history.record import FORMAT, Deployed, Record
@@ -187,3 +188,25 @@ def test_the_first_deployment_is_due_and_one_without_changes_is_not(tmp_path: Pa
     assert not recording.is_due(session)
     recording.mark(session.environment)
     assert recording.is_due(session)
+
+
+def test_records_of_a_state_in_s3_are_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    session = make_session(tmp_path)
+    s3 = {"bucket": "states", "region": "eu-west-1", "prefix": "team/shop"}
+    state = StateSettings.model_validate({"s3": s3})
+    session.__dict__["settings"] = session.settings.model_copy(update={"state": state})
+    with mock_aws():
+        client = boto3.client("s3", region_name="eu-west-1")
+        where = {"LocationConstraint": "eu-west-1"}
+        client.create_bucket(Bucket="states", CreateBucketConfiguration=where)
+        Store.of(session).add(record())
+        (found,) = client.list_objects_v2(Bucket="states")["Contents"]
+        assert found["Key"] == "team/shop/history/000001.json"
+        head = client.head_object(Bucket="states", Key=found["Key"])
+        assert head["ServerSideEncryption"] == "AES256"
+        forget(session)
+        assert "Contents" not in client.list_objects_v2(Bucket="states")
