@@ -344,8 +344,8 @@ def test_a_file_that_has_changed_is_refused(trial: Trial) -> None:
     trial.page("two")
     assert refusal(trial, record) == [
         (
-            "page.html: must be what was deployed, got another content, and no record keeps it; put "
-            "back what it was"
+            "page.html: must be what was deployed, got another content, and no record keeps it; "
+            "put back what it was"
         )
     ]
 
@@ -386,8 +386,8 @@ def test_a_commit_without_what_was_deployed_is_told(trial: Trial) -> None:
     trial.page("two")
     assert refusal(trial, record) == [
         (
-            "page.html: must be what was deployed, got another content, and no record keeps it; see "
-            f"`git log -- page.html` around {commit[:12]}, which has another one, too"
+            "page.html: must be what was deployed, got another content, and no record keeps it; "
+            f"see `git log -- page.html` around {commit[:12]}, which has another one, too"
         )
     ]
 
