@@ -296,7 +296,10 @@ def test_a_machine_that_is_gone_is_one_line(trial: Trial) -> None:
     (machine,) = before["machines"]
     ec2 = client(trial.sandbox(), "ec2")
     ec2.terminate_instances(InstanceIds=[machine["instance_id"]])
-    wait_for(lambda: not trial.sandbox().status().instances, "the machine is gone")
+    wait_for(
+        lambda: all(i.state != "running" for i in trial.sandbox().status().instances),
+        "the machine is gone",
+    )
     code, found = trial.status()
     assert (code, found["services_known"], len(found["problems"])) == (1, False, 1)
     assert found["problems"][0].startswith(
