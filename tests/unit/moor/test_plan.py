@@ -21,6 +21,7 @@ from moor.plan import (
     StackPlan,
     assumed_plan,
     differences,
+    looks_secret,
     read_plan,
     shown,
 )
@@ -663,3 +664,27 @@ def test_plans_of_terraform_itself(tmp_path: Path) -> None:
     )
     assert second.outputs == ("key",)
     assert "hunter" not in repr((first, second))
+
+
+def test_drift_is_what_the_plan_undoes_and_no_more() -> None:
+    gone = raw("docker_container", ["create"], after={"name": "web"}, name="Web")
+    new = raw("docker_container", ["create"], after={"name": "new"}, name="New")
+    # The address that AWS has given is another than in the state, and nobody minds.
+    told = raw("aws_instance", ["update"], before={}, after={"public_ip": "1"}, name="Machine")
+    plan = read_plan("docker", {"resource_changes": [gone, new], "resource_drift": [gone, told]})
+    assert [change.name for change in plan.changes] == ["new", "web"]
+    assert [change.name for change in plan.drifted] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "secret"),
+    [
+        ("DB_PASSWORD", "x", True),
+        ("URL", "db://user:x@host", True),
+        ("OPTIONS", "a=1 token=x", True),
+        ("COLOUR", "red", False),
+        ("URL", "http://host/", False),
+    ],
+)
+def test_a_secret_is_known_by_its_name_or_its_form(name: str, text: str, secret: bool) -> None:  # noqa: FBT001  (a case's expectation)
+    assert looks_secret(name, text) is secret
