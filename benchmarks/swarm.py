@@ -356,7 +356,12 @@ def main() -> None:
     swarm.moor("node", "activate", node)
     node = swarm.serving(workers=True)
     rows.append(
-        observed(swarm, "a worker replaced", node, lambda: swarm.moor("host", "replace", node))
+        observed(
+            swarm,
+            "a worker replaced",
+            node,
+            lambda: swarm.moor("host", "replace", node, "--lose-volumes"),
+        )
     )
 
     def renew() -> float:
