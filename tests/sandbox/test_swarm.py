@@ -29,6 +29,7 @@ from moor import deployment_lock
 from moor.deployment import deploying
 from moor.outputs import Outputs
 from moor.session import Session
+from moor.swarm import stopping
 from sandbox.engine.connect import connect
 from sandbox.names import Owner, project_of
 
@@ -310,6 +311,29 @@ def test_a_quorum_that_was_given_up_is_recovered_with_services_and_secrets(
     deployed.must("up")
     assert deployed.members() == dict.fromkeys(NODES, "ready")
     assert kept() == before
+    assert deployed.must("up").count(UNCHANGED) == 2
+
+
+@pytest.mark.long
+def test_a_service_is_removed_that_takes_all_its_time_to_end(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    stubborn = {
+        "image": "${BASE_IMAGE}",
+        # As the first process of its container it heeds no signal.
+        "command": ["sleep", "86400"],
+        "stop_grace_period": "3s",
+        "deploy": {"mode": "global"},
+    }
+    further = tmp_path / "stubborn.yaml"
+    further.write_text(yaml.safe_dump({"services": {"stubborn": stubborn}}), encoding="utf-8")
+    usual = deployed.environment.settings_file.read_text(encoding="utf-8")
+    document = yaml.safe_load(usual)
+    document["services"].append(str(further))
+    deployed.environment.settings_file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    deployed.must("up")
+    deployed.environment.settings_file.write_text(usual, encoding="utf-8")
+    assert stopping.TOLD in deployed.must("up")
     assert deployed.must("up").count(UNCHANGED) == 2
 
 
