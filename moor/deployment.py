@@ -12,6 +12,7 @@ from constructs_lib.terraform.stacks import DOCKER
 from moor import (
     drift,
     first_boot,
+    last_words,
     missing_images,
     plan_view,
     recovery,
@@ -20,11 +21,12 @@ from moor import (
     typed,
 )
 from moor.approval import confirm
+from moor.cost import difference
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
 from moor.plan import StackPlan, assumed_plan, read_plan
-from moor.swarm import failed_node, impact, shape, stopping
+from moor.swarm import failed_node, impact, shape
 from moor.swarm.upkeep import AT_A_TIME
 from moor.synthesis import Synthesis
 from moor.toolchain import binary, terraform_state
@@ -169,6 +171,32 @@ class Deployment:
             binary.remember(self.session.environment, self.session.toolchain)
             return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
 
+    def services_only(self, *, approve: bool) -> list[StackPlan]:
+        """Deploy all services, without touching what they run on.
+
+        Args:
+            approve: Whether nobody is asked.
+
+        Returns:
+            What was applied.
+
+        Raises:
+            CommandError: Something failed, or was not approved.
+            StoppedError: Somebody asked to end.
+        """
+        self._recover(approve=approve)
+        last = self.stacks[-1]
+        self._look(repair=False)
+        with contextlib.ExitStack() as stack:
+            with self.screen.phase("plan of the services"):
+                run = self._terraform.plan(last, replace=self._made_again)
+                stack.callback(run.close)
+                self._terraform.finish([run])
+                run = self._with_missing_images(run, (), refresh=True, stack=stack)
+            run.must_have_succeeded()
+            shown = self._shown([run])
+            return self._apply_in_turn([run], shown, approve=approve, targets=(), stack=stack)
+
     def reboot(self) -> None:
         """Reboot the machine, so that it fetches its user data again.
 
@@ -206,9 +234,12 @@ class Deployment:
         """
         backwards = list(reversed(self.stacks))
         self._look(repair=False)
+        # What is asked of each service takes seconds, and the state of a sandbox is nobody else's:
+        # if something of it is gone, the sandbox is removed as a whole.
+        refresh = self.upkeep is None or self.session.settings.sandbox is None
         with contextlib.ExitStack() as stack:
             with self.screen.phase("plan of the destruction"):
-                runs = [self._terraform.plan(s, destroy=True) for s in backwards]
+                runs = [self._terraform.plan(s, destroy=True, refresh=refresh) for s in backwards]
                 for run in runs:
                     stack.callback(run.close)
                 self._terraform.finish(runs)
@@ -216,24 +247,10 @@ class Deployment:
                 run.must_have_succeeded()
             plans = [self._details(run) for run in runs]
             self._ask(plans, approve=approve, question="Destroy all of this?")
-            services, *others = runs
-            for run in (self._without_services(services, stack), *others):
+            for run, plan in zip(runs, plans, strict=True):
                 if run.changes:
-                    self._apply(run)
+                    self._apply(run, plan)
             return plans
-
-    def _without_services(self, run: Run, stack: contextlib.ExitStack) -> Run:
-        """Plan the destruction again when a swarm's services have ended."""
-        if self.upkeep is None or not run.changes:
-            return run
-        with self.screen.phase("the services end"):
-            if not self.upkeep.withdraw():
-                return run
-            again = self._terraform.plan(run.stack, destroy=True)
-            stack.callback(again.close)
-            self._terraform.finish([again])
-        again.must_have_succeeded()
-        return again
 
     def apply_only(self, stack: Stack, addresses: Sequence[str]) -> None:
         """Plan and apply some resources of a stack and what they depend on.
@@ -246,8 +263,7 @@ class Deployment:
             self._terraform.finish([run])
             run.must_have_succeeded()
             if run.changes:
-                self._details(run)
-                self._apply(run)
+                self._apply(run, self._details(run))
 
     def _targets(self, services: Sequence[str]) -> list[str]:
         """Return the addresses of some services' resources; none for no services.
@@ -308,7 +324,10 @@ class Deployment:
         self._terraform = replace(
             self._terraform, variables={**self._terraform.variables, **self.upkeep.variables}
         )
-        self._again = self.upkeep.repairs(self.stacks[0]) if repair else []
+        self._again = []
+        if repair:
+            self.upkeep.check_kernels(self.session.services)
+            self._again = self.upkeep.repairs(self.stacks[0])
         last = self.stacks[-1]
         self._made_again = self.upkeep.restore(last, lambda: self._made(last))
 
@@ -387,7 +406,10 @@ class Deployment:
         """Return what a plan says; asking Terraform takes seconds, so not where it says nothing."""
         if not run.changes:
             return StackPlan(stack=run.stack.name)
-        plan = read_plan(run.stack.name, self._terraform.show(run))
+        document = self._terraform.show(run)
+        plan = replace(
+            read_plan(run.stack.name, document), cost=difference.of(self.session.settings, document)
+        )
         self._narrator.learn([plan])
         return plan
 
@@ -425,7 +447,7 @@ class Deployment:
                     # What was approved is what is applied: this is something else.
                     self._ask([what], approve=approve)
             if current.changes:
-                self._apply(current, targets=self._targets(targets), approve=approve, shown=what)
+                self._apply(current, what)
             elif not targets:
                 recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
@@ -510,8 +532,7 @@ class Deployment:
             if not set(run.planned) <= set(steps):
                 return False
             if run.changes:
-                self._details(run)
-                self._apply(run)
+                self._apply(run, self._details(run))
                 self._write_outputs(stack)
         return True
 
@@ -546,25 +567,12 @@ class Deployment:
             what = self._details(run)
             if not what.key <= approved.key:
                 self._ask([what], approve=approve)
-            self._apply(run)
+            self._apply(run, what)
             self._write_outputs(stack)
 
-    def _apply(
-        self,
-        run: Run,
-        *,
-        targets: Sequence[str] = (),
-        approve: bool = False,
-        shown: StackPlan | None = None,
-    ) -> None:
-        """Apply a plan.
-
-        Args:
-            run: The plan's run.
-            targets: The addresses of the resources that it is about; empty is all.
-            approve: Whether nobody is asked.
-            shown: What was approved; None where nothing can be left to do.
-        """
+    def _apply(self, run: Run, plan: StackPlan) -> None:
+        if self.upkeep is not None:
+            self.upkeep.withdraw(plan)
         name, environment = run.stack.name, self.session.environment
         total = len(run.planned)
         recovery.begin(environment, name)
@@ -586,14 +594,13 @@ class Deployment:
                     state=f"{made}, and {state}; {self._goes_on()}",
                 ) from None
         self.screen.close()
-        if shown is not None and stopping.is_all(applying):
-            self._apply_rest(run.stack, targets, shown, approve=approve)
-            return
         try:
             applying.must_have_succeeded()
         except CommandError as error:
             reason = (
-                first_boot.explanation(self.session, run.stack, self._terraform)
+                last_words.of_failure(self.session, run.stack, applying.diagnostics)
+                if name == DOCKER
+                else first_boot.explanation(self.session, run.stack, self._terraform)
                 if self.upkeep is None
                 else failed_node.explanation(
                     self.session, run.stack, self._terraform, applying.diagnostics
@@ -604,26 +611,6 @@ class Deployment:
                 f"{self._goes_on()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
-
-    def _apply_rest(
-        self, stack: Stack, targets: Sequence[str], shown: StackPlan, *, approve: bool
-    ) -> None:
-        """Go on after services that were removed, and have taken their time to end."""
-        self.screen.say(f"{stack.name}: {stopping.TOLD}")
-        with contextlib.ExitStack() as left:
-            with self.screen.phase(f"plan of what is left of {stack.name}"):
-                run = self._terraform.plan(stack, targets=targets)
-                left.callback(run.close)
-                self._terraform.finish([run])
-            run.must_have_succeeded()
-            if not run.changes:
-                recovery.end(self.session.environment, stack.name)
-                return
-            what = self._details(run)
-            # What was to be replaced is gone by now, and is only made.
-            if not {c.address for c in what.changes} <= {c.address for c in shown.changes}:
-                self._ask([what], approve=approve)
-            self._apply(run, targets=targets, approve=approve, shown=what)
 
     def _goes_on(self) -> str:
         return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"

@@ -28,7 +28,7 @@ import requests
 from docker.errors import APIError
 
 from constructs_lib.files.lock import exclusive_lock
-from constructs_lib.swarm import ip_vs
+from constructs_lib.swarm import kernel
 from constructs_lib.swarm.entries import (
     READY,
     change,
@@ -53,7 +53,6 @@ from constructs_lib.swarm.managers import (
 )
 from constructs_lib.swarm.node import (
     GIVEN_LABEL,
-    IP_VS_LABEL,
     NAME_LABEL,
     SwarmNode,
     volume_labels,
@@ -275,12 +274,12 @@ class Joining:
         kept: Mapping[str, str],
     ) -> bool:
         with own.engine(seconds=JOIN_SECONDS) as engine:
-            has_ip_vs = ip_vs.is_there(engine)
+            features = kernel.found(engine)
         wanted = {
             **kept,
             **node.labels,
             NAME_LABEL: node.name,
-            IP_VS_LABEL: "yes" if has_ip_vs else "no",
+            **features,
             GIVEN_LABEL: ",".join(sorted(node.labels)),
         }
         return change(leader, node_id, lambda spec: spec.update(Labels=labelled(spec, wanted)))

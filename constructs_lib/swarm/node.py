@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 NAME_LABEL: Final = "moor.node"
 """The label that says which node of the settings a node of the swarm is."""
 
-IP_VS_LABEL: Final = "moor.ip_vs"
-"""The label that says whether the node's kernel has IP_VS: `yes` or `no`."""
-
 GIVEN_LABEL: Final = "moor.given"
 """The label that names the labels which the settings gave, so that one that they no longer give
 can be told from one that was put there by hand, or by another step."""

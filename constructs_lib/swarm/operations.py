@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-_OVER: Final = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
+OVER: Final = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
 """The states of a task that does nothing any more."""
 
 _PAUSE_SECONDS: Final = 0.5
@@ -40,7 +40,7 @@ def running_on(client: DockerClient, node_id: str) -> dict[str, int]:
     """
     found: Counter[str] = Counter()
     tasks = client.api.tasks(filters={"node": node_id})  # type: ignore[no-untyped-call]
-    alive = [t for t in tasks if (t.get("Status") or {}).get("State") not in _OVER]
+    alive = [t for t in tasks if (t.get("Status") or {}).get("State") not in OVER]
     if alive:
         services = client.api.services()  # type: ignore[no-untyped-call]
         names = {service["ID"]: service["Spec"]["Name"] for service in services}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
+from constructs_lib.host.step_program import StepError, run_step
 from constructs_lib.swarm.node import HAS_VOLUME, volume_labels
 from constructs_lib.swarm.placement import Place, fits, place_from
 from constructs_lib.swarm.service_spec import volume_label
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-_TIMEOUT_SECONDS: Final = 30
 _TRIES: Final = 10
 
 
-class NoPlaceError(Exception):
+class NoPlaceError(StepError):
     """No node can have a volume, or several have."""
 
 
@@ -115,17 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--constraint", action="append", default=[])
     parser.add_argument("volumes", nargs="+")
     options = parser.parse_args(arguments)
-    address = f"{options.host}:{options.port}"
-    try:
-        engine = connect(f"tcp://{address}", options.certificates, timeout=_TIMEOUT_SECONDS)
-        print(pin(engine, options.project, options.volumes, options.constraint))  # noqa: T201
-    except NoPlaceError as error:
-        print(error, file=sys.stderr)  # noqa: T201  (Terraform shows it)
-        return 1
-    except (DockerException, OSError) as error:
-        print(f"{address}: the Docker API must answer, got: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    return run_step(
+        options,
+        lambda engine: [pin(engine, options.project, options.volumes, options.constraint)],
+    )
 
 
 if __name__ == "__main__":

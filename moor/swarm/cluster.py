@@ -119,11 +119,11 @@ class Cluster(Protocol):
             The addresses of the steps that have to run again.
         """
 
-    def withdraw(self, project: str) -> None:
-        """Take the services of a project out of the swarm, and wait until their tasks have ended.
+    def withdraw(self, services: Sequence[str]) -> None:
+        """Let services have no tasks, and wait until those that they have are over.
 
         Args:
-            project: The project's name.
+            services: The services' ids.
         """
 
     def settle(self, name: str) -> None:

@@ -19,6 +19,7 @@ from moor.swarm.impact import Impact
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from constructs_lib.compose.model import ComposeProject
     from moor.outputs import Node
     from moor.plan import StackPlan
     from moor.screen import Screen
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "TF_VAR_manager"
 """What tells the Docker stack which manager it talks to."""
+
+_SERVICE: Final = "docker_service."
+"""What the addresses of a swarm's services begin with."""
 
 AT_A_TIME: Final = 50
 """How many services Terraform works on at a time: the provider waits 2 s before it reads one."""
@@ -125,6 +129,31 @@ class Upkeep:
         for finding in found:
             self.screen.say(finding.text, style="yellow")
         return again + impact.join_steps(stack, [f.node for f in found if f.joins_again])
+
+    def check_kernels(self, services: ComposeProject) -> None:
+        """Refuse what services ask of the kernels of nodes that are known not to have it.
+
+        Nodes that are yet to come are looked at when the services are deployed.
+
+        Args:
+            services: The services.
+
+        Raises:
+            CommandError: A node's kernel lacks it; with the nodes and the way.
+        """
+        from constructs_lib.swarm import kernel  # noqa: PLC0415  # it brings the docker SDK
+
+        nodes = {name: m.labels for name, m in self._members.items() if name in self.wanted}
+        problems = [
+            f"{services.file}: {feature.refusal(keys, lacking)}"
+            for feature, keys in (
+                (kernel.IP_VS, services.needs_mesh),
+                (kernel.ESP, services.needs_encryption),
+            )
+            if keys and (lacking := feature.lacking(nodes))
+        ]
+        if problems:
+            raise CommandError("\n".join(problems))
 
     def restore(self, stack: Stack, made: Callable[[], Collection[str]]) -> list[str]:
         """Have what a plan of the services reads on this computer, and say what is gone.
@@ -263,19 +292,19 @@ class Upkeep:
         )
         self.screen.finish(_KEY)
 
-    def withdraw(self) -> bool:
-        """Take the services out of the swarm, before what they are made of is destroyed.
+    def withdraw(self, plan: StackPlan) -> None:
+        """Take the tasks from the services that a plan removes, or removes and makes again.
 
-        Returns:
-            Whether there is a swarm that could be asked.
+        Args:
+            plan: A stack's plan, about to be applied.
 
         Raises:
             CommandError: Their tasks do not end.
         """
-        if self._cluster is None:
-            return False
-        self._cluster.withdraw(self.session.settings.project)
-        return True
+        services = services_that_end(plan)
+        if services and self._cluster is not None:
+            with self.screen.phase("the services end that the plan removes"):
+                self._cluster.withdraw(services)
 
     @property
     def cluster(self) -> Cluster:
@@ -304,6 +333,19 @@ class Upkeep:
         if self.screen.console.is_terminal:
             self.screen.say(f"node {name}: {text}")
         self.screen.start(_KEY, f"node {name}: {text}")
+
+
+def services_that_end(plan: StackPlan) -> list[str]:
+    """Return the ids of the services that a plan removes, or removes and makes again.
+
+    Args:
+        plan: A stack's plan.
+    """
+    return [
+        change.identity
+        for change in plan.changes
+        if change.address.startswith(_SERVICE) and change.action in ("destroy", "replace")
+    ]
 
 
 _KEY: Final = "node"

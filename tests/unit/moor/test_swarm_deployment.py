@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_cluster import FakeCluster, manager, three_and_two, worker
 from terraform_stacks import Trial, step
 
+from constructs_lib.compose.model import ComposeProject, NetworkDefinition
 from constructs_lib.terraform.stacks import DOCKER
 from moor.failure import CommandError, WrongUseError
-from moor.swarm import failed_node
+from moor.swarm import failed_node, upkeep
 from moor.swarm.cluster import LostQuorumError
 from moor.swarm.impact import Impact
 from moor.swarm.roll import RESTING
@@ -41,8 +43,10 @@ class Swarm:
         trial: The trial.
         cluster: The swarm.
         answers: The manager that answers; or what is raised.
+        asked: What the last stack's resource is that the manager is asked for.
         states: What EC2 says of machines.
         broken: The nodes whose steps fail.
+        services: What the Compose file says.
         closed: The nodes whose API is closed.
         pins: The volumes that get a node, with commas between.
     """
@@ -50,8 +54,14 @@ class Swarm:
     trial: Trial
     cluster: FakeCluster = field(default_factory=FakeCluster)
     answers: str | Exception = "manager-1"
+    asked: dict[str, str] = field(default_factory=lambda: {"input": "${var.manager}"})
     states: dict[str, str] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
+    services: ComposeProject = field(
+        default_factory=lambda: ComposeProject(
+            name="moor", file="compose.yaml", services={}, networks={}, volumes={}
+        )
+    )
     closed: tuple[str, ...] = ()
     pins: str = ""
 
@@ -79,7 +89,7 @@ class Swarm:
             "ssh": "ssh",
             "nodes": {name: NODES[name] for name in names},
         }
-        asked: dict[str, Any] = {"Asked": {"input": "${var.manager}"}}
+        asked: dict[str, Any] = {"Asked": self.asked}
         if self.pins:
             asked["Pins"] = {
                 **step(f"echo pin {self.pins} >> {self.order}"),
@@ -92,6 +102,7 @@ class Swarm:
     def deployment(self) -> Deployment:
         """Return a deployment with its upkeep."""
         made = self.trial.deployment()
+        made.session.__dict__["services"] = self.services
         made.upkeep = Upkeep(
             session=made.session,
             screen=made.screen,
@@ -124,8 +135,6 @@ class Swarm:
         return self.cluster, self.answers
 
     def _declare(self, name: str, default: str) -> None:
-        import json  # noqa: PLC0415
-
         file = self.trial.environment.output / "stacks" / DOCKER / "cdk.tf.json"
         document = json.loads(file.read_text(encoding="utf-8"))
         document["variable"] = {name: {"default": default}}
@@ -349,38 +358,79 @@ def test_a_node_is_rebooted_by_its_name_only(swarm: Swarm) -> None:
     )
 
 
-def test_what_is_left_is_done_when_a_removed_service_has_taken_its_time(swarm: Swarm) -> None:
-    marker = swarm.trial.environment.root / "waited"
-    said = "error on wait for container with ID 'abc': context deadline exceeded"
-    waits = step(f'test -e {marker} || {{ touch {marker}; echo "{said}"; exit 1; }}')
-    after = {**step(f"echo after >> {swarm.order}"), "depends_on": ["terraform_data.Gone"]}
-    swarm.trial._write_stack("docker", {"Gone": waits, "After": after})
-    aws, docker = swarm.deployment().up(approve=False)
-    assert (aws.summary, docker.summary) == (
-        "11 to add, 0 to change, 0 to destroy",
-        "2 to add, 0 to change, 0 to destroy",
-    )
-    assert swarm.ran()[-1] == "after"
-    assert "docker: services that are removed take all the time that they may to end" in swarm.text
-    assert swarm.up() == [UNCHANGED] * 2
+@pytest.fixture
+def _asked_is_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    # There is no provider here that could make one.
+    monkeypatch.setattr(upkeep, "_SERVICE", "terraform_data.Asked")
 
 
-def test_another_failure_beside_it_is_one(swarm: Swarm) -> None:
-    said = "error on wait for container with ID 'abc': context deadline exceeded"
-    swarm.trial._write_stack(
-        "docker", {"Gone": step(f'echo "{said}"; exit 1'), "Other": step("exit 3")}
-    )
-    with pytest.raises(CommandError, match="exit status 3"):
-        swarm.deployment().up(approve=False)
+def _identity(swarm: Swarm) -> str:
+    """Return what the service is known by."""
+    document = json.loads(swarm.trial.state("docker").read_text(encoding="utf-8"))
+    (found,) = (r for r in document["resources"] if r["name"] == "Asked")
+    return str(found["instances"][0]["attributes"]["id"])
 
 
+@pytest.mark.usefixtures("_asked_is_a_service")
 def test_services_end_before_their_stack_is_destroyed(swarm: Swarm) -> None:
     swarm.up()
-    swarm.cluster.done.clear()
+    assert swarm.cluster.done == []
+    service = _identity(swarm)
     plans = swarm.deployment().down(approve=False)
-    assert swarm.cluster.done == ["withdraw moor"]
+    assert swarm.cluster.done == [f"withdraw {service}"]
     assert [plan.stack for plan in plans] == ["docker", "aws"]
     assert swarm.trial.resources("aws") == swarm.trial.resources("docker") == {}
+
+
+@pytest.mark.usefixtures("_asked_is_a_service")
+def test_a_service_ends_before_it_is_replaced_and_not_when_it_changes(swarm: Swarm) -> None:
+    swarm.up()
+    service = _identity(swarm)
+    swarm.asked = {"input": "changed"}
+    swarm.write()
+    assert swarm.up()[1] == "0 to add, 1 to change, 0 to destroy"
+    assert swarm.cluster.done == []
+    swarm.asked = {"input": "changed", "triggers_replace": "another"}
+    swarm.write()
+    assert swarm.up()[1] == "1 to add, 0 to change, 1 to destroy"
+    assert swarm.cluster.done == [f"withdraw {service}"]
+    assert "the services end that the plan removes" in swarm.text
+    assert swarm.up() == [UNCHANGED, UNCHANGED]
+
+
+@pytest.mark.usefixtures("_asked_is_a_service")
+def test_nothing_is_removed_when_its_tasks_do_not_end(swarm: Swarm) -> None:
+    swarm.up()
+    before = swarm.trial.resources("docker")
+    swarm.cluster.fails_at = f"withdraw {_identity(swarm)}"
+    with pytest.raises(CommandError, match="must work, got a fake's failure"):
+        swarm.deployment().down(approve=False)
+    assert swarm.trial.resources("docker") == before
+
+
+def test_a_plan_refuses_what_the_kernel_of_a_node_cannot_do(swarm: Swarm) -> None:
+    swarm.up()
+    swarm.services = replace(
+        swarm.services,
+        networks={
+            "back": NetworkDefinition(key="back", name="b", driver_opts={"encrypted": "true"})
+        },
+    )
+    labels = {"moor.esp": "yes"}
+    swarm.cluster.there = [
+        *(replace(m, labels=labels) for m in three_and_two()[:-1]),
+        worker("web-2", labels={"moor.esp": "no"}),
+        # One that goes is no obstacle.
+        worker("old-1", labels={"moor.esp": "no"}),
+    ]
+    with pytest.raises(CommandError) as caught:
+        swarm.deployment().plan()
+    assert str(caught.value) == (
+        "compose.yaml: networks.back.driver_opts.encrypted: must not ask for encryption between "
+        "nodes where a node's kernel has no ESP, without which it silently does not work, got "
+        "web-2 (no); leave it out, or choose machines with a kernel that has it"
+    )
+    swarm.deployment().down(approve=False)
 
 
 def test_what_no_manager_answers_for_is_destroyed_all_the_same(swarm: Swarm) -> None:
