@@ -372,7 +372,7 @@ def test_a_lost_state_of_a_swarms_services_is_had_back(deployed: Deployed) -> No
 
     before = tasks()
     for name in ("docker.tfstate", "docker.tfstate.backup"):
-        (deployed.environment.state / name).unlink()
+        (deployed.environment.state / name).unlink(missing_ok=True)
     told = deployed.must("state", "adopt")
     assert "service moor-swarm_store" in told
     assert "service moor-swarm_store will be" not in told
