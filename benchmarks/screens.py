@@ -37,12 +37,13 @@ def main() -> None:
     sys.stdout.write(f"wrote {target.relative_to(ROOT)}\n")
 
 
-def screen(words: list[str], *, columns: int = COLUMNS) -> str:
+def screen(words: list[str], *, columns: int = COLUMNS, folder: Path = ROOT) -> str:
     """Run a command in a terminal, and return what is on the screen at its end, with colours.
 
     Args:
         words: The command.
         columns: The terminal's width.
+        folder: Where it runs.
     """
     server = f"moor-screens-{os.getpid()}"
     tmux = ["tmux", "-L", server]
@@ -52,7 +53,7 @@ def screen(words: list[str], *, columns: int = COLUMNS) -> str:
     # The pane stays after the command's end, so that it can be read.
     command = f"{shlex.join(words)}; tmux -L {server} wait-for -S ended; sleep 60"
     variables = {**os.environ, "PATH": path, "TERM": "screen-256color"}
-    subprocess.run([*begin, *size, command], cwd=ROOT, env=variables, check=True)
+    subprocess.run([*begin, *size, command], cwd=folder, env=variables, check=True)
     try:
         subprocess.run([*tmux, "wait-for", "ended"], check=True)
         time.sleep(0.2)  # tmux draws what came last

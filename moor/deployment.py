@@ -12,6 +12,7 @@ from constructs_lib.terraform.stacks import DOCKER
 from moor import (
     drift,
     first_boot,
+    last_words,
     missing_images,
     plan_view,
     recovery,
@@ -20,11 +21,12 @@ from moor import (
     typed,
 )
 from moor.approval import confirm
+from moor.cost import difference
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
 from moor.plan import StackPlan, assumed_plan, destruction, read_plan
-from moor.swarm import failed_node, impact, shape
+from moor.swarm import failed_node, impact, shape, stopping
 from moor.swarm.upkeep import AT_A_TIME
 from moor.synthesis import Synthesis
 from moor.toolchain import binary, terraform_state
@@ -169,6 +171,32 @@ class Deployment:
             binary.remember(self.session.environment, self.session.toolchain)
             return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
 
+    def services_only(self, *, approve: bool) -> list[StackPlan]:
+        """Deploy all services, without touching what they run on.
+
+        Args:
+            approve: Whether nobody is asked.
+
+        Returns:
+            What was applied.
+
+        Raises:
+            CommandError: Something failed, or was not approved.
+            StoppedError: Somebody asked to end.
+        """
+        self._recover(approve=approve)
+        last = self.stacks[-1]
+        self._look(repair=False)
+        with contextlib.ExitStack() as stack:
+            with self.screen.phase("plan of the services"):
+                run = self._terraform.plan(last, replace=self._made_again)
+                stack.callback(run.close)
+                self._terraform.finish([run])
+                run = self._with_missing_images(run, (), refresh=True, stack=stack)
+            run.must_have_succeeded()
+            shown = self._shown([run])
+            return self._apply_in_turn([run], shown, approve=approve, targets=(), stack=stack)
+
     def reboot(self) -> None:
         """Reboot the machine, so that it fetches its user data again.
 
@@ -304,7 +332,8 @@ class Deployment:
         if repair:
             self.upkeep.check_kernels(self.session.services)
             self._again = self.upkeep.repairs(self.stacks[0])
-        self._made_again = self.upkeep.restore(self.stacks[-1])
+        last = self.stacks[-1]
+        self._made_again = self.upkeep.restore(last, lambda: self._made(last))
 
     def _with_missing_images(
         self, run: Run, targets: Sequence[str], *, refresh: bool, stack: contextlib.ExitStack
@@ -367,14 +396,24 @@ class Deployment:
         return plans
 
     def _has_resources(self, stack: Stack) -> bool:
-        state = self._terraform.state(stack)
-        return any(r.get("mode") == "managed" for r in state.get("resources", []))
+        return bool(self._made(stack))
+
+    def _made(self, stack: Stack) -> list[str]:
+        """Return the addresses of the resources that a stack's state knows."""
+        return [
+            f"{resource.get('type')}.{resource.get('name')}"
+            for resource in self._terraform.state(stack).get("resources", [])
+            if resource.get("mode") == "managed"
+        ]
 
     def _details(self, run: Run) -> StackPlan:
         """Return what a plan says; asking Terraform takes seconds, so not where it says nothing."""
         if not run.changes:
             return StackPlan(stack=run.stack.name)
-        plan = read_plan(run.stack.name, self._terraform.show(run))
+        document = self._terraform.show(run)
+        plan = replace(
+            read_plan(run.stack.name, document), cost=difference.of(self.session.settings, document)
+        )
         self._narrator.learn([plan])
         return plan
 
@@ -412,7 +451,7 @@ class Deployment:
                     # What was approved is what is applied: this is something else.
                     self._ask([what], approve=approve)
             if current.changes:
-                self._apply(current, what)
+                self._apply(current, what, targets=self._targets(targets), approve=approve)
             elif not targets:
                 recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
@@ -535,7 +574,23 @@ class Deployment:
             self._apply(run, what)
             self._write_outputs(stack)
 
-    def _apply(self, run: Run, plan: StackPlan) -> None:
+    def _apply(
+        self,
+        run: Run,
+        plan: StackPlan,
+        *,
+        targets: Sequence[str] | None = None,
+        approve: bool = False,
+    ) -> None:
+        """Apply a plan.
+
+        Args:
+            run: The plan's run.
+            plan: What it says.
+            targets: The addresses of the resources that it is about; empty is all. None where
+                nothing can be left to do.
+            approve: Whether nobody is asked for what is left.
+        """
         if self.upkeep is not None:
             self.upkeep.withdraw(plan)
         name, environment = run.stack.name, self.session.environment
@@ -559,11 +614,16 @@ class Deployment:
                     state=f"{made}, and {state}; {self._goes_on()}",
                 ) from None
         self.screen.close()
+        if targets is not None and stopping.is_all(applying):
+            self._apply_rest(run.stack, targets, plan, approve=approve)
+            return
         try:
             applying.must_have_succeeded()
         except CommandError as error:
             reason = (
-                first_boot.explanation(self.session, run.stack, self._terraform)
+                last_words.of_failure(self.session, run.stack, applying.diagnostics)
+                if name == DOCKER
+                else first_boot.explanation(self.session, run.stack, self._terraform)
                 if self.upkeep is None
                 else failed_node.explanation(
                     self.session, run.stack, self._terraform, applying.diagnostics
@@ -574,6 +634,26 @@ class Deployment:
                 f"{self._goes_on()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
+
+    def _apply_rest(
+        self, stack: Stack, targets: Sequence[str], shown: StackPlan, *, approve: bool
+    ) -> None:
+        """Go on after services that were removed, and have taken their time to end."""
+        self.screen.say(f"{stack.name}: {stopping.TOLD}")
+        with contextlib.ExitStack() as left:
+            with self.screen.phase(f"plan of what is left of {stack.name}"):
+                run = self._terraform.plan(stack, targets=targets)
+                left.callback(run.close)
+                self._terraform.finish([run])
+            run.must_have_succeeded()
+            if not run.changes:
+                recovery.end(self.session.environment, stack.name)
+                return
+            what = self._details(run)
+            # What was to be replaced is gone by now, and is only made.
+            if not {c.address for c in what.changes} <= {c.address for c in shown.changes}:
+                self._ask([what], approve=approve)
+            self._apply(run, what, targets=targets, approve=approve)
 
     def _goes_on(self) -> str:
         return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"

@@ -116,6 +116,9 @@ class StackPlan:
         assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
         outputs: The names of the outputs that change.
         warnings: What a person should know before approving it; one line each.
+        cost: What it changes of what is paid a month, in words; empty where it changes nothing.
+        drifted: Those of the changes that undo what somebody, or something, has changed behind
+            Terraform's back.
     """
 
     stack: str
@@ -123,6 +126,8 @@ class StackPlan:
     assumed: str = ""
     outputs: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    cost: str = ""
+    drifted: tuple[Change, ...] = ()
 
     def count(self, *actions: Action) -> int:
         """Return how many changes are of these kinds."""
@@ -160,10 +165,15 @@ def read_plan(stack: str, document: Mapping[str, Any]) -> StackPlan:
         for name, raw in document.get("output_changes", {}).items()
         if raw.get("actions") not in (["no-op"], ["read"])
     ]
+    # Terraform tells of everything that is another than in its state; what the next deployment
+    # leaves alone, such as an address that AWS has given, is none of that.
+    elsewhere = {str(raw.get("address")) for raw in document.get("resource_drift", [])}
+    ordered = tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address)))
     return StackPlan(
         stack=stack,
-        changes=tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address))),
+        changes=ordered,
         outputs=tuple(sorted(outputs)),
+        drifted=tuple(change for change in ordered if change.address in elsewhere),
     )
 
 
@@ -439,6 +449,16 @@ def shown(value: object, name: str = "") -> str:
         text = json.dumps(value)
     text = _printable(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def looks_secret(name: str, text: str) -> bool:
+    """Return whether a value is secret by its name, or has a part that is by what is before it.
+
+    Args:
+        name: What the value is called.
+        text: The value.
+    """
+    return bool(_SECRET_NAME.search(name)) or _masked(text) != text
 
 
 def _masked(text: str) -> str:

@@ -72,6 +72,11 @@ class FakeCluster:
         labels = {RESTING: "yes"} if mark else {}
         self._change(name, availability="drain", labels=labels)
 
+    def hold(self, name: str) -> None:
+        """Hold."""
+        self._note(f"hold {name}")
+        self._change(name, availability="pause", labels={RESTING: "yes"})
+
     def activate(self, name: str) -> None:
         """Activate."""
         self._note(f"activate {name}")

@@ -20,8 +20,9 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from constructs_lib.compose.folders import CopiedFile, is_in, machine_path, told
+from constructs_lib.compose.folders import CopiedFile, machine_path, told
 from constructs_lib.files import tree
+from constructs_lib.files.path import below
 from constructs_lib.files.tree import (
     ITSELF,
     Entry,
@@ -135,10 +136,10 @@ def _known(files: MachineFiles, place: str) -> tuple[dict[str, tuple[str, str]],
     known: dict[str, tuple[str, str]] = {}
     for manifest in manifests:
         outer = str(manifest["folder"])
-        known = {path: what for path, what in known.items() if not is_in(path, outer)}
+        known = {path: what for path, what in known.items() if below(path, outer) is None}
         known |= {path: (what[0], what[1]) for path, what in manifest["entries"].items()}
     generation = int(manifests[-1]["generation"]) if manifests else 0
-    return {path: what for path, what in known.items() if is_in(path, place)}, generation
+    return {path: what for path, what in known.items() if below(path, place)}, generation
 
 
 def _manifests(files: MachineFiles) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from constructs_lib.compose.folders import MachineFolders
 from constructs_lib.docker.container_options import ContainerOptions, Propagation
 
 if TYPE_CHECKING:
@@ -469,6 +470,10 @@ class ComposeProject:
             each, in the form of an error: `FILE: FIELD: what there is; remedy`.
         contents: The values of the variables that secrets and configs take their content from;
             no representation shows them.
+        folders: What of this computer's folders goes to the machine.
+        document: What Compose has read, from which the project could be read again in another
+            checkout: paths below the project's folder are relative. It has what the variables
+            of the files were worth, so no representation shows it, either.
     """
 
     name: str
@@ -478,6 +483,8 @@ class ComposeProject:
     volumes: Mapping[str, VolumeDefinition]
     warnings: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folders: MachineFolders = field(default_factory=MachineFolders)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def needs_mesh(self) -> tuple[str, ...]:

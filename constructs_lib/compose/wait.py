@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from docker.errors import APIError
 
+from constructs_lib.compose.last_words import last_words
 from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.step_program import StepError, run_step
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _POLL_SECONDS: Final = 0.25
-_LOG_LINES: Final = 20
-_OUTPUT_LIMIT: Final = 300
 _WORDS: Final = {
     "healthy": "healthy",
     "healthy_if_checked": "healthy",
@@ -115,29 +114,7 @@ def _described(state: dict[str, Any]) -> str:
 
 
 def _explained(engine: DockerClient, container: dict[str, Any], problem: str) -> str:
-    lines = [problem]
-    checks = (container["State"].get("Health") or {}).get("Log") or []
-    if checks:
-        lines.append("its last health checks:")
-        lines += [
-            f"  {check['Start'][:19]} code {check['ExitCode']}: {_short(check['Output'])}"
-            for check in checks[-3:]
-        ]
-    try:
-        log: bytes = engine.api.logs(container["Id"], tail=_LOG_LINES)
-    except APIError as error:
-        # Some logging drivers cannot be read.
-        log = f"({error.explanation or error})".encode()
-    output = log.decode(errors="replace").strip()
-    if output:
-        lines.append("the end of its output:")
-        lines += [f"  {line}" for line in output.splitlines()]
-    return "\n".join(lines)
-
-
-def _short(output: str) -> str:
-    text = " ".join(output.split())
-    return text if len(text) <= _OUTPUT_LIMIT else f"{text[:_OUTPUT_LIMIT]}..."
+    return "\n".join([problem, *last_words(engine, container)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,21 @@ can be told from one that was put there by hand, or by another step."""
 OWN_PREFIX: Final = "moor."
 """What the names of this project's own labels begin with."""
 
+VOLUME_LABEL: Final = "moor.volume."
+"""What the labels of nodes begin with that have a volume: `moor.volume.PROJECT.VOLUME`."""
+
+HAS_VOLUME: Final = "yes"
+"""The value of such a label; with any other one a node does not have the volume."""
+
+
+def volume_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that say which volumes a node has.
+
+    Args:
+        labels: The node's labels.
+    """
+    return {k: v for k, v in labels.items() if k.startswith(VOLUME_LABEL) and v == HAS_VOLUME}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmNode:

@@ -13,8 +13,9 @@ from docker.errors import APIError
 
 from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.step_program import StepError, run_step
+from constructs_lib.swarm.node import HAS_VOLUME, volume_labels
 from constructs_lib.swarm.placement import Place, fits, place_from
-from constructs_lib.swarm.service_spec import VOLUME_LABEL, volume_label
+from constructs_lib.swarm.service_spec import volume_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _TRIES: Final = 10
-_HAS_IT: Final = "yes"
 
 
 class NoPlaceError(StepError):
@@ -51,15 +51,15 @@ def pin(
     api: Any = engine.api
     for _ in range(_TRIES):
         places = [place_from(node) for node in api.nodes()]
-        having = [p for p in places if any(p.labels.get(label) == _HAS_IT for label in labels)]
+        having = [p for p in places if any(p.labels.get(label) == HAS_VOLUME for label in labels)]
         if len(having) > 1:
             raise NoPlaceError(
                 f"volumes {', '.join(volumes)}: must be on one node, since one service mounts "
                 f"them, got {', '.join(sorted(p.name for p in having))}; move the data, and take "
-                f"the label away: moor node label NAME {labels[0]}="
+                f"the label away: moor node label NAME {labels[0]}-"
             )
         chosen = having[0] if having else _choose(places, volumes, constraints)
-        missing = [label for label in labels if chosen.labels.get(label) != _HAS_IT]
+        missing = [label for label in labels if chosen.labels.get(label) != HAS_VOLUME]
         if not missing or _add(api, chosen, missing):
             if not missing:
                 return f"volumes {', '.join(volumes)} stay on {chosen.name}"
@@ -82,7 +82,7 @@ def _choose(places: Sequence[Place], volumes: Sequence[str], constraints: Sequen
     return min(
         able,
         key=lambda p: (
-            sum(label.startswith(VOLUME_LABEL) for label in p.labels),
+            len(volume_labels(p.labels)),
             p.role == "manager",
             p.name,
         ),
@@ -93,7 +93,7 @@ def _add(api: Any, place: Place, labels: Sequence[str]) -> bool:  # noqa: ANN401
     """Add labels to a node. Returns whether nobody else has changed it meanwhile."""
     node = api.inspect_node(place.id)
     spec = node["Spec"]
-    spec["Labels"] = {**(spec.get("Labels") or {}), **dict.fromkeys(labels, _HAS_IT)}
+    spec["Labels"] = {**(spec.get("Labels") or {}), **dict.fromkeys(labels, HAS_VOLUME)}
     try:
         api.update_node(place.id, node["Version"]["Index"], spec)
     except APIError as error:

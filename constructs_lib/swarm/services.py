@@ -180,7 +180,11 @@ class SwarmServices(Construct):
 
     def _define_images(self, registry: Registry | str | None) -> Images:
         """Define the images, and the registry before them where it is the swarm's own."""
-        builds = any(service.build is not None for service in self._project.services.values())
+        # Also what was built before, and is deployed by its digest: nodes pull it from there.
+        builds = any(
+            service.build is not None or str(service.image).startswith(f"{REGISTRY}/")
+            for service in self._project.services.values()
+        )
         repository = registry if isinstance(registry, str) else REGISTRY
         needs: tuple[TerraformResource, ...] = ()
         also: dict[str, str] = {}

@@ -159,6 +159,16 @@ class LiveCluster:
                 despite_quorum=name if despite else None,
             )
 
+    def hold(self, name: str) -> None:
+        """Give a node no further tasks, for a while; those that it has stay."""
+
+        def edit(spec: dict[str, Any]) -> None:
+            spec["Availability"] = "pause"
+            spec["Labels"][RESTING] = "yes"
+
+        with self.engine(name) as engine:
+            entries.change(engine, entries.named(engine, name).id, edit)
+
     def activate(self, name: str) -> None:
         """Let a node take tasks again."""
 

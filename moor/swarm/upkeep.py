@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from moor import reopening
 from moor.failure import CommandError
 from moor.outputs import Outputs
-from moor.swarm import departure, impact, repair, roll
+from moor.swarm import departure, impact, repair, roll, volume_pins
 from moor.swarm.cluster import LostQuorumError, by_name
 from moor.swarm.impact import Impact
 
@@ -155,11 +155,13 @@ class Upkeep:
         if problems:
             raise CommandError("\n".join(problems))
 
-    def restore(self, stack: Stack) -> list[str]:
+    def restore(self, stack: Stack, made: Callable[[], Collection[str]]) -> list[str]:
         """Have what a plan of the services reads on this computer, and say what is gone.
 
         Args:
             stack: The last stack, synthesized.
+            made: Returns the addresses of the stack's resources that its state knows: what was not
+                made yet is made by the plan as it is.
 
         Returns:
             The addresses of the steps that have to run again.
@@ -169,12 +171,23 @@ class Upkeep:
         """
         if self._cluster is None:
             return []
-        again = self._cluster.restore(stack, self.session.environment.swarm)
+        gone = self._cluster.restore(stack, self.session.environment.swarm)
+        project, members = self.session.settings.project, self._members.values()
+        homeless = volume_pins.without_node(stack, project, members)
+        known = made() if gone or homeless else ()
+        again = [address for address in gone if address in known]
         for address in again:
             self.screen.say(
                 f"{stack.name}: {address}: what it made is gone from the swarm; made again",
                 style="yellow",
             )
+        for address in (a for a in homeless if a in known):
+            self.screen.say(
+                f"{stack.name}: volumes {', '.join(homeless[address])}: no node of the swarm has "
+                "them any more; another one gets them, empty",
+                style="yellow",
+            )
+            again.append(address)
         return again
 
     def impact(self, plan: StackPlan, stack: Stack) -> Impact:
@@ -191,6 +204,7 @@ class Upkeep:
             return Impact()
         found = impact.impact(plan, stack=stack, nodes=self._nodes(), members=self._members)
         departure.check(self._members.values(), found.leaving)
+        departure.check_volumes(self._members.values(), found.leaving)
         if not found.leaving:
             roll.check(self._members.values(), renewed=found.renewed, restarted=found.restarted)
         return found
@@ -212,6 +226,11 @@ class Upkeep:
                 "one node at a time, its tasks elsewhere meanwhile as far as the swarm can place "
                 f"them there: {', '.join(order)}"
             )
+        lines += [
+            f"node {name}: what is in its volumes {', '.join(volumes)} is lost with its machine"
+            for name in found.renewed
+            if (volumes := self._members[name].volume_names)
+        ]
         return tuple(lines)
 
     def work(self, found: Impact, change: Callable[[Sequence[str]], None]) -> bool:

@@ -18,12 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from trial_sandbox import left_of, make_sandbox
+from limited_user import limited_user
+from trial_sandbox import client, left_of, make_sandbox
 
+from constructs_lib.aws.permissions import policy, without_conditions
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
+from moor import deployment_lock
+from moor.deployment import deploying
 from moor.outputs import Outputs
+from moor.session import Session
 from sandbox.engine.connect import connect
 from sandbox.names import Owner, project_of
 
@@ -40,6 +45,7 @@ TOKEN = "a-token-of-the-store-that-nobody-else-says"  # noqa: S105  (it is looke
 UNCHANGED = "0 to add, 0 to change, 0 to destroy"
 NODES = ["manager-1", "manager-2", "manager-3", "web-1", "web-2"]
 BUILT_PORT = 8081
+VOLUME = "moor.volume.moor-swarm.numbers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,17 @@ class Deployed:
         nodes = self.engine().api.nodes()
         return {n["Spec"]["Labels"]["moor.node"]: n["Status"]["State"] for n in nodes}
 
+    def labels(self) -> dict[str, dict[str, str]]:
+        """Return the labels of each node of the swarm, by its name."""
+        nodes = self.engine().api.nodes()
+        return {n["Spec"]["Labels"]["moor.node"]: n["Spec"]["Labels"] for n in nodes}
+
+    def nodes_of_ec2(self) -> int:
+        """Return how many machines EC2 runs."""
+        found = client(self.sandbox(), "ec2").describe_instances()["Reservations"]
+        states = [i["State"]["Name"] for page in found for i in page["Instances"]]
+        return states.count("running")
+
     def pages(self, port: int = 80, path: str = "/cgi-bin/index.cgi") -> list[str]:
         """Return what each node says that answers on a port."""
         found = []
@@ -101,6 +118,17 @@ class Deployed:
             except OSError:
                 continue
         return found
+
+
+def _destroy(environment: Environment) -> None:
+    """Destroy both stacks as `moor down` does, and leave the emulated AWS as it is."""
+    session = Session(environment=environment)
+    screen = session.screen()
+    with (
+        deployment_lock.held(environment, screen.say) as lock,
+        deploying(session, screen, lock) as deployment,
+    ):
+        deployment.down(approve=True)
 
 
 def until(condition: Callable[[], bool], seconds: float) -> None:
@@ -224,3 +252,88 @@ def test_a_manager_whose_machine_is_gone_is_made_anew_and_is_the_same_node(
     assert deployed.members() == dict.fromkeys(NODES, "ready")
     # It pulls from the registry as the one before did.
     until(lambda: deployed.pages(BUILT_PORT, "/") == ["built here\n"] * len(NODES), 60)
+
+
+@pytest.mark.long
+def test_two_workers_are_replaced_at_once(deployed: Deployed) -> None:
+    before = deployed.nodes
+    told = deployed.must("host", "replace", "web-1", "web-2", "--at-once", "2", "--lose-volumes")
+    assert "replaced: web-1, web-2" in told
+    after = deployed.nodes
+    for name in NODES:
+        is_new = name.startswith("web-")
+        assert (after[name].instance_id != before[name].instance_id) == is_new, name
+        assert after[name].public_ip == before[name].public_ip
+    assert deployed.members() == dict.fromkeys(NODES, "ready")
+    assert deployed.must("up").count(UNCHANGED) == 2
+
+
+@pytest.mark.long
+def test_workers_go_and_come_back_and_a_volume_holds_its_node(deployed: Deployed) -> None:
+    (holder,) = (name for name, labels in deployed.labels().items() if VOLUME in labels)
+    assert holder.startswith("web-")
+    usual = deployed.environment.settings_file.read_text(encoding="utf-8")
+    document = yaml.safe_load(usual)
+    del document["aws"]["machines"]["workers"]
+    deployed.environment.settings_file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    refused = deployed.run("up")
+    assert refused.returncode == 1
+    assert f"node {holder}: must stay, got a plan without it, and the volume " in refused.stdout
+    assert set(deployed.members()) == set(NODES)
+
+    deployed.must("node", "label", holder, f"{VOLUME}-")
+    told = deployed.must("up")
+    assert "volumes numbers: no node of the swarm has them any more" in told
+    assert set(deployed.members()) == set(NODES[:3])
+    (holder,) = (name for name, labels in deployed.labels().items() if VOLUME in labels)
+    assert holder.startswith("manager-")
+    assert deployed.must("up").count(UNCHANGED) == 2
+
+    deployed.environment.settings_file.write_text(usual, encoding="utf-8")
+    deployed.must("up")
+    assert deployed.members() == dict.fromkeys(NODES, "ready")
+    assert VOLUME in deployed.labels()[holder]
+    assert deployed.must("up").count(UNCHANGED) == 2
+
+
+@pytest.mark.long
+def test_a_lost_state_of_a_swarms_services_is_had_back(deployed: Deployed) -> None:
+    def tasks() -> set[str]:
+        api: Any = deployed.engine().api
+        return {task["ID"] for task in api.tasks(filters={"desired-state": "running"})}
+
+    before = tasks()
+    for name in ("docker.tfstate", "docker.tfstate.backup"):
+        (deployed.environment.state / name).unlink()
+    told = deployed.must("state", "adopt")
+    assert "service moor-swarm_store" in told
+    assert "service moor-swarm_store will be" not in told
+    assert deployed.must("up").count(UNCHANGED) == 1
+    assert deployed.must("up").count(UNCHANGED) == 2
+    # What is built here is built again, and is the same.
+    assert tasks() == before
+
+
+@pytest.mark.long
+def test_the_policy_is_all_that_a_swarm_with_a_load_balancer_needs(deployed: Deployed) -> None:
+    environment = deployed.environment
+    document = yaml.safe_load(environment.settings_file.read_text(encoding="utf-8"))
+    document["aws"]["load_balancer"] = {"ports": [80]}
+    environment.settings_file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    settings = load_settings(environment.settings_file)
+    allowed = without_conditions(policy(settings, environment=environment.name))
+    deployed.must("up")
+    with limited_user(environment, deployed.sandbox(), allowed):
+        _destroy(environment)
+        assert deployed.nodes_of_ec2() == 0
+        deployed.must("up")
+        assert deployed.nodes_of_ec2() == len(NODES)
+        assert deployed.must("up").count(UNCHANGED) == 2
+        asked = set(deployed.sandbox().status().permissions)
+        for statement in allowed["Statement"]:
+            assert asked & set(statement["Action"]), statement["Sid"]
+    balancers = client(deployed.sandbox(), "elbv2")
+    (group,) = balancers.describe_target_groups()["TargetGroups"]
+    health = balancers.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
+    there = {node.instance_id for node in deployed.nodes.values()}
+    assert {t["Target"]["Id"] for t in health["TargetHealthDescriptions"]} == there

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
+    *("certs", "cost", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
     *("providers", "share", "ssh", "state", "status", "swarm", "synth", "unshare", "up"),
 }
 

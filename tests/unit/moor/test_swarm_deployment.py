@@ -48,6 +48,7 @@ class Swarm:
         broken: The nodes whose steps fail.
         services: What the Compose file says.
         closed: The nodes whose API is closed.
+        pins: The volumes that get a node, with commas between.
     """
 
     trial: Trial
@@ -62,6 +63,7 @@ class Swarm:
         )
     )
     closed: tuple[str, ...] = ()
+    pins: str = ""
 
     @property
     def order(self) -> Path:
@@ -87,7 +89,14 @@ class Swarm:
             "ssh": "ssh",
             "nodes": {name: NODES[name] for name in names},
         }
-        self.trial.write(aws=resources, outputs=outputs, docker={"Asked": self.asked})
+        asked: dict[str, Any] = {"Asked": self.asked}
+        if self.pins:
+            asked["Pins"] = {
+                **step(f"echo pin {self.pins} >> {self.order}"),
+                "triggers_replace": {"volumes": self.pins},
+                "//": {"metadata": {"path": f"{DOCKER}/Compose/Pins/data"}},
+            }
+        self.trial.write(aws=resources, outputs=outputs, docker=asked)
         self._declare("manager", "manager-1")
 
     def deployment(self) -> Deployment:
@@ -279,6 +288,51 @@ def test_nodes_leave_the_swarm_before_their_machines_are_gone(
     )
 
 
+def test_a_node_with_a_volume_is_not_taken_away(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.up()
+    monkeypatch.setattr(
+        "moor.swarm.impact.impact", lambda *_args, **_named: Impact(leaving=("web-2",))
+    )
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    with pytest.raises(
+        CommandError, match=r"^node web-2: must stay, .* volume moor\.data is on it"
+    ):
+        swarm.up()
+    assert swarm.cluster.done == []
+
+
+def test_a_machine_that_is_replaced_loses_its_volumes_and_the_plan_names_them(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.up()
+    monkeypatch.setattr(
+        "moor.swarm.impact.impact", lambda *_args, **_named: Impact(renewed=("web-1", "web-2"))
+    )
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    _, docker = swarm.deployment().plan()
+    assert docker.warnings[1:] == (
+        "node web-2: what is in its volumes moor.data is lost with its machine",
+    )
+
+
+def test_a_volume_without_a_node_gets_one_again(swarm: Swarm) -> None:
+    swarm.pins = "data,logs"
+    swarm.write()
+    swarm.up()
+    assert "no node of the swarm has them" not in swarm.text
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    assert swarm.up() == [UNCHANGED] * 2
+    swarm.cluster.there[-1] = worker("web-2")
+    assert swarm.up() == [UNCHANGED, "1 to add, 0 to change, 1 to destroy"]
+    assert swarm.ran() == ["pin data,logs"]
+    assert (
+        "docker: volumes data, logs: no node of the swarm has them any more; another one gets "
+        "them, empty"
+    ) in swarm.text
+
+
 def test_a_plan_that_the_swarm_would_not_survive_is_refused_before_anything_is_done(
     swarm: Swarm,
 ) -> None:
@@ -302,6 +356,31 @@ def test_a_node_is_rebooted_by_its_name_only(swarm: Swarm) -> None:
         "up --reboot: must be for one machine alone, got a swarm; `ENVIRONMENT=trial "
         ".venv/bin/moor host reboot NODE` reboots a node"
     )
+
+
+def test_what_is_left_is_done_when_a_removed_service_has_taken_its_time(swarm: Swarm) -> None:
+    marker = swarm.trial.environment.root / "waited"
+    said = "error on wait for container with ID 'abc': context deadline exceeded"
+    waits = step(f'test -e {marker} || {{ touch {marker}; echo "{said}"; exit 1; }}')
+    after = {**step(f"echo after >> {swarm.order}"), "depends_on": ["terraform_data.Gone"]}
+    swarm.trial._write_stack("docker", {"Gone": waits, "After": after})
+    aws, docker = swarm.deployment().up(approve=False)
+    assert (aws.summary, docker.summary) == (
+        "11 to add, 0 to change, 0 to destroy",
+        "2 to add, 0 to change, 0 to destroy",
+    )
+    assert swarm.ran()[-1] == "after"
+    assert "docker: services that are removed take all the time that they may to end" in swarm.text
+    assert swarm.up() == [UNCHANGED] * 2
+
+
+def test_another_failure_beside_it_is_one(swarm: Swarm) -> None:
+    said = "error on wait for container with ID 'abc': context deadline exceeded"
+    swarm.trial._write_stack(
+        "docker", {"Gone": step(f'echo "{said}"; exit 1'), "Other": step("exit 3")}
+    )
+    with pytest.raises(CommandError, match="exit status 3"):
+        swarm.deployment().up(approve=False)
 
 
 @pytest.fixture

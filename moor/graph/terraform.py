@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from moor.failure import CommandError
+from moor.graph.graphviz import run
 from moor.toolchain import provider_lock
 
 if TYPE_CHECKING:
@@ -48,13 +47,13 @@ def draw(
         drawn.mkdir()
         (drawn / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
         provider_lock.place(drawn, variables)
-        _run([str(terraform), "init", "-input=false"], drawn, variables)
-        dot = _readable(_run([str(terraform), "graph"], drawn, variables))
+        run([str(terraform), "init", "-input=false"], drawn, variables)
+        dot = _readable(run([str(terraform), "graph"], drawn, variables))
     target.parent.mkdir(parents=True, exist_ok=True)
     svg, png = target.with_suffix(".svg"), target.with_suffix(".png")
     for file, resolution in ((svg, []), (png, ["-Gdpi=110"])):
         kind = file.suffix.removeprefix(".")
-        _run(["dot", f"-T{kind}", *STYLE, *resolution, "-o", str(file)], stack, variables, dot)
+        run(["dot", f"-T{kind}", *STYLE, *resolution, "-o", str(file)], stack, variables, dot)
     return svg, png
 
 
@@ -62,27 +61,3 @@ def _readable(dot: str) -> str:
     """Take out what Terraform fixes of the look, and cdktf's hashes from the labels."""
     dot = re.sub(r'label="([^"]*?)_[0-9A-F]{8}( \([^"]*\))?"', r'label="\1"', dot)
     return re.sub(r"^\s*(rankdir|node \[).*$", "", dot, flags=re.MULTILINE)
-
-
-def _run(
-    command: list[str], folder: Path, variables: Mapping[str, str], text: str | None = None
-) -> str:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=dict(variables),
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise CommandError(
-            f"{command[0]}: must be installed for this command, got nothing of that name; "
-            "install Graphviz (Debian: apt-get install graphviz)"
-        ) from None
-    if done.returncode != 0:
-        words = " ".join(command[:2])
-        raise CommandError(f"{words} failed in {folder}:\n{done.stderr or done.stdout}".rstrip())
-    return done.stdout

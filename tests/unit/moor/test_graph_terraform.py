@@ -1,4 +1,4 @@
-"""Terraform's graph, made readable."""
+"""Terraform's own graph, made readable."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moor import graph
-from moor.failure import CommandError
+from moor.graph import terraform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ digraph G {
 
 
 def test_labels_lose_their_hashes_and_nodes_keep_their_names() -> None:
-    assert graph._readable(DOT) == (
+    assert terraform._readable(DOT) == (
         "digraph G {\n"
         "\n"
         "\n"
@@ -45,22 +44,7 @@ def test_labels_lose_their_hashes_and_nodes_keep_their_names() -> None:
 )
 def test_what_only_looks_like_a_hash_stays(label: str) -> None:
     line = f'  "n" [label="{label}"];'
-    assert graph._readable(line) == line
-
-
-def test_it_fails_when_a_program_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(CommandError) as caught:
-        graph._run(["dot-of-nowhere", "-Tsvg"], tmp_path, {"PATH": str(tmp_path)})
-    assert str(caught.value) == (
-        "dot-of-nowhere: must be installed for this command, got nothing of that name; "
-        "install Graphviz (Debian: apt-get install graphviz)"
-    )
-
-
-def test_it_fails_when_a_program_does(tmp_path: Path) -> None:
-    with pytest.raises(CommandError) as caught:
-        graph._run(["sh", "-c", "echo broken >&2; exit 3"], tmp_path, os.environ)
-    assert str(caught.value) == f"sh -c failed in {tmp_path}:\nbroken"
+    assert terraform._readable(line) == line
 
 
 def test_terraform_is_asked_without_a_backend_and_drawn_twice(tmp_path: Path) -> None:
@@ -79,15 +63,15 @@ def test_terraform_is_asked_without_a_backend_and_drawn_twice(tmp_path: Path) ->
     )
     # The last two arguments are -o and the file.
     script(programs / "dot", 'for last; do :; done; { echo "$1"; cat; } > "$last"')
-    svg, png = graph.draw(
+    svg, png = terraform.draw(
         programs / "terraform",
         stack,
         tmp_path / "pictures" / "aws",
         {"PATH": f"{programs}{os.pathsep}{os.defpath}"},
     )
     assert (svg, png) == (tmp_path / "pictures" / "aws.svg", tmp_path / "pictures" / "aws.png")
-    assert svg.read_text(encoding="utf-8") == f"-Tsvg\n{graph._readable(DOT)}"
-    assert png.read_text(encoding="utf-8") == f"-Tpng\n{graph._readable(DOT)}"
+    assert svg.read_text(encoding="utf-8") == f"-Tsvg\n{terraform._readable(DOT)}"
+    assert png.read_text(encoding="utf-8") == f"-Tpng\n{terraform._readable(DOT)}"
     assert log.read_text(encoding="utf-8").splitlines() == [
         '{"terraform": {"required": 1}} init -input=false',
         '{"terraform": {"required": 1}} graph',
