@@ -26,7 +26,7 @@ from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
 from moor.plan import StackPlan, assumed_plan, destruction, read_plan
-from moor.swarm import failed_node, impact, shape, stopping
+from moor.swarm import failed_node, impact, shape
 from moor.swarm.upkeep import AT_A_TIME
 from moor.synthesis import Synthesis
 from moor.toolchain import binary, terraform_state
@@ -451,7 +451,7 @@ class Deployment:
                     # What was approved is what is applied: this is something else.
                     self._ask([what], approve=approve)
             if current.changes:
-                self._apply(current, what, targets=self._targets(targets), approve=approve)
+                self._apply(current, what)
             elif not targets:
                 recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
@@ -574,23 +574,7 @@ class Deployment:
             self._apply(run, what)
             self._write_outputs(stack)
 
-    def _apply(
-        self,
-        run: Run,
-        plan: StackPlan,
-        *,
-        targets: Sequence[str] | None = None,
-        approve: bool = False,
-    ) -> None:
-        """Apply a plan.
-
-        Args:
-            run: The plan's run.
-            plan: What it says.
-            targets: The addresses of the resources that it is about; empty is all. None where
-                nothing can be left to do.
-            approve: Whether nobody is asked for what is left.
-        """
+    def _apply(self, run: Run, plan: StackPlan) -> None:
         if self.upkeep is not None:
             self.upkeep.withdraw(plan)
         name, environment = run.stack.name, self.session.environment
@@ -614,9 +598,6 @@ class Deployment:
                     state=f"{made}, and {state}; {self._goes_on()}",
                 ) from None
         self.screen.close()
-        if targets is not None and stopping.is_all(applying):
-            self._apply_rest(run.stack, targets, plan, approve=approve)
-            return
         try:
             applying.must_have_succeeded()
         except CommandError as error:
@@ -634,26 +615,6 @@ class Deployment:
                 f"{self._goes_on()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
-
-    def _apply_rest(
-        self, stack: Stack, targets: Sequence[str], shown: StackPlan, *, approve: bool
-    ) -> None:
-        """Go on after services that were removed, and have taken their time to end."""
-        self.screen.say(f"{stack.name}: {stopping.TOLD}")
-        with contextlib.ExitStack() as left:
-            with self.screen.phase(f"plan of what is left of {stack.name}"):
-                run = self._terraform.plan(stack, targets=targets)
-                left.callback(run.close)
-                self._terraform.finish([run])
-            run.must_have_succeeded()
-            if not run.changes:
-                recovery.end(self.session.environment, stack.name)
-                return
-            what = self._details(run)
-            # What was to be replaced is gone by now, and is only made.
-            if not {c.address for c in what.changes} <= {c.address for c in shown.changes}:
-                self._ask([what], approve=approve)
-            self._apply(run, what, targets=targets, approve=approve)
 
     def _goes_on(self) -> str:
         return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"

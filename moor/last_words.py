@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
+    from constructs_lib.settings.environment import Environment
     from moor.health import Row
     from moor.session import Session
     from moor.toolchain.events import Diagnostic
@@ -28,9 +29,9 @@ _TOLD = "the end of its output:"
 """What is in an error already that a step of the deployment has explained."""
 
 
-def command(session: Session, service: str) -> str:
+def command(environment: Environment, service: str) -> str:
     """Return the one command that tells more of a service."""
-    return typed.program(session.environment, f"logs {service}")
+    return typed.program(environment, f"logs {service}")
 
 
 def of(session: Session, rows: Iterable[Row]) -> dict[str, list[str]]:
@@ -53,8 +54,7 @@ def of_failure(session: Session, stack: Stack, diagnostics: Iterable[Diagnostic]
     """
     try:
         places = dict(stack.paths())
-        project = session.services
-    except (CommandError, ValueError):
+    except CommandError:
         return ""
     explained: dict[str, bool] = {}
     for found in diagnostics:
@@ -62,7 +62,10 @@ def of_failure(session: Session, stack: Stack, diagnostics: Iterable[Diagnostic]
         if found.severity == "error" and path.startswith(_SERVICES):
             named = path.removeprefix(_SERVICES).partition("/")[0]
             explained[named] = explained.get(named, False) or _TOLD in found.detail
+    if not explained:
+        return ""
     lines = []
+    project = session.services
     for name, is_told in explained.items():
         service = project.services.get(name)
         if service is None:
@@ -75,7 +78,7 @@ def of_failure(session: Session, stack: Stack, diagnostics: Iterable[Diagnostic]
             )
             for container, told in _asked(session, names).items():
                 lines += [f"{container}:", *told] if told else []
-        lines.append(f"look further at {name} with: {command(session, name)}")
+        lines.append(f"look further at {name} with: {command(session.environment, name)}")
     return "\n".join(lines)
 
 

@@ -67,7 +67,7 @@ def must_be_good(session: Session, rows: Sequence[Row]) -> None:
     found = problems(
         bad,
         seconds=PATIENCE_SECONDS,
-        look=lambda row: last_words.command(session, row.expected.service),
+        look=lambda row: last_words.command(session.environment, row.expected.service),
     )
     for row, line in zip(bad, found, strict=True):
         lines += [line, *told.get(row.expected.name, [])]

@@ -51,7 +51,12 @@ from constructs_lib.swarm.managers import (
     choose,
     settled,
 )
-from constructs_lib.swarm.node import GIVEN_LABEL, NAME_LABEL, SwarmNode, volume_labels
+from constructs_lib.swarm.node import (
+    GIVEN_LABEL,
+    NAME_LABEL,
+    SwarmNode,
+    volume_labels,
+)
 from constructs_lib.swarm.operations import check_removal
 from constructs_lib.swarm.tokens import rotate_tokens
 

@@ -18,7 +18,7 @@ _Number = Annotated[
     typer.Argument(
         metavar="[N]",
         help="The deployment's number, as `moor history` tells it; without it the one before the "
-        "last.",
+        "last, or the last where another one has failed since.",
         show_default=False,
     ),
 ]
@@ -44,7 +44,7 @@ def run(
     screen = session.screen(verbose=verbose)
     with deployment_lock.held(session.environment, screen.say) as lock:
         store = Store.of(session)
-        record = store.chosen(number)
+        record = rollback.chosen(session, store, number)
         must_be_attended(session, approve=approve)
         with rollback.former(session, record) as former:
             with deploying(former, screen, lock) as deployment:

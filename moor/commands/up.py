@@ -41,7 +41,15 @@ def run(
             must_be_attended(session, approve=approve)
             if reboot:
                 deployment.reboot()
-            deployment.up(approve=approve, services=only)
+            try:
+                changed = any(p.changes for p in deployment.up(approve=approve, services=only))
+            except BaseException:
+                # Some of it may be deployed, and the next command finds nothing more to do.
+                recording.mark(session.environment)
+                raise
+        if changed:
+            recording.mark(session.environment)
         rows = outcome.check(session, screen, only=only)
         outcome.must_be_good(session, rows)
-        recording.keep(session, is_all=not only, say=session.console.print)
+        if recording.is_due(session):
+            recording.keep(session, is_all=not only, say=session.console.print)

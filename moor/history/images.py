@@ -49,6 +49,30 @@ def of_machine(client: DockerClient, project: ComposeProject) -> dict[str, Deplo
     return found
 
 
+def running(
+    client: DockerClient, project: str, *, is_swarm: bool
+) -> dict[str, set[tuple[str, str]]]:
+    """Return the images that services run, with the digests of their configurations.
+
+    Args:
+        client: The machine's engine, or a manager's.
+        project: The project's name.
+        is_swarm: Whether it is a swarm, whose services do not tell their configuration.
+    """
+    api: Any = client.api
+    found: dict[str, set[tuple[str, str]]] = {}
+    if is_swarm:
+        for one in api.services(filters={"label": f"{NAMESPACE}={project}"}):
+            name = str(one["Spec"]["Name"]).removeprefix(f"{project}_")
+            image = str(one["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
+            found.setdefault(name, set()).add((image, ""))
+        return found
+    for one in api.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
+        what = str(one["ImageID"]), str(one["Labels"].get(_HASH))
+        found.setdefault(str(one["Labels"].get(_SERVICE)), set()).add(what)
+    return found
+
+
 def outdated(client: DockerClient, project: ComposeProject) -> list[str]:
     """Return the services whose containers are not all of the present configuration.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.origins import origins
+from constructs_lib.files.private_file import write_private
 from constructs_lib.settings.services import variables_of
 from moor import machine_engine
 from moor.failure import CommandError
@@ -15,14 +16,16 @@ from moor.history import delivered, images, shape
 from moor.history.author import Author
 from moor.history.record import Record
 from moor.history.sealing import digests, seal
-from moor.history.store import Store
+from moor.history.store import Store, folder_of
 from moor.plan import looks_secret
 from moor.toolchain.toolchain import ROOT
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from constructs_lib.settings.environment import Environment
     from moor.history.record import Deployed
     from moor.session import Session
 
@@ -33,6 +36,28 @@ _DIGITS: Final = 16
 def key_of(vault: Vault) -> str:
     """Return what tells the key of the digests, and is none."""
     return vault.digest(_KEY_MARK)[:_DIGITS]
+
+
+def mark(environment: Environment) -> None:
+    """Remember that something was deployed that is not on record yet."""
+    write_private(_mark(environment), b"")
+
+
+def is_due(session: Session) -> bool:
+    """Return whether what is deployed may not be on record.
+
+    Asking Compose, the engine and S3 takes a while, which a deployment without changes need not.
+
+    Args:
+        session: The command.
+    """
+    environment = session.environment
+    is_first = session.settings.state.s3 is None and not folder_of(environment).is_dir()
+    return is_first or _mark(environment).exists()
+
+
+def _mark(environment: Environment) -> Path:
+    return environment.directory / "not-recorded"
 
 
 def keep(session: Session, *, is_all: bool, say: Callable[[str], None]) -> None:
@@ -58,6 +83,7 @@ def keep(session: Session, *, is_all: bool, say: Callable[[str], None]) -> None:
         if last is None or not record.does_the_same(last):
             number = store.add(record).number
             say(f"recorded as deployment {number}")
+        _mark(session.environment).unlink(missing_ok=True)
     except (CommandError, ValueError, OSError, *ENGINE_ERRORS) as error:
         say(f"not recorded for a rollback: {error}")
 

@@ -26,9 +26,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from moor.history.record import Record
+    from moor.history.store import Store
     from moor.session import Session
 
 _PRIVATE: Final = ("cdktf.out", ".moor", ".terraform")
+
+
+def chosen(session: Session, store: Store, number: int | None) -> Record:
+    """Return the record to go back to.
+
+    Without a number that is the one before the last: but where something else runs than what is
+    on record, such as a deployment that failed, it is the last one.
+
+    Args:
+        session: The command.
+        store: The records.
+        number: A record's number, or None.
+
+    Raises:
+        WrongUseError: There is none of that number, or nothing to go back to.
+        CommandError: The machine does not answer.
+    """
+    last = store.last() if number is None else None
+    if last is None:
+        return store.chosen(number)
+    is_swarm = session.settings.is_swarm
+    try:
+        with contextlib.closing(machine_engine.connect(session)) as client:
+            there = images.running(client, session.settings.project, is_swarm=is_swarm)
+    except ENGINE_ERRORS as error:
+        raise _silent(error) from None
+    meant = {
+        name: {(one.id, "" if is_swarm else one.configuration)}
+        for name, one in last.services.items()
+    }
+    own = {name: what for name, what in there.items() if name in meant or not is_swarm}
+    return last if own != meant else store.chosen(None)
+
+
+def _silent(error: Exception) -> CommandError:
+    return CommandError(
+        f"rollback: the machine's Docker API must answer, got: {error}; look with: moor status"
+    )
 
 
 @contextlib.contextmanager
@@ -130,10 +169,7 @@ def _document(session: Session, record: Record, problems: list[str]) -> Mapping[
             )
             document = pins.document(record)
     except ENGINE_ERRORS as error:
-        raise CommandError(
-            f"rollback to {record.number}: the machine's Docker API must answer, got: {error}; "
-            "look with: moor status"
-        ) from None
+        raise _silent(error) from None
     problems += pins.problems
     return document
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from constructs_lib.settings.environment import Environment
     from moor.session import Session
 
 KEPT: Final = 50
@@ -164,7 +165,7 @@ class Store:
         """Return the records of a session's environment."""
         environment, s3 = session.environment, session.settings.state.s3
         if s3 is None:
-            return cls(Folder(environment.directory / "history"), environment.name)
+            return cls(Folder(folder_of(environment)), environment.name)
         from moor.aws_client import s3 as client  # noqa: PLC0415  # heavy
 
         found = client(session.settings, environment.sandbox_credentials)
@@ -238,6 +239,11 @@ class Store:
                 f"{told(numbers)}"
             )
         return self.get(number)
+
+
+def folder_of(environment: Environment) -> Path:
+    """Return where the records are of an environment whose state is kept in files."""
+    return environment.directory / "history"
 
 
 def told(numbers: list[int]) -> str:

@@ -51,7 +51,7 @@ class Machine:
         """What is wrong with it, in one line; empty where nothing is."""
         if not self.api.problem:
             return ""
-        return f"{self.name}: {self.fate or self.api.problem}"
+        return self.fate or f"{self.name}: {self.api.problem}"
 
 
 def ask(session: Session, outputs: Outputs, *, seconds: float) -> list[Machine]:
@@ -114,30 +114,30 @@ def _places(session: Session, outputs: Outputs) -> Mapping[str, tuple[str, str, 
 
 def _states(session: Session, lost: list[Machine]) -> dict[str, str]:
     """Say what has become of machines that do not answer, as far as EC2 knows it in time."""
+    up = typed.command(session.environment, "up")
     question = Question(lambda: _in_ec2(session, [one.identity for one in lost if one.identity]))
     try:
         states = question.answer(time.monotonic() + _EC2_SECONDS)
-    except CommandError as error:
+    except CommandError:
         if session.settings.sandbox is None:
             return {}
-        return {one.name: f"the sandbox must run, got: {error}" for one in lost}
-    up = typed.command(session.environment, "up")
+        told = f"{session.environment.name}: the sandbox must run, got none; {up} starts it"
+        return dict.fromkeys([one.name for one in lost], told)
     found = {}
     for one in lost:
         state = None if states is None or not one.identity else states.get(one.identity, "gone")
+        machine = f"{one.name}: machine {one.identity}"
         if state in ("gone", "terminated", "shutting-down"):
             found[one.name] = (
-                f"machine {one.identity}: must be there, got none in EC2: it is gone; {up} makes "
-                "another one"
+                f"{machine}: must be there, got none in EC2: it is gone; {up} makes another one"
             )
         elif state in ("stopped", "stopping", "pending"):
-            found[one.name] = (
-                f"machine {one.identity}: must run, got {state}; start it in AWS's console"
-            )
+            found[one.name] = f"{machine}: must run, got {state}; start it in AWS's console"
         elif state == "running":
+            look = typed.program(session.environment, "doctor")
             found[one.name] = (
-                f"{one.api.problem}, though EC2 says that machine {one.identity} runs; look with: "
-                f"{typed.program(session.environment, 'doctor')}"
+                f"{one.name}: {one.api.problem}, though EC2 says that machine {one.identity} runs; "
+                f"look with: {look}"
             )
     return found
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from moor import health, status
+from moor import health, last_words, status
 from moor.failure import CommandError
 from moor.outputs import Outputs
 from moor.overview import certificates, machines
@@ -17,6 +17,7 @@ from moor.overview.within import Question
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from constructs_lib.settings.environment import Environment
     from moor.health import Row
     from moor.overview.machines import Machine
     from moor.plan import StackPlan
@@ -35,6 +36,7 @@ class Overview:
     """An environment as it is now.
 
     Attributes:
+        environment: The environment.
         outputs: What the last deployment told.
         machines: The machines.
         certificates: The certificates.
@@ -44,6 +46,7 @@ class Overview:
         plans: What Terraform says of both stacks; None where it was not asked.
     """
 
+    environment: Environment
     outputs: Outputs
     machines: Sequence[Machine]
     certificates: Sequence[Certificate] = ()
@@ -55,7 +58,8 @@ class Overview:
     @property
     def problems(self) -> list[str]:
         """What is wrong, one line each; none is what makes it green."""
-        return list(self._problems())
+        # One thing that is wrong may be why several others are.
+        return list(dict.fromkeys(self._problems()))
 
     @property
     def is_good(self) -> bool:
@@ -81,7 +85,11 @@ class Overview:
                     f"the certificate of {one.of} must be valid, got one that ended on "
                     f"{one.ends:%Y-%m-%d}; `moor up` makes another"
                 )
-        yield from health.problems(self.rows or (), seconds=0)
+        yield from health.problems(
+            self.rows or (),
+            seconds=0,
+            look=lambda row: last_words.command(self.environment, row.expected.service),
+        )
         for plan in self.plans or ():
             for change in plan.drifted:
                 yield (
@@ -128,11 +136,11 @@ def look(session: Session, *, seconds: float = SECONDS) -> Overview:
     """
     deadline = time.monotonic() + seconds
     outputs = Outputs.load(session.environment)
-    # Read here, where what is wrong with them is raised, and not in a thread.
-    expected = session.settings.project
+    # Read here and below, where what is wrong with them is raised, and not in a thread.
+    _ = session.settings
     asked = Question(lambda: machines.ask(session, outputs, seconds=seconds))
     answers = Answers(outputs.services.values(), deadline)
-    _ = session.services, expected
+    _ = session.services
     services = Question(lambda: status.rows(session, outputs, ask=answers.of))
     members = Question(lambda: status.members_of(session, outputs))
     # It asks EC2 in the end, where a machine does not answer.
@@ -148,6 +156,7 @@ def look(session: Session, *, seconds: float = SECONDS) -> Overview:
         if one.api.certificate_ends is not None
     }
     return Overview(
+        environment=session.environment,
         outputs=outputs,
         machines=there,
         certificates=certificates.of(session.environment.certificates, ends),

@@ -165,7 +165,8 @@ def _services(rows: Sequence[Row], now: datetime) -> Table:
         if restarted:
             cells.append(Text(str(row.restarts), style="yellow" if row.restarts else ""))
         if answered:
-            silent = bool(row.expected.url) and not row.answer
+            # One that is wrong in another way was not asked.
+            silent = bool(row.expected.url) and row.verdict == "pending" and not row.answer
             cells += [
                 Text(row.expected.url),
                 Text("nothing", style="bold red") if silent else Text(row.answer),

@@ -37,6 +37,8 @@ _STEP: Final = re.compile(
 )
 """What Terraform makes of a step of ours that has failed."""
 
+_NAMED: Final = ": must "
+
 _LOCK_LINE: Final = re.compile(
     r"^\s*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*)$", re.MULTILINE
 )
@@ -131,9 +133,10 @@ def explained(stack: str, error: Diagnostic) -> str:
             f"{stack}: the plan: must be of the state as it is, got one that another deployment "
             "has overtaken; nothing of it was applied: look at a new plan"
         )
-    if found := _STEP.fullmatch(error.detail.strip()):
-        # A step of ours says itself what is wrong, and of what.
-        first, *more = found["said"].strip().splitlines()
+    found = _STEP.fullmatch(error.detail.strip())
+    first, *more = found["said"].strip().splitlines() if found else [""]
+    if _NAMED in first:
+        # A step of ours, which says itself what is wrong, and of what.
         return "\n".join([f"{stack}: {first}", *(f"  {line}" for line in more if line.strip())])
     where = f"{stack}: {error.address}" if error.address else stack
     lines = [f"{where}: {error.summary}"]

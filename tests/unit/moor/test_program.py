@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "cost", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
-    *("providers", "share", "ssh", "state", "status", "swarm", "synth", "unshare", "up"),
+    *("certs", "cost", "doctor", "down", "env", "graph", "history", "host", "ls", "node"),
+    *("permissions", "plan", "providers", "rollback", "share", "ssh", "state", "status", "swarm"),
+    *("synth", "unshare", "up", "watch"),
 }
 
 GROUPS = {

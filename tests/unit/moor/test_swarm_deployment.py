@@ -358,31 +358,6 @@ def test_a_node_is_rebooted_by_its_name_only(swarm: Swarm) -> None:
     )
 
 
-def test_what_is_left_is_done_when_a_removed_service_has_taken_its_time(swarm: Swarm) -> None:
-    marker = swarm.trial.environment.root / "waited"
-    said = "error on wait for container with ID 'abc': context deadline exceeded"
-    waits = step(f'test -e {marker} || {{ touch {marker}; echo "{said}"; exit 1; }}')
-    after = {**step(f"echo after >> {swarm.order}"), "depends_on": ["terraform_data.Gone"]}
-    swarm.trial._write_stack("docker", {"Gone": waits, "After": after})
-    aws, docker = swarm.deployment().up(approve=False)
-    assert (aws.summary, docker.summary) == (
-        "11 to add, 0 to change, 0 to destroy",
-        "2 to add, 0 to change, 0 to destroy",
-    )
-    assert swarm.ran()[-1] == "after"
-    assert "docker: services that are removed take all the time that they may to end" in swarm.text
-    assert swarm.up() == [UNCHANGED] * 2
-
-
-def test_another_failure_beside_it_is_one(swarm: Swarm) -> None:
-    said = "error on wait for container with ID 'abc': context deadline exceeded"
-    swarm.trial._write_stack(
-        "docker", {"Gone": step(f'echo "{said}"; exit 1'), "Other": step("exit 3")}
-    )
-    with pytest.raises(CommandError, match="exit status 3"):
-        swarm.deployment().up(approve=False)
-
-
 @pytest.fixture
 def _asked_is_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
     # There is no provider here that could make one.
