@@ -89,9 +89,13 @@ def _take_apart(session: Session, screen: Screen, lock: int, sandbox: Sandbox) -
 
 
 def _forget(session: Session) -> None:
+    from moor.history import store  # noqa: PLC0415  # heavy
+
     environment = session.environment
     outputs_file(environment).unlink(missing_ok=True)
     binary.forget(environment)
+    # With the images and data, and the key of the records' digests, the way back is gone, too.
+    store.forget(session)
     if environment.secrets.exists():
         shutil.rmtree(environment.secrets)
     for stack in STACKS:

@@ -32,7 +32,8 @@ def run(session: Session, *, drift: _Drift = False, as_json: Json = False) -> No
     from moor.overview import overview, view  # noqa: PLC0415  # heavy
 
     seen = overview.look(session)
-    if drift:
+    # Where nobody answers Terraform would ask in vain, and for long.
+    if drift and seen.rows is not None:
         from moor.drift import of_stacks  # noqa: PLC0415  # heavy
 
         screen = make_console(sys.stderr) if as_json else session.console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from constructs_lib.files import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from constructs_lib.compose.model import ComposeProject
@@ -25,36 +25,43 @@ def files(project: ComposeProject, folder: Path, digest: Callable[[bytes], str])
     Returns:
         Digests by path; that of a file or folder which is not there is empty.
     """
-    found = {}
-    for source in sorted(set(_sources(project))):
-        told = os.path.relpath(source, folder)
-        if source.is_dir():
-            listed = tree.entries_of(source)
-            whole = tree.approval(tree.digests(source, listed))
-            found[told] = digest(whole.encode())
-        else:
-            found[told] = digest(tree.digest_of_file(source).encode()) if source.is_file() else ""
-    return found
+    return {
+        os.path.relpath(source, folder): digest_of(source, digest)
+        for source in sorted(set(_sources(project)))
+    }
 
 
-def changed(then: Mapping[str, str], now: Mapping[str, str], *, commit: str) -> Iterator[str]:
-    """Say which files are not what they were.
+def digest_of(source: Path, digest: Callable[[bytes], str]) -> str:
+    """Return the digest of a file or folder; empty where there is none.
 
     Args:
-        then: The digests on record.
-        now: The present ones.
-        commit: The Git commit of the record, which may have them; or nothing.
+        source: The file or folder.
+        digest: Returns a digest that needs a key.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: A folder cannot travel to a machine.
     """
-    for path in sorted(then):
-        if now.get(path) == then[path]:
-            continue
-        got = "nothing" if not now.get(path) else "another content"
-        remedy = (
-            f"`git checkout {commit[:12]} -- {path}` may have it"
-            if commit
-            else "put back what it was"
-        )
-        yield f"{path}: must be what was deployed, got {got}, and no record keeps it; {remedy}"
+    if source.is_dir():
+        return digest(tree.approval(tree.digests(source, tree.entries_of(source))).encode())
+    return digest(tree.digest_of_file(source).encode()) if source.is_file() else ""
+
+
+def told(path: str, *, folder: Path, commit: str) -> str:
+    """Say that a file or folder is not what it was.
+
+    Args:
+        path: Its path from the folder.
+        folder: The project's folder.
+        commit: The Git commit of the record; or nothing.
+    """
+    got = "another content" if (folder / path).exists() else "nothing"
+    remedy = (
+        f"see `git log -- {path}` around {commit[:12]}, which has another one, too"
+        if commit
+        else "put back what it was"
+    )
+    return f"{path}: must be what was deployed, got {got}, and no record keeps it; {remedy}"
 
 
 def _sources(project: ComposeProject) -> Iterator[Path]:

@@ -16,14 +16,13 @@ from moor.history import delivered, images, shape
 from moor.history.author import Author
 from moor.history.record import Record
 from moor.history.sealing import digests, seal
-from moor.history.store import Store, folder_of
+from moor.history.store import Store, folder_of, mark_of
 from moor.plan import looks_secret
 from moor.toolchain.toolchain import ROOT
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from constructs_lib.settings.environment import Environment
     from moor.history.record import Deployed
@@ -40,7 +39,7 @@ def key_of(vault: Vault) -> str:
 
 def mark(environment: Environment) -> None:
     """Remember that something was deployed that is not on record yet."""
-    write_private(_mark(environment), b"")
+    write_private(mark_of(environment), b"")
 
 
 def is_due(session: Session) -> bool:
@@ -53,11 +52,7 @@ def is_due(session: Session) -> bool:
     """
     environment = session.environment
     is_first = session.settings.state.s3 is None and not folder_of(environment).is_dir()
-    return is_first or _mark(environment).exists()
-
-
-def _mark(environment: Environment) -> Path:
-    return environment.directory / "not-recorded"
+    return is_first or mark_of(environment).exists()
 
 
 def keep(session: Session, *, is_all: bool, say: Callable[[str], None]) -> None:
@@ -83,7 +78,7 @@ def keep(session: Session, *, is_all: bool, say: Callable[[str], None]) -> None:
         if last is None or not record.does_the_same(last):
             number = store.add(record).number
             say(f"recorded as deployment {number}")
-        _mark(session.environment).unlink(missing_ok=True)
+        mark_of(session.environment).unlink(missing_ok=True)
     except (CommandError, ValueError, OSError, *ENGINE_ERRORS) as error:
         say(f"not recorded for a rollback: {error}")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.errors import ComposeError
@@ -15,7 +16,7 @@ from constructs_lib.files.private_file import write_private
 from constructs_lib.settings.services import FORMER, variables_of
 from moor import machine_engine
 from moor.failure import CommandError
-from moor.history import delivered, images, shape
+from moor.history import delivered, images, restored, shape
 from moor.history.pins import Pins
 from moor.history.recording import key_of
 from moor.history.sealing import at, digests
@@ -82,12 +83,14 @@ def former(session: Session, record: Record) -> Iterator[Session]:
         CommandError: They cannot be had back; with everything that differs.
         ValueError: The present services cannot be read.
     """
-    values, problems = _values(session, record)
-    document = _document(session, record, problems)
-    file = session.environment.secrets / "former-services.json"
+    vault = Vault(session.environment.secrets)
+    place = session.environment.secrets / "former"
     try:
-        write_private(file, json.dumps(document).encode())
-        found = replace(session, former={FORMER: str(file), **values})
+        values, problems = _values(session, record, vault)
+        document = _with_images(session, record, problems)
+        document = _with_files(document, session, record, problems)
+        write_private(place / "services.json", json.dumps(document).encode())
+        found = replace(session, former={FORMER: str(place / "services.json"), **values})
         # Loaded once already, and the same.
         found.__dict__["settings"] = session.settings
         if not problems:
@@ -96,7 +99,7 @@ def former(session: Session, record: Record) -> Iterator[Session]:
             raise CommandError(_refusal(record, problems))
         yield found
     finally:
-        file.unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _refusal(record: Record, problems: list[str]) -> str:
@@ -104,9 +107,8 @@ def _refusal(record: Record, problems: list[str]) -> str:
     return "\n".join([head, *(f"  {problem}" for problem in problems)])
 
 
-def _values(session: Session, record: Record) -> tuple[dict[str, str], list[str]]:
+def _values(session: Session, record: Record, vault: Vault) -> tuple[dict[str, str], list[str]]:
     """Return the values that are in no record, and what is another one than it was."""
-    vault = Vault(session.environment.secrets)
     problems = list(shape.differences(record.machine, shape.of(session.settings)))
     if record.key != key_of(vault) and (
         record.variables or record.sealed or record.contents or record.files
@@ -151,7 +153,34 @@ def _changed(then: Mapping[str, str], now: Mapping[str, str], what: str) -> list
     ]
 
 
-def _document(session: Session, record: Record, problems: list[str]) -> Mapping[str, object]:
+def _with_files(
+    document: Mapping[str, Any], session: Session, record: Record, problems: list[str]
+) -> Mapping[str, Any]:
+    """Return a document whose files are what was deployed; what is not to be had is a problem."""
+    digest = Vault(session.environment.secrets).digest
+    if record.key != key_of(Vault(session.environment.secrets)):
+        return document
+    folder = session.settings.services[0].parent
+    changed = {
+        path: wanted
+        for path, wanted in record.files.items()
+        if delivered.digest_of(folder / path, digest) != wanted
+    }
+    files = restored.from_git(
+        changed,
+        commit=record.commit,
+        folder=folder,
+        into=session.environment.secrets / "former",
+        digest=digest,
+    )
+    problems += [
+        delivered.told(path, folder=folder, commit=record.commit)
+        for path in sorted(changed.keys() - files.keys())
+    ]
+    return restored.put_into(document, files, folder)
+
+
+def _with_images(session: Session, record: Record, problems: list[str]) -> Mapping[str, Any]:
     """Return the record's document with its images; what is not to be had is a problem."""
     is_swarm, project = session.settings.is_swarm, session.services
     try:
@@ -182,11 +211,7 @@ def _problems_of(found: Session, record: Record, present: Session) -> list[str]:
     except ComposeError as error:
         file = os.path.relpath(found.former[FORMER])
         return [problem.replace(f"{file}: ", "") for problem in error.problems]
-    folder = found.settings.services[0].parent
     return [
         *shape.volume_differences(project.volumes, present.services.volumes),
         *_changed(record.contents, digests(project.contents, vault.digest), "variable"),
-        *delivered.changed(
-            record.files, delivered.files(project, folder, vault.digest), commit=record.commit
-        ),
     ]

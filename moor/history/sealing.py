@@ -26,6 +26,10 @@ _OPTION: Final = re.compile(r"-{1,2}([\w.-]+)(?:[ =]+\S.*)?")
 _LONG_ENOUGH_TO_TELL: Final = 6
 """Characters of a value that nobody has twice by chance."""
 
+_LONG_ENOUGH_TO_HIDE: Final = 3
+"""Characters of a value that is looked for inside of others: a number of two, or the slash that is
+somebody's home folder, is a part of everything."""
+
 _NEVER_KEPT: Final = ("build", "profiles")
 """What of a service says how its image is made, which is recorded itself, and whether it is there,
 which it was."""
@@ -214,7 +218,7 @@ class _Work:
 
 def _any_of(values: Iterable[str]) -> re.Pattern[str] | None:
     # The longest first: one may be a part of another.
-    parts = sorted(values, key=len, reverse=True)
+    parts = sorted((v for v in values if len(v) >= _LONG_ENOUGH_TO_HIDE), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, parts))) if parts else None
 
 

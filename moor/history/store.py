@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -239,6 +240,28 @@ class Store:
                 f"{told(numbers)}"
             )
         return self.get(number)
+
+
+def forget(session: Session) -> None:
+    """Remove all records of an environment that was destroyed.
+
+    Args:
+        session: The command.
+    """
+    folder = folder_of(session.environment)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    mark_of(session.environment).unlink(missing_ok=True)
+    # A sandbox's bucket has gone with it.
+    if session.settings.state.s3 is not None and session.settings.sandbox is None:
+        place = Store.of(session).place
+        for number in place.numbers():
+            place.drop(number)
+
+
+def mark_of(environment: Environment) -> Path:
+    """Return the file that says that something was deployed and is not on record yet."""
+    return environment.directory / "not-recorded"
 
 
 def folder_of(environment: Environment) -> Path:

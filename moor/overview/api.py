@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.host import engine
+from constructs_lib.identity.pem import load_certificate
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def ask(host: str, port: int, certificates: Path) -> Api:
         with contextlib.closing(client):
             info = client.info()
     except ENGINE_ERRORS as error:
-        return Api(problem=f"{where}: must answer, got: {_short(error)}", certificate_ends=ends)
+        return Api(
+            problem=f"{where}: must answer, got: {_refusal(error, certificates)}",
+            certificate_ends=ends,
+        )
     return Api(
         system=str(info.get("OperatingSystem", "")),
         kernel=str(info.get("KernelVersion", "")),
@@ -117,11 +121,15 @@ def _handshake(host: str, port: int, certificates: Path) -> datetime | None:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(end), UTC)
 
 
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    # TLS 1.3 tells of a client that is not wanted when the handshake is over.
-    if "certificate expired" in text.lower().replace("_", " "):
+def _refusal(error: Exception, certificates: Path) -> str:
+    """Say why an engine does not answer that has shown its certificate."""
+    # TLS 1.3 tells of a client that is not wanted when the handshake is over, and a connection
+    # that ends may swallow that.
+    try:
+        ours = load_certificate((certificates / "cert.pem").read_bytes())
+    except (OSError, ValueError):
+        ours = None
+    if ours is not None and ours.not_valid_after_utc <= datetime.now(UTC):
         return "it refuses this computer's certificate, which has expired"
-    if "alert" in text.lower():
-        return "it refuses this computer's certificate"
-    return text[:160]
+    text = " ".join(str(error).split())
+    return "it refuses this computer's certificate" if "alert" in text.lower() else text[:160]

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SECONDS: Final = 2
-_DATA_ROOT: Final = "/var/lib/docker"
 
 _SCRIPT: Final = (
-    "df -P -B1 / {root} 2>/dev/null | tail -n +2; echo --; "
+    "root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null); "
+    'df -P -B1 / "${root:-/var/lib/docker}" 2>/dev/null | tail -n +2; echo --; '
     "update_engine_client -status 2>/dev/null | grep -E '^(CURRENT_OP|NEW_VERSION)='; "
     "test -e /run/reboot-required && echo REBOOT; true"
 )
@@ -61,12 +61,11 @@ class Host:
     reboot: str = ""
 
 
-def ask(command: str, root: str = _DATA_ROOT) -> Host:
+def ask(command: str) -> Host:
     """Ask a machine over SSH.
 
     Args:
         command: The command that opens a shell on it.
-        root: Docker's data root.
 
     Returns:
         What it says; it raises nothing.
@@ -74,10 +73,9 @@ def ask(command: str, root: str = _DATA_ROOT) -> Host:
     program, *words = shlex.split(command)
     options = ("-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes")
     limits = ("-o", f"ConnectTimeout={_SECONDS}", "-o", "LogLevel=ERROR")
-    script = _SCRIPT.format(root=shlex.quote(root))
     try:
         done = subprocess.run(
-            [program, *options, *limits, *words, script],
+            [program, *options, *limits, *words, _SCRIPT],
             check=False,
             capture_output=True,
             stdin=subprocess.DEVNULL,

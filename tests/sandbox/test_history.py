@@ -228,7 +228,7 @@ def test_the_history_tells_what_was_new_and_has_no_secret(trial: Trial) -> None:
     assert len(records) == 3
     for record in records:
         assert SECRET not in record.read_text()
-    assert not (trial.environment.secrets / "former-services.json").exists()
+    assert not (trial.environment.secrets / "former").exists()
     assert SECRET not in trial.good("history")
 
 
@@ -296,7 +296,10 @@ def test_a_machine_that_is_gone_is_one_line(trial: Trial) -> None:
     (machine,) = before["machines"]
     ec2 = client(trial.sandbox(), "ec2")
     ec2.terminate_instances(InstanceIds=[machine["instance_id"]])
-    wait_for(lambda: not trial.sandbox().status().instances, "the machine is gone")
+    wait_for(
+        lambda: all(i.state != "running" for i in trial.sandbox().status().instances),
+        "the machine is gone",
+    )
     code, found = trial.status()
     assert (code, found["services_known"], len(found["problems"])) == (1, False, 1)
     assert found["problems"][0].startswith(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,7 +170,7 @@ def refusal(trial: Trial, record: Record) -> list[str]:
     head, *lines = str(caught.value).splitlines()
     assert head == "rollback to 3: must find what was deployed then, got what differs:"
     left = Environment.from_variable(trial.root, {"ENVIRONMENT": "production"}).secrets
-    assert not (left / "former-services.json").exists()
+    assert not (left / "former").exists()
     return [line.strip() for line in lines]
 
 
@@ -338,17 +339,65 @@ def test_a_secret_that_has_changed_is_refused_and_not_shown(
     assert "geheim" not in "\n".join(lines)
 
 
-def test_a_file_that_has_changed_is_refused_with_the_commit_that_may_have_it(
-    trial: Trial,
-) -> None:
-    record = trial.record()
+def test_a_file_that_has_changed_is_refused(trial: Trial) -> None:
+    record = trial.record().model_copy(update={"commit": ""})
     trial.page("two")
     assert refusal(trial, record) == [
         (
             "page.html: must be what was deployed, got another content, and no record keeps it; "
-            "`git checkout 0123456789ab -- page.html` may have it"
+            "put back what it was"
         )
     ]
+
+
+def test_a_file_that_has_changed_is_had_back_from_its_commit(trial: Trial) -> None:
+    trial.session()
+    folder = trial.root / "environments"
+    git(folder, "init", "-q")
+    (folder / "page.html").chmod(0o755)
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "one")
+    record = trial.record().model_copy(update={"commit": git(folder, "rev-parse", "HEAD")})
+    trial.page("two")
+    (folder / "page.html").chmod(0o644)
+    with gone_back(trial, record) as former:
+        (page,) = former.services.services["web"].deliveries
+        assert page.source is not None
+        assert (page.source.read_text(), page.mode) == ("one", "0755")
+        assert page.path == "/page.html"
+    assert not page.source.exists()
+    (folder / "page.html").unlink()
+    trial.web["volumes"] = ["data:/data"]
+    with gone_back(trial, record) as former:
+        (page,) = former.services.services["web"].deliveries
+        assert page.source is not None
+        assert page.source.read_text() == "one"
+
+
+def test_a_commit_without_what_was_deployed_is_told(trial: Trial) -> None:
+    trial.session()
+    folder = trial.root / "environments"
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "one")
+    commit = git(folder, "rev-parse", "HEAD")
+    trial.page("changed, and in no commit")
+    record = trial.record().model_copy(update={"commit": commit})
+    trial.page("two")
+    assert refusal(trial, record) == [
+        (
+            "page.html: must be what was deployed, got another content, and no record keeps it; "
+            f"see `git log -- page.html` around {commit[:12]}, which has another one, too"
+        )
+    ]
+
+
+def git(folder: Path, *words: str) -> str:
+    options = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
+    done = subprocess.run(
+        ["git", "-C", str(folder), *options, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
 
 
 def test_a_record_of_another_computers_key_is_refused(trial: Trial) -> None:

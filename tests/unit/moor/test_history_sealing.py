@@ -38,6 +38,12 @@ def test_of_two_values_the_longer_one_is_told() -> None:
     assert sealed.variables == {"LONG": "abcdef"}
 
 
+def test_a_value_of_two_characters_is_a_part_of_everything_and_not_looked_for() -> None:
+    document = service(command=["serve", "80"], labels={"port": "8080"})
+    sealed = seal(document, origins({"WEB_PORT": "80"}))
+    assert sealed.document == service(command=["serve", "${WEB_PORT}"], labels={"port": "8080"})
+
+
 def test_what_an_env_file_gives_is_sealed_whatever_it_is_called() -> None:
     sealed = seal(service(environment={"PLAIN": "words"}), origins())
     assert sealed.document == service(environment={"PLAIN": "${MOOR_SEALED_1}"})

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
+from test_status import make_session
 
+from constructs_lib.settings.settings import StateSettings
 from moor.failure import CommandError, WrongUseError
+from moor.history import recording
 from moor.history.record import FORMAT, Deployed, Record
-from moor.history.store import KEPT, Bucket, Folder, Store, told
+from moor.history.store import KEPT, Bucket, Folder, Store, folder_of, forget, mark_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,3 +168,45 @@ def test_it_says_which_records_there_are(numbers: list[int], text: str) -> None:
 def test_who_and_when_makes_no_other_deployment() -> None:
     assert record().does_the_same(record(number=2, by="bob@desk", when="2027", commit="c"))
     assert not record().does_the_same(record(key="4567"))
+
+
+def test_what_was_destroyed_is_on_no_record(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    store = Store.of(session)
+    store.add(record())
+    recording.mark(session.environment)
+    assert recording.is_due(session)
+    forget(session)
+    assert not folder_of(session.environment).exists()
+    assert not mark_of(session.environment).exists()
+
+
+def test_the_first_deployment_is_due_and_one_without_changes_is_not(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    assert recording.is_due(session)
+    Store.of(session).add(record())
+    assert not recording.is_due(session)
+    recording.mark(session.environment)
+    assert recording.is_due(session)
+
+
+def test_records_of_a_state_in_s3_are_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    session = make_session(tmp_path)
+    s3 = {"bucket": "states", "region": "eu-west-1", "prefix": "team/shop"}
+    state = StateSettings.model_validate({"s3": s3})
+    session.__dict__["settings"] = session.settings.model_copy(update={"state": state})
+    with mock_aws():
+        client = boto3.client("s3", region_name="eu-west-1")
+        where = {"LocationConstraint": "eu-west-1"}
+        client.create_bucket(Bucket="states", CreateBucketConfiguration=where)
+        Store.of(session).add(record())
+        (found,) = client.list_objects_v2(Bucket="states")["Contents"]
+        assert found["Key"] == "team/shop/history/000001.json"
+        head = client.head_object(Bucket="states", Key=found["Key"])
+        assert head["ServerSideEncryption"] == "AES256"
+        forget(session)
+        assert "Contents" not in client.list_objects_v2(Bucket="states")

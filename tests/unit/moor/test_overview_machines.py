@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,16 @@ def test_a_client_that_is_not_wanted_is_told_as_that(tmp_path: Path) -> None:
         found = api.ask(HOST, server.port, pki.certificates_dir)
     assert found.is_reached
     assert found.problem.startswith(f"the Docker API at {HOST}:{server.port}: must answer, got: ")
+
+
+def test_a_certificate_of_ours_that_has_expired_is_told_as_that(tmp_path: Path) -> None:
+    pki = made(tmp_path, two_years_ago)
+    with serving(over_tls(context(replace(pki, clock=utc_now), tmp_path))) as server:
+        found = api.ask(HOST, server.port, pki.certificates_dir)
+    assert found.problem == (
+        f"the Docker API at {HOST}:{server.port}: must answer, got: it refuses this computer's "
+        "certificate, which has expired"
+    )
 
 
 def test_a_server_without_tls_is_told_as_that(tmp_path: Path) -> None:
