@@ -147,6 +147,40 @@ class Swarm:
                 return name
         raise RuntimeError("the web service runs on no such node")
 
+    def serving_worker(self) -> str:
+        """Return the name of a worker on which the web service runs.
+
+        A swarm leaves tasks where they are when a node comes back. So managers that run the
+        service are drained for a moment, until a worker does.
+
+        Raises:
+            RuntimeError: No worker gets one.
+        """
+        for _ in self.nodes():
+            with suppress(RuntimeError):
+                return self.serving(workers=True)
+            name = self.serving()
+            self.moor("node", "drain", name)
+            self.wait_until_whole(_HEALED_SECONDS)
+            self.moor("node", "activate", name)
+        return self.serving(workers=True)
+
+    def wait_until_whole(self, seconds: float, without: str = "") -> None:
+        """Wait until each service has all its tasks, and no others.
+
+        Args:
+            seconds: How long at most.
+            without: As `is_whole` takes it.
+
+        Raises:
+            RuntimeError: Some service has not.
+        """
+        end = time.monotonic() + seconds
+        while not self.is_whole(without):
+            if time.monotonic() > end:
+                raise RuntimeError("the services are not whole again")
+            time.sleep(0.2)
+
     def _web(self) -> str:
         return f"{self.settings.project}_web"
 
@@ -244,10 +278,7 @@ def observed(
         time.sleep(_BEFORE_SECONDS)
         begin = time.monotonic()
         took = act()
-        while not swarm.is_whole(node if gone else ""):
-            if time.monotonic() - begin > _HEALED_SECONDS + took:
-                raise RuntimeError(f"{event}: the services are not whole again")
-            time.sleep(0.2)
+        swarm.wait_until_whole(_HEALED_SECONDS, node if gone else "")
         healed = time.monotonic() - begin
         time.sleep(_AFTER_SECONDS)
     row = Row(
@@ -348,22 +379,27 @@ def main() -> None:
     _console.print(f"up {nothing:.1f} s, again {again:.1f} s")
     rows: list[Row] = []
     with _another_greeting(swarm):
-        node = swarm.serving(workers=True)
+        node = swarm.serving_worker()
         rows.append(observed(swarm, "a rolling update", node, lambda: swarm.moor("up")))
     changed = swarm.moor("up")
-    node = swarm.serving(workers=True)
+    node = swarm.serving_worker()
     rows.append(observed(swarm, "a node drained", node, lambda: swarm.moor("node", "drain", node)))
     swarm.moor("node", "activate", node)
-    node = swarm.serving(workers=True)
+    node = swarm.serving_worker()
     rows.append(
-        observed(swarm, "a worker replaced", node, lambda: swarm.moor("host", "replace", node))
+        observed(
+            swarm,
+            "a worker replaced",
+            node,
+            lambda: swarm.moor("host", "replace", node, "--lose-volumes"),
+        )
     )
 
     def renew() -> float:
         return swarm.moor("certs", "rotate", "all") + swarm.moor("up")
 
     rows.append(observed(swarm, "certificates renewed", swarm.serving(), renew))
-    node = swarm.serving(workers=True)
+    node = swarm.serving_worker()
     rows.append(
         observed(
             swarm, "a worker killed", node, lambda: _now(swarm.kill, node), repair=True, gone=True
@@ -380,7 +416,7 @@ def main() -> None:
             gone=True,
         )
     )
-    node = swarm.serving(workers=True)
+    node = swarm.serving_worker()
     rows.append(
         observed(
             swarm,

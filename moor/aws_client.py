@@ -42,6 +42,19 @@ def s3(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  (
     return _client("s3", region, settings, sandbox_credentials)
 
 
+def sts(settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  (boto3 has no types)
+    """Return a client of STS, which tells whose key it is.
+
+    Args:
+        settings: The environment's settings.
+        sandbox_credentials: The file of the sandbox's key, where the settings have a sandbox.
+
+    Raises:
+        CommandError: The sandbox's key cannot be read.
+    """
+    return _client("sts", settings.aws.region, settings, sandbox_credentials)
+
+
 def _client(service: str, region: str, settings: Settings, sandbox_credentials: Path) -> Any:  # noqa: ANN401  (boto3 has no types)
     aws, sandbox = settings.aws, settings.sandbox
     if sandbox is None:

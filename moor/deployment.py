@@ -25,7 +25,7 @@ from moor.cost import difference
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
-from moor.plan import StackPlan, assumed_plan, read_plan
+from moor.plan import StackPlan, assumed_plan, destruction, read_plan
 from moor.swarm import failed_node, impact, shape
 from moor.swarm.upkeep import AT_A_TIME
 from moor.synthesis import Synthesis
@@ -245,7 +245,11 @@ class Deployment:
                 self._terraform.finish(runs)
             for run in runs:
                 run.must_have_succeeded()
-            plans = [self._details(run) for run in runs]
+            plans = [
+                destruction(run.stack.name, run.planned, self._terraform.state(run.stack))
+                for run in runs
+            ]
+            self._narrator.learn(plans)
             self._ask(plans, approve=approve, question="Destroy all of this?")
             for run, plan in zip(runs, plans, strict=True):
                 if run.changes:
@@ -376,7 +380,7 @@ class Deployment:
                 if self._has_resources(run.stack):
                     plan = StackPlan(
                         stack=run.stack.name,
-                        assumed="it is planned when the stack before it is applied",
+                        assumed="it is planned, and shown, when the stack before it is applied",
                     )
                 plans.append(plan)
             else:

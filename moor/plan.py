@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from constructs_lib.compose.folders import COPY_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 Action = Literal["create", "update", "replace", "destroy", "import"]
 
@@ -175,6 +175,42 @@ def read_plan(stack: str, document: Mapping[str, Any]) -> StackPlan:
         outputs=tuple(sorted(outputs)),
         drifted=tuple(change for change in ordered if change.address in elsewhere),
     )
+
+
+def destruction(stack: str, planned: Collection[str], state: Mapping[str, Any]) -> StackPlan:
+    """Read from a state what a plan of the destruction destroys.
+
+    Terraform tells more of a plan, and starts the provider once more for that; but of what is
+    destroyed all that a person is told is in the state.
+
+    Args:
+        stack: The stack's name.
+        planned: The addresses of what is destroyed.
+        state: The stack's state.
+    """
+    changes = [
+        {
+            "address": address,
+            "mode": resource["mode"],
+            "type": resource["type"],
+            "name": resource["name"],
+            "change": {
+                "actions": ["delete"],
+                "before": instance.get("attributes") or {},
+                "before_sensitive": _marks(instance.get("sensitive_attributes") or ()),
+            },
+        }
+        for resource in state.get("resources", [])
+        for instance in resource["instances"]
+        if (address := f"{resource['type']}.{resource['name']}") in planned
+    ]
+    outputs = {name: {"actions": ["delete"]} for name in state.get("outputs", {})}
+    return read_plan(stack, {"resource_changes": changes, "output_changes": outputs})
+
+
+def _marks(paths: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, bool]:
+    """Return the attributes that have something sensitive in them, as a plan marks them."""
+    return {str(path[0]["value"]): True for path in paths if path}
 
 
 def assumed_plan(stack: str, document: Mapping[str, Any], *, why: str) -> StackPlan:

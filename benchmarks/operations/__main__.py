@@ -56,7 +56,8 @@ def _run(step: Step, folder: Path) -> str:
     status = folder / "status"
     status.unlink(missing_ok=True)
     script = f"( {step.command}\n); echo $? > {status}"
-    shown = Text.from_ansi(screen(["bash", "-c", script], columns=_COLUMNS, folder=folder)).plain
+    drawn = screen(["bash", "-c", script], columns=_COLUMNS, folder=folder, joined=True)
+    shown = Text.from_ansi(drawn).plain
     text = normalised(shown, {f"{folder}/": "", str(folder): ".", f"{ROOT}/": "", str(ROOT): "."})
     sys.stdout.write(f"$ {step.command}\n{text}\n\n")
     sys.stdout.flush()

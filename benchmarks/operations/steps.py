@@ -60,7 +60,7 @@ PARTS: Final = (
         text="`up` ends well only when everything that should run was seen to run. To see it:",
         steps=(
             _step("moor status"),
-            _step("curl --silent --show-error http://127.33.0.1/"),
+            _step("curl --silent --show-error http://127.33.0.2/"),
             _step(
                 'eval "$(moor env)"; docker ps --format "{{.Names}}  {{.Ports}}"',
                 "Any `docker` of yours talks to the machine, with the certificate that `moor env` "

@@ -100,12 +100,15 @@ class Joining:
     lock: Path
     report: Callable[[str], None]
 
-    def ensure(self, node: SwarmNode, here: NodeEndpoint) -> None:
+    def ensure(
+        self, node: SwarmNode, here: NodeEndpoint, *, keep: Mapping[str, str] | None = None
+    ) -> None:
         """Make one machine the member that it should be.
 
         Args:
             node: What it should be.
             here: Where it is.
+            keep: The labels of its volumes, where the swarm has forgotten them.
 
         Raises:
             SwarmError: It cannot be; the text says why, and the remedy.
@@ -113,16 +116,16 @@ class Joining:
             requests.RequestException: An engine does not answer any more.
         """
         with exclusive_lock(self.lock):
-            self._ensure(node, here)
+            self._ensure(node, here, keep or {})
 
-    def _ensure(self, node: SwarmNode, here: NodeEndpoint) -> None:
+    def _ensure(self, node: SwarmNode, here: NodeEndpoint, keep: Mapping[str, str]) -> None:
         own, managers = self._asked(here)
         membership = _membership(own)
         among = [*managers, own] if node.is_manager else managers
         usable = [answer for answer in among if answer.problem is None]
         if membership.state == INACTIVE:
             if usable:
-                self._join(node, own, choose(managers), managers)
+                self._join(node, own, choose(managers), managers, keep)
             else:
                 self._begin(node, own, managers)
             return
@@ -136,12 +139,12 @@ class Joining:
                 with own.engine(seconds=JOIN_SECONDS) as restarted:
                     membership = _no_longer_pending(restarted)
             if known and membership.state == ACTIVE:
-                self._correct(node, own, engine)
+                self._correct(node, own, engine, keep)
                 return
         self._check_former(own, manager, known=known)
         self._leave(own)
         own, managers = self._asked(here)
-        self._join(node, own, choose(managers), managers)
+        self._join(node, own, choose(managers), managers, keep)
 
     def _asked(self, here: NodeEndpoint) -> tuple[Answer, list[Answer]]:
         """Ask the machine, and the managers beside it."""
@@ -171,12 +174,17 @@ class Joining:
             self.report(f"{node.name}: began swarm {engine.info()['Swarm']['Cluster']['ID']}")
 
     def _join(
-        self, node: SwarmNode, own: Answer, manager: Manager, managers: Sequence[Answer]
+        self,
+        node: SwarmNode,
+        own: Answer,
+        manager: Manager,
+        managers: Sequence[Answer],
+        keep: Mapping[str, str],
     ) -> None:
         here = own.endpoint
         _check_clock(own, managers, manager)
         with manager.engine() as leader, own.engine(seconds=JOIN_SECONDS) as engine:
-            kept = self._remove_former(node, here, leader)
+            kept = {**keep, **self._remove_former(node, here, leader)}
             usable = [a.endpoint for a in managers if a.problem is None]
             addresses = [_with_port(e.private_address, JOIN_PORT) for e in usable]
             try:
@@ -236,9 +244,11 @@ class Joining:
 
     # Correcting
 
-    def _correct(self, node: SwarmNode, own: Answer, leader: DockerClient) -> None:
+    def _correct(
+        self, node: SwarmNode, own: Answer, leader: DockerClient, keep: Mapping[str, str]
+    ) -> None:
         node_id = _membership(own).node_id
-        kept: dict[str, str] = {}
+        kept = dict(keep)
         for former in entries(leader):
             if former.id != node_id and former.name == node.name and former.state != READY:
                 kept |= volume_labels(former.labels)

@@ -92,7 +92,7 @@ LIGHT: Final = Theme(
     none="#7b8794",
     kept="#d9822b",
     copied="#9fb3c8",
-    passing="#e3e8ee",
+    passing="#c9d3dd",
 )
 
 DARK: Final = Theme(

@@ -338,7 +338,8 @@ def test_two_deployments_at_once_are_refused(deployment: Deployment) -> None:
     assert first.returncode == 0
     text = (
         "environment deploy-test: must have one command at a time, "
-        f"got another at work (process {first.pid}); wait until it has ended"
+        f"got another at work (process {first.pid}); wait until it has ended; "
+        "`moor lock status` tells what it does"
     )
     assert second.returncode == 1
     assert second.stderr.strip() == f"error: {text}"

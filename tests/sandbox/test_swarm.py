@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docker import DockerClient
+    from docker.models.containers import Container
 
     from sandbox.lifecycle import Sandbox
 
@@ -91,9 +92,15 @@ class Deployed:
         host = f"tcp://{self.nodes[name].public_ip}:2376"
         return machine_engine.connect(host, self.environment.certificates)
 
-    def members(self) -> dict[str, str]:
+    def machine(self, name: str) -> Container:
+        """Return the container that is a node's machine."""
+        owner = Owner(environment=NAME, project=project_of(ROOT))
+        engine = connect(self.sandbox().status().engine_url)
+        return engine.containers.get(owner.name(self.nodes[name].instance_id))
+
+    def members(self, asked: str = "manager-3") -> dict[str, str]:
         """Return the state of each node of the swarm, by the name that the settings give it."""
-        nodes = self.engine().api.nodes()
+        nodes = self.engine(asked).api.nodes()
         return {n["Spec"]["Labels"]["moor.node"]: n["Status"]["State"] for n in nodes}
 
     def labels(self) -> dict[str, dict[str, str]]:
@@ -242,9 +249,7 @@ def test_a_manager_whose_machine_is_gone_is_made_anew_and_is_the_same_node(
     deployed: Deployed,
 ) -> None:
     before = deployed.nodes["manager-2"]
-    owner = Owner(environment=NAME, project=project_of(ROOT))
-    engine = connect(deployed.sandbox().status().engine_url)
-    engine.api.remove_container(owner.name(before.instance_id), force=True, v=True)
+    deployed.machine("manager-2").remove(force=True, v=True)
     deployed.must("up")
     after = deployed.nodes["manager-2"]
     assert after.instance_id != before.instance_id
@@ -265,6 +270,69 @@ def test_two_workers_are_replaced_at_once(deployed: Deployed) -> None:
         assert (after[name].instance_id != before[name].instance_id) == is_new, name
         assert after[name].public_ip == before[name].public_ip
     assert deployed.members() == dict.fromkeys(NODES, "ready")
+    assert deployed.must("up").count(UNCHANGED) == 2
+
+
+@pytest.mark.long
+def test_machines_reboot_one_after_the_other(deployed: Deployed) -> None:
+    before = {name: deployed.machine(name).attrs["State"]["StartedAt"] for name in NODES}
+    assert "rebooted: web-1, manager-1" in deployed.must("host", "reboot", "web-1", "manager-1")
+    after = {name: deployed.machine(name).attrs["State"]["StartedAt"] for name in NODES}
+    assert {name for name in NODES if after[name] != before[name]} == {"web-1", "manager-1"}
+    assert deployed.members() == dict.fromkeys(NODES, "ready")
+    assert deployed.must("up").count(UNCHANGED) == 2
+
+
+@pytest.mark.long
+def test_a_quorum_that_was_given_up_is_recovered_with_services_and_secrets(
+    deployed: Deployed,
+) -> None:
+    def kept() -> set[str]:
+        api: Any = deployed.engine("manager-1").api
+        return {i["ID"] for i in (*api.services(), *api.secrets(), *api.configs())}
+
+    before = kept()
+    deployed.machine("manager-3").remove(force=True, v=True)
+    until(lambda: deployed.members("manager-1")["manager-3"] == "down", 60)
+    replace = ("host", "replace", "manager-2")
+    refused = deployed.run(*replace)
+    assert refused.returncode == 1
+    assert "node manager-2: must be done without for a while" in refused.stdout
+    bold = deployed.run(*replace, "--even-without-quorum", "manager-2")
+    assert bold.returncode == 1
+    assert "node manager-2: is changed, as it was to be" in bold.stdout
+    lost = deployed.run("up")
+    assert lost.returncode == 1
+    assert "moor swarm recover" in lost.stdout
+    told = deployed.must("swarm", "recover", "--lost", "manager-3")
+    assert "the swarm began anew with manager-1; joined again: manager-2; gone: manager-3" in told
+    assert kept() == before
+    deployed.must("up")
+    assert deployed.members() == dict.fromkeys(NODES, "ready")
+    assert kept() == before
+    assert deployed.must("up").count(UNCHANGED) == 2
+
+
+@pytest.mark.long
+def test_a_service_is_removed_that_takes_all_its_time_to_end(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    stubborn = {
+        "image": "${BASE_IMAGE}",
+        # As the first process of its container it heeds no signal.
+        "command": ["sleep", "86400"],
+        "stop_grace_period": "3s",
+        "deploy": {"mode": "global"},
+    }
+    further = tmp_path / "stubborn.yaml"
+    further.write_text(yaml.safe_dump({"services": {"stubborn": stubborn}}), encoding="utf-8")
+    usual = deployed.environment.settings_file.read_text(encoding="utf-8")
+    document = yaml.safe_load(usual)
+    document["services"].append(str(further))
+    deployed.environment.settings_file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    deployed.must("up")
+    deployed.environment.settings_file.write_text(usual, encoding="utf-8")
+    deployed.must("up")
     assert deployed.must("up").count(UNCHANGED) == 2
 
 
@@ -304,7 +372,7 @@ def test_a_lost_state_of_a_swarms_services_is_had_back(deployed: Deployed) -> No
 
     before = tasks()
     for name in ("docker.tfstate", "docker.tfstate.backup"):
-        (deployed.environment.state / name).unlink()
+        (deployed.environment.state / name).unlink(missing_ok=True)
     told = deployed.must("state", "adopt")
     assert "service moor-swarm_store" in told
     assert "service moor-swarm_store will be" not in told

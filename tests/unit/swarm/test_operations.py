@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -22,11 +24,14 @@ from constructs_lib.swarm.operations import (
     remove_node,
     tidy,
 )
+from constructs_lib.swarm.recover import _remove_managers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from docker import DockerClient
+
+    from constructs_lib.swarm.managers import Answer
 
 
 def node(
@@ -211,6 +216,20 @@ def test_a_machine_keeps_the_volumes_of_the_one_before_it(tmp_path: Path) -> Non
     described = SwarmNode(name="web-1", is_manager=False)
     assert joining._remove_former(described, here, swarm.client) == {"moor.volume.shop.data": "yes"}
     assert "web-1" not in [e.name for e in entries(swarm.client)]
+
+
+def test_a_recovery_remembers_which_manager_has_which_volumes(tmp_path: Path) -> None:
+    second = copy.deepcopy(THREE[1])
+    second["Spec"]["Labels"]["moor.volume.shop.data"] = "yes"
+    swarm = Swarm(THREE[0], second, THREE[2])
+    chosen = SimpleNamespace(
+        membership=SimpleNamespace(node_id=THREE[0]["ID"]),
+        engine=lambda **_: contextlib.nullcontext(swarm.client),
+    )
+    joining = Joining(managers=[], certificates=[], lock=tmp_path / "lock", report=print)
+    volumes = _remove_managers(joining, cast("Answer", chosen), keep="manager-1")
+    assert volumes == {"manager-2": {"moor.volume.shop.data": "yes"}, "manager-3": {}}
+    assert [e.name for e in entries(swarm.client)] == ["manager-1"]
 
 
 def test_a_node_at_work_is_not_removed_without_force() -> None:
