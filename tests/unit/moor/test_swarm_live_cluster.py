@@ -209,6 +209,15 @@ def test_a_node_is_drained_for_a_while_and_works_again(world: World) -> None:
     assert set(world.avoided) == {"web-1"}
 
 
+def test_a_node_gets_no_further_tasks_and_works_again(world: World) -> None:
+    world.cluster.hold("web-1")
+    assert world.availability("web-1") == "pause"
+    assert world.labels("web-1")[RESTING] == "yes"
+    world.cluster.activate("web-1")
+    assert world.availability("web-1") == "active"
+    assert world.labels("web-1") == {"moor.node": "web-1"}
+
+
 def test_a_node_is_drained_for_good(world: World) -> None:
     world.cluster.drain("web-1")
     assert RESTING not in world.labels("web-1")
