@@ -44,6 +44,7 @@ def wanted(name: str, **labels: str) -> WantedNode:
         instance_type="t3.small",
         image=image,
         root_volume_gib=8,
+        data_volume=None,
         labels=labels,
         place=0,
     )
