@@ -21,7 +21,8 @@ _CHANGING: Final = (
     (r"\b\d+ (s|min)\b", "1 min"),
     (r"\b\d+% of \d+ GiB", "10% of 20 GiB"),
     (r"\bkernel [0-9]\S*", "kernel 6.12.0"),
-    (r"\b[\w.-]+@[\w.-]+( +)[0-9a-f]{8}\b\+?", r"ada@desk\g<1>0123abcd"),
+    (r"\b[\w.-]+@[\w.-]+(?=  )", "ada@desk"),
+    (r"(?<=ada@desk)( +)[0-9a-f]{8}\b\+?", r"\g<1>0123abcd"),
 )
 
 _PROGRESS: Final = re.compile(
