@@ -99,7 +99,7 @@ PARTS: Final = (
             _step("moor ps", "The containers."),
             _step("moor logs --tail 2", "What services write."),
             _step(
-                "moor exec web wget -q -O /dev/null http://127.0.0.1:8080/",
+                "moor exec web ls /www",
                 "A command in a container that runs.",
             ),
             _step("moor run web busybox uname", "And in one of its own, removed after."),
