@@ -112,6 +112,16 @@ PARTS: Final = (
             _step("moor ssh cat /etc/hostname", "A shell on the machine, or one command."),
             _step("moor scp :/etc/os-release .; head -n 1 os-release", "Files, both ways."),
             _step("moor restart web", "A service begins anew, as it is."),
+            _step(
+                "moor port-forward web 18080:8080 & sleep 5; "
+                "curl --silent --show-error http://127.0.0.1:18080/; kill %1; wait",
+                "A port of this computer that leads to a container's, published or not.",
+            ),
+            _step(
+                "moor stop web; moor status; moor start web",
+                "What is stopped is told, and started by `moor start` or the next `moor up`.",
+            ),
+            _step("moor os reboot", "All services are waited for."),
             _step("moor providers", "Which Terraform providers this environment is bound to."),
         ),
     ),

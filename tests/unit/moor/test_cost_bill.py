@@ -66,6 +66,15 @@ def test_machines_that_are_alike_are_one_line_and_a_balancer_has_an_address_a_su
     assert "what goes through the load balancer (LCU)" in given.uncounted
 
 
+def test_a_data_volume_is_counted_with_what_it_has_above_the_baseline() -> None:
+    given = bill(data_volume={"size_gib": 50, "iops": 4000, "throughput": 250})
+    assert rows(given)[2:5] == [
+        ("data volume, gp3", "50 GiB", "5.00"),
+        ("data volume, gp3: operations", "1000 IOPS above 3000", "6.00"),
+        ("data volume, gp3: throughput", "125 MiB/s above 125", "6.25"),
+    ]
+
+
 def test_the_addresses_of_a_balancer_in_the_default_network_are_named_as_not_counted() -> None:
     given = bill(machines={"managers": 3}, load_balancer={"ports": [80]})
     assert (
