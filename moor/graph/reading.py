@@ -127,7 +127,7 @@ def _hosts(settings: Settings) -> Iterator[Host]:
 
 def _host(node: Node, name: str, lines: tuple[str, ...], each: str) -> Host:
     data = node.data_volume
-    disks = (f"disk {node.root_volume_gib} GiB{each}, encrypted",)
+    disks: tuple[str, ...] = (f"disk {node.root_volume_gib} GiB{each}, encrypted",)
     if data is not None:
         disks += (f"data volume {data.size_gib} GiB{each}, {data.type}, encrypted",)
     return Host(key=node.pool, name=name, lines=lines, disks=disks, keeps_data=data is not None)
