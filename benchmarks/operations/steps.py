@@ -98,12 +98,7 @@ PARTS: Final = (
         steps=(
             _step("moor ps", "The containers."),
             _step("moor logs --tail 2", "What services write."),
-            _step(
-                "moor exec web ls /www",
-                "A command in a container that runs.",
-            ),
             _step("moor run web busybox uname", "And in one of its own, removed after."),
-            _step("moor top --once", "What is used."),
             _step("moor os status", "The machine's system, and whether a reboot waits."),
             _step("moor lock status", "Who is at work."),
             _step("moor status --drift", "What was changed by hand is told, too."),
