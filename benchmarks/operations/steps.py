@@ -98,7 +98,9 @@ PARTS: Final = (
         steps=(
             _step("moor ps", "The containers."),
             _step("moor logs --tail 2", "What services write."),
-            _step("moor run web busybox uname", "And in one of its own, removed after."),
+            _step(
+                "moor run web busybox uname", "A command in a container of its own, removed after."
+            ),
             _step("moor os status", "The machine's system, and whether a reboot waits."),
             _step("moor lock status", "Who is at work."),
             _step("moor status --drift", "What was changed by hand is told, too."),
