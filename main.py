@@ -229,7 +229,7 @@ def add_stacks(
         address=machine.managers if in_swarm else machine.public_ip,
         port=aws.docker_api.port,
         certificates=environment.certificates,
-        machine=None if in_swarm else machine.machine_id,
+        machine=None if in_swarm else machine.data_id,
         vault=Vault(environment.secrets),
         value_of=services.contents.__getitem__,
         plain_registries=[settings.sandbox.registry] if settings.sandbox else [],

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from constructs_lib.files.private_file import write_private
 from constructs_lib.terraform.stacks import DOCKER
 from moor import (
+    data_settling,
+    data_volumes,
     drift,
     first_boot,
     last_words,
@@ -163,6 +165,8 @@ class Deployment:
             StoppedError: Somebody asked to end.
         """
         self._recover(approve=approve)
+        if not services:
+            data_settling.settle(self, change=True)
         with contextlib.ExitStack() as stack:
             runs = self._plans_of_an_open_api(services)
             for run in runs:
@@ -170,6 +174,14 @@ class Deployment:
             shown = self._shown(runs)
             binary.remember(self.session.environment, self.session.toolchain)
             return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
+
+    def renew(self, addresses: Sequence[str]) -> None:
+        """Have the next plan make resources of the first stack anew, though none has changed.
+
+        Args:
+            addresses: Their addresses.
+        """
+        self._again = list(addresses)
 
     def services_only(self, *, approve: bool) -> list[StackPlan]:
         """Deploy all services, without touching what they run on.
@@ -219,6 +231,8 @@ class Deployment:
             CommandError: It cannot be planned.
             StoppedError: Somebody asked to end.
         """
+        if not services:
+            data_settling.settle(self, change=False)
         runs = self._plans(services)
         with contextlib.ExitStack() as stack:
             for run in runs:
@@ -226,20 +240,24 @@ class Deployment:
             return self._shown(runs)
 
     def down(self, *, approve: bool) -> list[StackPlan]:
-        """Destroy both stacks, the last one first.
+        """Destroy both stacks, the last one first; data volumes are kept.
 
         Raises:
             CommandError: Something failed, or was not approved.
             StoppedError: Somebody asked to end.
         """
-        backwards = list(reversed(self.stacks))
         self._look(repair=False)
+        gone = self._gone()
+        backwards = [stack for stack in reversed(self.stacks) if stack.name in gone]
         # What is asked of each service takes seconds, and the state of a sandbox is nobody else's:
         # if something of it is gone, the sandbox is removed as a whole.
         refresh = self.upkeep is None or self.session.settings.sandbox is None
         with contextlib.ExitStack() as stack:
             with self.screen.phase("plan of the destruction"):
-                runs = [self._terraform.plan(s, destroy=True, refresh=refresh) for s in backwards]
+                runs = [
+                    self._terraform.plan(s, destroy=True, refresh=refresh, targets=gone[s.name])
+                    for s in backwards
+                ]
                 for run in runs:
                     stack.callback(run.close)
                 self._terraform.finish(runs)
@@ -255,6 +273,17 @@ class Deployment:
                 if run.changes:
                     self._apply(run, plan)
             return plans
+
+    def _gone(self) -> dict[str, list[str]]:
+        """Return what a destruction destroys of each stack, by its name: no addresses for all.
+
+        A stack is missing that has nothing but data which is kept.
+        """
+        states = {stack.name: self._terraform.state(stack) for stack in self.stacks}
+        if not data_volumes.known(states[self.stacks[0].name]):
+            return {name: [] for name in states}
+        found = {name: data_volumes.all_but(state) for name, state in states.items()}
+        return {name: addresses for name, addresses in found.items() if addresses}
 
     def apply_only(self, stack: Stack, addresses: Sequence[str]) -> None:
         """Plan and apply some resources of a stack and what they depend on.

@@ -12,12 +12,14 @@ from docker.errors import NotFound
 from constructs_lib.settings.environment import SANDBOX_PROFILE
 from sandbox.addresses import gateway
 from sandbox.api.server import RECONCILE, ROUTE
+from sandbox.api.volumes import FOLDER as VOLUMES
 from sandbox.emulator_process import EmulatorProcess
 from sandbox.engine.connect import connect
 from sandbox.engine.find import Engine, find_engine
 from sandbox.engine.lock import engine_lock
 from sandbox.engine.private import PrivateEngine
 from sandbox.errors import ENGINE_ERRORS, SandboxError
+from sandbox.machines.block_device import attached
 from sandbox.machines.image import build_images
 from sandbox.machines.registry import FOLDER as REGISTRY_FOLDER
 from sandbox.machines.registry import Registry
@@ -158,6 +160,7 @@ class Sandbox:
                 engine.private.stop()
             else:
                 engine.client.close()
+        self._detach_volumes()
         self._emulator.forget()
 
     def status(self) -> SandboxStatus:
@@ -204,6 +207,7 @@ class Sandbox:
         client = engine.client
         # Leftovers of an emulator that is gone: nobody knows what they were.
         self._remove_all(client)
+        self._detach_volumes()
         images = build_images(client, self._report)
         parameters = Parameters(
             environment=self._environment.name,
@@ -289,6 +293,11 @@ class Sandbox:
         for network in client.networks.list(filters=owner.filters()):
             with contextlib.suppress(NotFound):
                 network.remove()
+
+    def _detach_volumes(self) -> None:
+        """Give the computer's block devices back. What is on the volumes stays in their files."""
+        for device in attached((self._environment.sandbox / VOLUMES).resolve()):
+            device.detach()
 
     # Looking
 

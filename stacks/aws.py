@@ -15,8 +15,10 @@ from cdktf_cdktf_provider_aws.provider import (
 )
 from constructs import Construct
 
+from constructs_lib.aws.data_volume import DataVolume
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.aws.firewall import WEB, groups
+from constructs_lib.aws.kept_place import KeptPlace
 from constructs_lib.aws.load_balancer import LoadBalancer
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
@@ -25,6 +27,8 @@ from constructs_lib.aws.security_group import SecurityGroup
 from constructs_lib.aws.subnets import DefaultSubnets, NamedSubnets
 from constructs_lib.host.client_change import ClientChange
 from constructs_lib.host.docker_api import AwsAccess, DockerApi
+from constructs_lib.host.volume_growth import VolumeGrowth
+from constructs_lib.settings.nodes import FIRST
 from constructs_lib.swarm.members import MemberNode, Members
 from constructs_lib.swarm.node import SwarmNode
 from constructs_lib.terraform.literal import Expression, define, joined, override
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from constructs_lib.host.docker_api import CertificateStore
     from constructs_lib.host.ssh_access import SshAccess
     from constructs_lib.settings.nodes import Node
-    from constructs_lib.settings.settings import AwsSettings, ImageSettings
+    from constructs_lib.settings.settings import AwsSettings, DataVolumeSettings, ImageSettings
     from constructs_lib.terraform.state_backend import LocalState, S3State
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
@@ -82,6 +86,8 @@ class AwsStack(TerraformStack):
         public_ip: The address of the machine, or of the first manager (a token; other stacks may
             use it).
         machine_id: The machine's id, another one for each machine (likewise).
+        data_id: The id of what Docker's data lies on: the data volume, or the machine itself
+            (likewise).
         managers: The addresses of a swarm's managers by their names (likewise); empty where there
             is no swarm.
     """
@@ -139,10 +145,16 @@ class AwsStack(TerraformStack):
         }
         self._groups, self._web = list(made.values()), made[WEB]
         self.managers: Mapping[str, Expression] = {}
+        self._tags, self._volumes = tags, dict[str, DataVolume]()
         machine, address = self._swarm(nodes, public_key) if nodes else self._single(public_key)
         self.public_ip = address.public_ip
         self.machine_id = machine.id
+        volume = self._volumes.get(FIRST)
+        self.data_id = machine.id if volume is None else Expression(volume.resource.id)
         port = settings.docker_api.port
+        if self._volumes:
+            ids = {node: Expression(volume.resource.id) for node, volume in self._volumes.items()}
+            _output(self, "data_volumes", ids, "the data volumes, by the machines' names")
         _output(self, "public_ip", self.public_ip, "the machine's address")
         _output(
             self, "docker_host", joined("tcp://", self.public_ip, f":{port}"), "for DOCKER_HOST"
@@ -157,7 +169,11 @@ class AwsStack(TerraformStack):
     def _single(self, public_key: str | None) -> tuple[Machine, ElasticIp]:
         """Add the one machine, which is no swarm."""
         settings = self._settings
-        key_pair, network = settings.key_pair, settings.network
+        key_pair, network, wanted = settings.key_pair, settings.network, settings.data_volume
+        subnet = network.every_subnet[0] if network else None
+        if subnet is None and wanted is not None:
+            place = KeptPlace(self, "Place", tags=self._tags, name=self._name, node=FIRST)
+            subnet = place.subnet_id
         machine = Machine(
             self,
             "Machine",
@@ -169,10 +185,15 @@ class AwsStack(TerraformStack):
             root_volume_gib=settings.root_volume.size_gib,
             public_key=public_key,
             key_name=key_pair.name if key_pair else None,
-            subnet_id=network.every_subnet[0] if network else None,
+            subnet_id=subnet,
         )
         address = ElasticIp(self, "Address", name=self._name, machine=machine)
-        self._docker_api(self, machine, address)
+        volume = None
+        if wanted is not None and subnet is not None:
+            volume = self._data_volume(
+                self, wanted, node=FIRST, name=self._name, machine=machine, subnet_id=subnet
+            )
+        self._docker_api(self, machine, address, volume=volume)
         return machine, address
 
     def _swarm(self, nodes: Sequence[Node], public_key: str | None) -> tuple[Machine, ElasticIp]:
@@ -215,7 +236,20 @@ class AwsStack(TerraformStack):
             # The first machine has the registry.
             of_registry = next(iter(hosts.values())).interface if hosts else interface
             known = of_registry.private_ip
-            api = self._docker_api(scope, machine, address, node.name, known)
+            volume = None
+            if node.data_volume is not None:
+                # Not the interface's own: the volume would be destroyed with that.
+                volume = self._data_volume(
+                    scope,
+                    node.data_volume,
+                    node=node.name,
+                    name=name,
+                    machine=machine,
+                    subnet_id=subnets.at(node.place),
+                )
+            api = self._docker_api(
+                scope, machine, address, node=node.name, registry_address=known, volume=volume
+            )
             hosts[node.name] = Host(machine=machine, address=address, interface=interface, api=api)
         certificates = ClientChange(
             self,
@@ -260,16 +294,43 @@ class AwsStack(TerraformStack):
         first = hosts[nodes[0].name]
         return first.machine, first.address
 
+    def _data_volume(
+        self,
+        scope: Construct,
+        wanted: DataVolumeSettings,
+        *,
+        node: str,
+        name: str,
+        machine: Machine,
+        subnet_id: str,
+    ) -> DataVolume:
+        volume = DataVolume(
+            scope,
+            "Data",
+            name=f"{name}-data",
+            node=node,
+            machine=machine,
+            subnet_id=subnet_id,
+            size_gib=wanted.size_gib,
+            kind=wanted.type,
+            iops=wanted.iops,
+            throughput=wanted.throughput,
+        )
+        self._volumes[node] = volume
+        return volume
+
     def _docker_api(
         self,
         scope: Construct,
         machine: Machine,
         address: ElasticIp,
+        *,
+        volume: DataVolume | None,
         node: str | None = None,
         registry_address: Expression | None = None,
     ) -> DockerApi:
         settings, emulator = self._settings, self._emulator
-        return DockerApi(
+        api = DockerApi(
             scope,
             "DockerApi",
             machine=machine,
@@ -286,7 +347,14 @@ class AwsStack(TerraformStack):
             ),
             node=node,
             registry_address=registry_address,
+            volume=volume,
         )
+        if volume is not None:
+            VolumeGrowth(
+                scope, "DataGrowth", volume=volume, machine=machine, address=address, api=api,
+                ssh=self._ssh,
+            )  # fmt: skip
+        return api
 
     def _output_nodes(self, hosts: Mapping[str, Host]) -> None:
         addresses = {name: host.address.public_ip for name, host in hosts.items()}

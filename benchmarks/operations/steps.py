@@ -67,6 +67,7 @@ PARTS: Final = (
                 "points to.",
             ),
             _step("moor doctor --security", "What is open, to whom, and who answers."),
+            _step("moor doctor", "Everything, with the remedy of what is wrong."),
         ),
     ),
     Part(
@@ -98,9 +99,29 @@ PARTS: Final = (
             _step("moor status --drift", "What was changed by hand is told, too."),
             _step("moor status --json | head -n 12", "For a script."),
             _step("moor ls", "All environments at once."),
+            _step("moor ps", "The containers."),
+            _step("moor logs --tail 3", "What they write, in the order of time; -f goes on."),
+            _step("moor top --once", "What they use, and the machine; without --once it is live."),
+            _step("moor exec web ls -l /www", "A command in a container that runs."),
             _step(
-                "moor ssh <<< 'systemctl is-active docker sshd.socket'", "A shell on the machine."
+                "moor run web sh -c 'hostname; exit 3'",
+                "One more container with the service's own configuration, removed after.",
+                3,
             ),
+            _step(
+                "moor port-forward web 18080:8080 & sleep 5; "
+                "curl --silent --show-error http://127.0.0.1:18080/; kill %1; wait",
+                "A port of this computer that leads to a container's, published or not.",
+            ),
+            _step(
+                "moor stop web; moor status; moor start web",
+                "What is stopped is told, and started by `moor start` or the next `moor up`.",
+            ),
+            _step("moor ssh systemctl is-active docker sshd.socket", "A command on the machine."),
+            _step("moor scp :/etc/os-release .; head -n 1 os-release", "A file of it."),
+            _step("moor os status", "Its system, and an update that waits."),
+            _step("moor os reboot", "All services are waited for."),
+            _step("moor lock status", "Who works on the environment."),
             _step("moor providers", "Which Terraform providers this environment is bound to."),
         ),
     ),

@@ -4,3 +4,6 @@ from typing import Final
 
 USER_DATA_LIMIT: Final = 16384
 """Bytes of user data that EC2 takes (Source: EC2 User Guide, "Run commands at launch")."""
+
+DATA_VOLUME_TAG: Final = "data-volume"
+"""The tag of a data volume, whose value is the name of the machine that it belongs to."""

@@ -158,6 +158,25 @@ SWARM: Final = (
 Source: the AWS provider, its resource `aws_network_interface` and its data source `aws_subnets`.
 """
 
+DATA_VOLUME: Final = (
+    Statement(
+        sid="MakeTheDataVolume",
+        why="The volume that outlives its machine.",
+        actions=("ec2:CreateVolume",),
+    ),
+    Statement(
+        sid="OwnDataVolumes",
+        why="Attaching, detaching and deleting are for volumes and machines with the environment's "
+        "tags, and for no others; nothing but `moor data give-up` deletes one.",
+        actions=("ec2:AttachVolume", "ec2:DeleteVolume", "ec2:DetachVolume"),
+        own=True,
+    ),
+)
+"""What a data volume needs as well, beside the look for subnets.
+
+Source: the AWS provider, its resources `aws_ebs_volume` and `aws_volume_attachment`.
+"""
+
 LOAD_BALANCER: Final = (
     Statement(
         sid="LookForTheDefaultNetwork",
@@ -237,9 +256,13 @@ def policy(settings: Settings, *, environment: str) -> dict[str, Any]:
     region = {"aws:RequestedRegion": settings.aws.region}
     statements = []
     balancer = settings.aws.load_balancer is not None
+    pools = settings.aws.machines.workers.values()
+    volumes = (settings.aws.data_volume, *(pool.data_volume for pool in pools))
+    has_volume = any(volume is not None for volume in volumes)
     for one in (
         *DEPLOYMENT,
-        *(SWARM if settings.is_swarm else ()),
+        *(SWARM if settings.is_swarm else SWARM[:1] if has_volume else ()),
+        *(DATA_VOLUME if has_volume else ()),
         *(LOAD_BALANCER if balancer else ()),
     ):
         equal = region | {f"aws:ResourceTag/{k}": v for k, v in tags.items()} if one.own else region

@@ -7,25 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cdktf import FileProvisioner, RemoteExecProvisioner, SSHProvisionerConnection
 from constructs import Construct
 
 from constructs_lib.host.registry_place import REGISTRY_NAME, REGISTRY_PORT
+from constructs_lib.host.remote import STAGING, Remote
 from constructs_lib.identity.pki_files import INSTALLED, PkiFiles
-from constructs_lib.terraform.literal import content_of_file, define, joined
+from constructs_lib.terraform.literal import joined
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cdktf import FileProvisioner, RemoteExecProvisioner
+
+    from constructs_lib.aws.data_volume import DataVolume
     from constructs_lib.aws.elastic_ip import ElasticIp
     from constructs_lib.aws.machine import Machine
     from constructs_lib.host.ssh_access import SshAccess
 
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 _KNOW_REGISTRY: Final = "know-registry.sh"
-STAGING: Final = "/run/moor"
-"""Where files arrive on the machine: in memory, and open to nobody but the SSH user."""
+_DATA_VOLUME: Final = "data-volume.sh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,8 @@ class DockerApi(Construct):
 
     1. learn the machine's host keys from its console; everything after that goes to the
        machine that has them, or nowhere;
-    2. wait for the machine, and run `init.sh`, which waits for the user data;
+    2. wait for the machine, have Docker's data on the data volume where there is one
+       (`data-volume.sh`), and run `init.sh`, which waits for the user data;
     3. let the machine make its private key, and fetch its request for a certificate;
     4. issue the server certificate for the address, and install it with the list of
        clients: nothing that is secret is sent;
@@ -117,6 +120,7 @@ class DockerApi(Construct):
         aws: AwsAccess,
         node: str | None = None,
         registry_address: str | None = None,
+        volume: DataVolume | None = None,
         connect_timeout_seconds: int = 300,
     ) -> None:
         """Define the steps.
@@ -133,6 +137,7 @@ class DockerApi(Construct):
             node: The machine's name, where it is one of several.
             registry_address: The private address of the machine with the swarm's own image
                 registry, where there is a swarm.
+            volume: What Docker's data lies on, attached; the machine's own disk where unset.
             connect_timeout_seconds: How long to wait for SSH, 1 or more.
 
         Raises:
@@ -146,20 +151,8 @@ class DockerApi(Construct):
             raise ValueError(msg)
         super().__init__(scope, id_)
         ip = address.public_ip
-        remote = _Remote(
-            define(
-                SSHProvisionerConnection,
-                type="ssh",
-                host=ip,
-                port=ssh.port,
-                user=ssh.user,
-                private_key=content_of_file(str(ssh.private_key_file)),
-                # Read when a step begins; the first one has written it by then.
-                host_key=content_of_file(*ssh.host_key_file(machine.id)),
-                # An agent would offer its own keys first, and sshd gives up after six.
-                agent="false",
-                timeout=f"{connect_timeout_seconds}s",
-            )
+        remote = Remote.to(
+            ip, machine=machine.id, ssh=ssh, connect_timeout_seconds=connect_timeout_seconds
         )
         names = ["init.sh", "open-docker-api.sh"]
         knows: list[FileProvisioner | RemoteExecProvisioner] = []
@@ -170,6 +163,13 @@ class DockerApi(Construct):
             knows = [
                 remote.upload(SCRIPTS / _KNOW_REGISTRY, _KNOW_REGISTRY),
                 remote.run(joined(command, registry_address, told)),
+            ]
+        uses: list[FileProvisioner | RemoteExecProvisioner] = []
+        if volume is not None:
+            names.append(_DATA_VOLUME)
+            uses = [
+                remote.upload(SCRIPTS / _DATA_VOLUME, _DATA_VOLUME),
+                remote.run(joined(f"sudo bash {STAGING}/{_DATA_VOLUME} use ", volume.id)),
             ]
         scripts = {name: SCRIPTS / name for name in names}
         folders = ("--pki", str(store.pki), "--certificates", str(store.certificates))
@@ -184,6 +184,7 @@ class DockerApi(Construct):
                 "certificate": store.request,
                 "clients": store.clients,
                 **({} if registry_address is None else {"registry": registry_address}),
+                **({} if volume is None else {"volume": volume.id}),
                 **{name: _digest(file) for name, file in scripts.items()},
             },
             provisioners=[
@@ -197,6 +198,7 @@ class DockerApi(Construct):
                 # The folder is private before anything arrives in it: files that
                 # Terraform uploads are readable by everyone (mode 0644).
                 remote.run(f"sudo install -d -m 0700 -o {ssh.user} -g {ssh.user} {STAGING}"),
+                *uses,
                 remote.upload(scripts["init.sh"], "init.sh"),
                 remote.run(f"sudo bash {STAGING}/init.sh"),
                 remote.upload(scripts["open-docker-api.sh"], "open-docker-api.sh"),
@@ -219,32 +221,7 @@ class DockerApi(Construct):
                     *(() if node is None else ("--keep",)),
                 ),
             ],
-            depends_on=[address.resource],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """Steps on the machine.
-
-    Each has the connection for itself: one that all steps shared would be evaluated for the
-    first one as well, before the host key is there.
-    """
-
-    connection: SSHProvisionerConnection
-
-    def run(self, command: str) -> RemoteExecProvisioner:
-        return define(
-            RemoteExecProvisioner, type="remote-exec", inline=[command], connection=self.connection
-        )
-
-    def upload(self, source: Path, name: str) -> FileProvisioner:
-        return define(
-            FileProvisioner,
-            type="file",
-            source=str(source),
-            destination=f"{STAGING}/{name}",
-            connection=self.connection,
+            depends_on=[address.resource, *([] if volume is None else [volume.attachment])],
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from constructs_lib.settings.settings import ImageSettings, Settings
+    from constructs_lib.settings.settings import DataVolumeSettings, ImageSettings, Settings
 
 MANAGERS: Final = "manager"
 """What managers' names begin with; no pool of workers has this name."""
@@ -34,6 +34,7 @@ class Node:
         instance_type: The EC2 instance type.
         image: The machine image.
         root_volume_gib: Size of the root volume in GiB.
+        data_volume: The disk that outlives the machine; None where there is none.
         labels: The labels of its settings; managers have none.
         place: Which of the subnets it stands in, counted round and round from 0. It is its
             place in its own pool: a pool that grows, or another one, moves no other machine.
@@ -45,6 +46,7 @@ class Node:
     instance_type: str
     image: ImageSettings
     root_volume_gib: int
+    data_volume: DataVolumeSettings | None
     labels: Mapping[str, str]
     place: int
 
@@ -64,6 +66,7 @@ def nodes_of(settings: Settings) -> tuple[Node, ...]:
             instance_type=aws.instance_type,
             image=aws.image,
             root_volume_gib=aws.root_volume.size_gib,
+            data_volume=aws.data_volume,
             labels={},
             place=place,
         )
@@ -77,6 +80,7 @@ def nodes_of(settings: Settings) -> tuple[Node, ...]:
             instance_type=wanted.instance_type or aws.instance_type,
             image=wanted.image.over(aws.image),
             root_volume_gib=wanted.root_volume.size_gib or aws.root_volume.size_gib,
+            data_volume=wanted.data_volume or aws.data_volume,
             labels=wanted.labels,
             place=place,
         )

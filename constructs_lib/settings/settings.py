@@ -22,6 +22,7 @@ from pydantic import (
 
 from constructs_lib.aws.firewall import EVERYWHERE, SWARM, Opening, openings
 from constructs_lib.aws.port_range import PortRange
+from constructs_lib.aws.volume_type import problems
 from constructs_lib.identity.ssh_key import check_private_key_file
 from constructs_lib.settings.values import (
     AccountId,
@@ -36,6 +37,8 @@ from constructs_lib.settings.values import (
     Flag,
     HostKeys,
     InstanceType,
+    KeptCount,
+    KeptDays,
     KeyPrefix,
     ManagerCount,
     NodeLabel,
@@ -234,6 +237,60 @@ class RootVolumeSettings(_Model):
     )
 
 
+class SnapshotSettings(_Model):
+    """Which snapshots of a data volume are kept."""
+
+    keep: Annotated[KeptCount | None, Otherwise("as many as there are")] = Field(
+        default=None, description="how many snapshots are kept, the newest: 1 to 1000", examples=[7]
+    )
+    keep_days: Annotated[KeptDays | None, Otherwise("for ever")] = Field(
+        default=None,
+        description="for how many days a snapshot is kept, 1 to 36500; with `keep` as well, one "
+        "goes that either of them lets go, but never the newest",
+        examples=[30],
+    )
+
+    @model_validator(mode="after")
+    def _some_rule(self) -> Self:
+        if self.keep is None and self.keep_days is None:
+            msg = "keep: must be set, or keep_days; add one of them, or remove snapshots"
+            raise ValueError(msg)
+        return self
+
+
+class DataVolumeSettings(_Model):
+    """A disk that outlives the machine, for Docker's data and the services' folders."""
+
+    size_gib: Annotated[int, Field(strict=True)] = Field(
+        description="size of the encrypted volume in GiB, for gp3 1 to 65536; a larger one grows "
+        "it while it is in use, and none ever shrinks it",
+        examples=[20],
+    )
+    type: Literal["gp3", "gp2", "io2", "io1", "st1", "sc1"] = Field(
+        default="gp3", description="EBS's volume type: gp3, gp2, io2, io1, st1 or sc1"
+    )
+    iops: Annotated[int | None, Field(strict=True), Otherwise("AWS's own: 3000 for gp3")] = Field(
+        default=None,
+        description="I/O operations per second, for gp3 3000 to 80000 and at most 500 a GiB",
+        examples=[3000],
+    )
+    throughput: Annotated[int | None, Field(strict=True), Otherwise("AWS's own: 125")] = Field(
+        default=None,
+        description="MiB per second of a gp3 volume, 125 to 2000 and at most a quarter of `iops`",
+        examples=[125],
+    )
+    snapshots: Annotated[SnapshotSettings | None, Otherwise("all snapshots")] = Field(
+        default=None, description="which snapshots of it are kept"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        wrong = list(problems(self.type, self.size_gib, self.iops, self.throughput))
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+
 class PoolImageSettings(_Model):
     """Which machine image a pool of workers has, where it is another one."""
 
@@ -300,6 +357,11 @@ class PoolSettings(_Model):
     )
     root_volume: PoolRootVolumeSettings = Field(
         default=PoolRootVolumeSettings(), description="the disk, where it is another one"
+    )
+    data_volume: Annotated[DataVolumeSettings | None, Otherwise("that of `aws.data_volume`")] = (
+        Field(
+            default=None, description="the disk that outlives each machine, where it is another one"
+        )
     )
 
 
@@ -391,6 +453,13 @@ class AwsSettings(_Model):
     )
     root_volume: RootVolumeSettings = Field(
         default=RootVolumeSettings(), description="the machine's disk"
+    )
+    data_volume: Annotated[
+        DataVolumeSettings | None, Otherwise("none: the data goes with the machine")
+    ] = Field(
+        default=None,
+        description="a disk that outlives each machine, for Docker's data and the services' "
+        "folders",
     )
     machines: MachinesSettings = Field(
         default=MachinesSettings(), description="how many machines there are"

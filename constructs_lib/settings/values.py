@@ -195,6 +195,8 @@ SubnetId = Annotated[
 ]
 SubnetIds = Annotated[tuple[SubnetId, ...], AfterValidator(_each_once)]
 VolumeSize = Annotated[int, Field(strict=True), _between(8, 16384)]
+KeptCount = Annotated[int, Field(strict=True), _between(1, 1000)]
+KeptDays = Annotated[int, Field(strict=True), _between(1, 36500)]
 BalancedPorts = Annotated[tuple[Port, ...], Field(min_length=1), AfterValidator(_each_once)]
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
 KeyPrefix = Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a slash at its end")]

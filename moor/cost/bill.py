@@ -77,6 +77,14 @@ def things_of(settings: Settings) -> Iterator[Thing]:
     for node in nodes_of(settings):
         yield Instance(kind=node.instance_type)
         yield Volume(name="root volume", kind="gp3", gib=node.root_volume_gib)
+        if (data := node.data_volume) is not None:
+            yield Volume(
+                name="data volume",
+                kind=data.type,
+                gib=data.size_gib,
+                iops=data.iops or 0,
+                mibps=data.throughput or 0,
+            )
         yield Address()
     if settings.aws.load_balancer is not None:
         yield Balancer()

@@ -140,7 +140,11 @@ def _lines(node: Node) -> Iterator[str]:
 
 
 def _disks(node: Node, each: str) -> tuple[str, ...]:
-    return (f"disk {node.root_volume_gib} GiB{each}, encrypted",)
+    root = f"disk {node.root_volume_gib} GiB{each}, encrypted"
+    data = node.data_volume
+    if data is None:
+        return (root,)
+    return (root, f"data volume {data.size_gib} GiB{each}, {data.type}, encrypted: is kept")
 
 
 def _among() -> str:

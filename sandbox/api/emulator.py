@@ -27,6 +27,7 @@ from sandbox.api.firewall import admissions, open_ports
 from sandbox.api.interfaces import Interfaces
 from sandbox.api.methods import api_error, description_of, with_ports, wrapped
 from sandbox.api.turn import Turn
+from sandbox.api.volumes import FOLDER, Volumes
 from sandbox.at_once import at_once
 from sandbox.engine.connect import connect
 from sandbox.errors import ENGINE_ERRORS, SandboxError
@@ -37,6 +38,7 @@ from sandbox.machines.packet_filter import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sandbox.parameters import Parameters
     from sandbox.ports import OpenPort
@@ -69,13 +71,14 @@ class Emulator:
     Args:
         parameters: What the sandbox was started with.
         log: Takes one line.
+        folder: The sandbox's own folder, where volumes are kept.
 
     Attributes:
         generation: Tells this emulator's resources from those of any other.
         turn: To be had by whoever calls moto, or `reconcile`. Instances boot side by side.
     """
 
-    def __init__(self, parameters: Parameters, log: Callable[[str], None]) -> None:
+    def __init__(self, parameters: Parameters, log: Callable[[str], None], folder: Path) -> None:
         self.generation = uuid.uuid4().hex
         self._log = log
         self._client = connect(parameters.engine)
@@ -112,6 +115,7 @@ class Emulator:
         self._interfaces = Interfaces(self._book, parameters.subnet)
         # Of those that have a machine, by the instance's id.
         self._addresses: dict[str, IPv4Address] = {}
+        self._volumes = Volumes(folder / FOLDER, self._machines, self._addresses)
         # What each machine that has booted lets in.
         self._filters: dict[str, str] = {}
         self._notes: set[str] = set()
@@ -137,6 +141,13 @@ class Emulator:
             "allocate_address": self._allocate_address,
             "create_network_interface": self._interfaces.create,
             "delete_network_interface": self._interfaces.delete,
+            "create_volume": self._volumes.create,
+            "delete_volume": self._volumes.delete,
+            "modify_volume": self._volumes.modify,
+            "attach_volume": self._volumes.attach,
+            "detach_volume": self._volumes.detach,
+            "create_tags": self._volumes.tag,
+            "delete_tags": self._volumes.tag,
             "modify_instance_metadata_options": self._modify_metadata_options,
         }
         replacements |= dict.fromkeys(_CHANGES_GATES, self._change_gates)
@@ -151,6 +162,7 @@ class Emulator:
         setattr(SecurityGroupRule, "__init__", with_ports(SecurityGroupRule.__init__))  # noqa: B010
         # Of a rule whose source is a group moto keeps the description, and does not tell it.
         setattr(SecurityGroupRule, "description", property(description_of))  # noqa: B010
+        self._volumes.restore()
 
     def describe(self) -> dict[str, Any]:
         """Return what is running, for `/moor-sandbox`."""
@@ -172,6 +184,8 @@ class Emulator:
             registry runs.
         """
         changes: list[str] = []
+        # Before a machine that has one is started.
+        self._volumes.restore_devices()
         states = self._machines.states()
         # First: a machine that is started below asks it.
         running = frozenset(name for name, state in states.items() if state == _RUNNING)
@@ -315,7 +329,10 @@ class Emulator:
     def _terminate_instances(
         self, original: Callable[..., Any], backend: Any, instance_ids: list[str]
     ) -> Any:
-        with self._interfaces.kept(map(backend.get_instance, instance_ids)):
+        with (
+            self._interfaces.kept(map(backend.get_instance, instance_ids)),
+            self._volumes.ending(instance_ids),
+        ):
             result = original(backend, instance_ids)
         for instance, _ in result:
             self._release(instance)
@@ -391,7 +408,10 @@ class Emulator:
 
     def _terminate(self, backend: Any, instance_ids: list[str]) -> None:
         """Let moto terminate instances, and no more: their machines are somebody else's affair."""
-        with self._interfaces.kept(map(backend.get_instance, instance_ids)):
+        with (
+            self._interfaces.kept(map(backend.get_instance, instance_ids)),
+            self._volumes.ending(instance_ids),
+        ):
             self._originals["terminate_instances"](backend, instance_ids)
 
     def _release(self, instance: Any) -> None:
@@ -407,6 +427,7 @@ class Emulator:
         self._release(instance)
         self._filters.pop(instance.id, None)
         self._metadata.withdraw(instance.id)
+        self._volumes.leave(instance.id)
         self._addresses.pop(instance.id, None)
         self._interfaces.leave(self._originals["delete_network_interface"], instance)
 

@@ -109,7 +109,7 @@ def serve(directory: Path) -> int:
         "MOTO_DISABLE_GLOBAL_CORS": "true",
         "MOTO_PORT": str(parameters.api_port),
     }
-    emulator = Emulator(parameters, _log)
+    emulator = Emulator(parameters, _log, directory)
     emulator.install()
     try:
         doors = listeners(addresses(parameters), parameters.registry_port)

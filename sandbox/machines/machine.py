@@ -19,6 +19,7 @@ from docker.types import Mount
 
 from sandbox.addresses import gateway
 from sandbox.errors import ENGINE_ERRORS, SandboxError
+from sandbox.machines.block_device import BlockDevice
 from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
 
@@ -34,6 +35,10 @@ _BOOT_TIMEOUT: Final = 60
 _STOP_TIMEOUT: Final = 60
 _CONSOLE_LINES: Final = 40
 _FILTER: Final = "filter"
+_DEVICES: Final = "devices"
+_OURS: Final = "var/lib/moor-sandbox"
+"""Where a machine reads at its boot what this computer tells it; of no concern to what it runs."""
+
 _VOLUMES: Final = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 
@@ -133,6 +138,8 @@ class Machines:
                     "/run/lock": "",
                     "/tmp": "exec,mode=1777",  # noqa: S108  # a path inside the machine
                 },
+                # Of all block devices the one that is this machine's.
+                device_cgroup_rules=[BlockDevice.of(spec.address).rule],
                 restart_policy=UNLESS_STOPPED,
                 stop_signal="SIGRTMIN+3",
             )
@@ -185,6 +192,40 @@ class Machines:
         if status:
             text = _as_bytes(output).decode(errors="replace").strip()
             msg = f"machine {container.name}: its groups' rules must be set, got: {text}"
+            raise SandboxError(msg)
+
+    def give_device(self, instance: str, volume: str, device: BlockDevice) -> None:
+        """Let a machine see a volume: at once, and whenever it starts.
+
+        Args:
+            instance: The instance's id.
+            volume: The volume's id.
+            device: The machine's own device.
+
+        Raises:
+            SandboxError: The machine could not take it.
+        """
+        line = f"{volume.replace('-', '')} {device.number} {device.minor}\n"
+        self._set_devices(instance, line)
+
+    def take_device(self, instance: str) -> None:
+        """Let a machine see no volume any more."""
+        self._set_devices(instance, "")
+
+    def mounts(self, instance: str, device: BlockDevice) -> bool:
+        """Return whether a running machine has mounted its device."""
+        words = ["grep", "-q", f"^{device.path} ", "/proc/mounts"]
+        return self._get(instance).exec_run(words)[0] == 0
+
+    def _set_devices(self, instance: str, lines: str) -> None:
+        container = self._get(instance)
+        container.put_archive("/", _archive({_DEVICES: lines.encode()}))
+        if container.status != "running":
+            return
+        status, output = container.exec_run(["/usr/lib/moor/devices"])
+        if status:
+            text = _as_bytes(output).decode(errors="replace").strip()
+            msg = f"machine {container.name}: its block device must be made, got: {text}"
             raise SandboxError(msg)
 
     def remove(self, instance: str) -> None:
@@ -298,11 +339,11 @@ def plain(text: str) -> str:
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack files for /var/lib/moor, readable by root only."""
+    """Pack files for /var/lib/moor-sandbox, readable by root only."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in files.items():
-            member = tarfile.TarInfo(f"var/lib/moor/{name}")
+            member = tarfile.TarInfo(f"{_OURS}/{name}")
             member.size = len(content)
             member.mode = 0o600
             archive.addfile(member, io.BytesIO(content))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from trial_sandbox import client, left_of, make_sandbox
+from trial_sandbox import client, is_open, left_of, make_sandbox
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
@@ -291,7 +291,12 @@ def test_a_port_that_nobody_opens_is_reached_and_a_restart_is_followed(deployed:
             assert time.monotonic() < deadline
             time.sleep(0.2)
     assert status == 200
-    assert ended(forward) == 0
+    # Whatever ends it, nothing of it is left.
+    assert ended(forward, signal.SIGKILL) == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while is_open("127.0.0.1", int(local.rpartition(":")[2])):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_what_is_wrong_is_found_and_the_next_deployment_mends_it(deployed: Deployed) -> None:

@@ -11,6 +11,7 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator
 from settings_files import document
 
 from constructs_lib.aws.permissions import (
+    DATA_VOLUME,
     DEPLOYMENT,
     LOAD_BALANCER,
     STATE,
@@ -38,7 +39,9 @@ def test_it_is_a_valid_policy() -> None:
 
 def test_each_action_is_in_one_statement_and_none_is_a_pattern() -> None:
     actions = [
-        action for one in (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *STATE) for action in one.actions
+        action
+        for one in (*DEPLOYMENT, *SWARM, *DATA_VOLUME, *LOAD_BALANCER, *STATE)
+        for action in one.actions
     ]
     assert len(set(actions)) == len(actions)
     assert [
@@ -46,7 +49,7 @@ def test_each_action_is_in_one_statement_and_none_is_a_pattern() -> None:
         for a in actions
         if not re.fullmatch(r"(ec2|s3|elasticloadbalancing):[A-Z][A-Za-z0-9]+", a)
     ] == []
-    for one in (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *STATE):
+    for one in (*DEPLOYMENT, *SWARM, *DATA_VOLUME, *LOAD_BALANCER, *STATE):
         assert list(one.actions) == sorted(one.actions)
         assert re.fullmatch(r"[A-Z].*\.", one.why)
 
@@ -59,6 +62,17 @@ def test_only_a_swarm_may_make_interfaces() -> None:
         assert allowed(without_conditions(several), action)
     IAMPolicyDocumentValidator(json.dumps(several)).validate()
     assert len(json.dumps(policy(swarm, environment="trial"))) < 6144
+
+
+def test_only_a_data_volume_is_made_and_only_ones_own_is_deleted() -> None:
+    with_one = Settings.model_validate(document(data_volume={"size_gib": 20}))
+    plain, more = (policy(s, environment="trial") for s in (SETTINGS, with_one))
+    for action in (action for one in DATA_VOLUME for action in one.actions):
+        assert not allowed(without_conditions(plain), action)
+        assert allowed(without_conditions(more), action)
+    (own,) = [one for one in more["Statement"] if "ec2:DeleteVolume" in one["Action"]]
+    assert own["Condition"]["StringEquals"]["aws:ResourceTag/environment"] == "trial"
+    assert allowed(without_conditions(more), "ec2:DescribeSubnets")
 
 
 def test_a_machine_of_somebody_else_cannot_be_ended() -> None:

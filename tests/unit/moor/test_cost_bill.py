@@ -46,6 +46,14 @@ def test_one_machine_costs_its_instance_its_disk_and_its_address() -> None:
     )
 
 
+def test_a_data_volume_costs_what_it_is_asked_to_be() -> None:
+    given = bill(data_volume={"size_gib": 50, "iops": 4000})
+    assert rows(given)[2:4] == [
+        ("data volume, gp3", "50 GiB", "5.00"),
+        ("data volume, gp3: operations", "1000 IOPS above 3000", "6.00"),
+    ]
+
+
 def test_machines_that_are_alike_are_one_line_and_a_balancer_has_an_address_a_subnet() -> None:
     subnets = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
     given = bill(

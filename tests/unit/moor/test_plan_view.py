@@ -149,6 +149,7 @@ def test_json() -> None:
                     "kind": "machine",
                     "name": "moor-[red]",
                     "lost": DISK,
+                    "kept": None,
                     "attributes": [
                         {
                             "name": "ami",
@@ -176,6 +177,7 @@ def test_json() -> None:
                     "kind": "network",
                     "name": "default",
                     "lost": None,
+                    "kept": None,
                     "attributes": [],
                 }
             ],
@@ -188,3 +190,11 @@ def test_what_a_plan_costs_stands_below_its_changes_and_in_the_json() -> None:
     assert shown([plan]).splitlines()[-1] == "  costs + 3.20 USD a month (list prices)"
     assert as_json([plan])["aws"]["cost"] == "+ 3.20 USD a month (list prices)"
     assert as_json(PLANS)["aws"]["cost"] is None
+
+
+def test_what_is_kept_is_told_quietly() -> None:
+    kept = replace(MACHINE, lost="", kept="data is kept, on the data volume vol-1", attributes=())
+    plan = StackPlan(stack="aws", changes=(kept,))
+    assert shown([plan]).splitlines()[1] == (
+        "  ± machine moor-[red] will be replaced: data is kept, on the data volume vol-1"
+    )

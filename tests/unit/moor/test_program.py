@@ -31,14 +31,39 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "context", "cost", "doctor", "down", "env", "exec", "graph", "history", "host"),
-    *("lock", "logs", "ls", "node", "os", "permissions", "plan", "port-forward", "providers", "ps"),
+    *(
+        "certs",
+        "context",
+        "cost",
+        "data",
+        "doctor",
+        "down",
+        "env",
+        "exec",
+        "graph",
+        "history",
+        "host",
+    ),
+    *(
+        "host",
+        "lock",
+        "logs",
+        "ls",
+        "node",
+        "os",
+        "permissions",
+        "plan",
+        "port-forward",
+        "providers",
+        "ps",
+    ),
     *("restart", "rollback", "run", "scp", "share", "ssh", "start", "state", "status", "stop"),
     *("swarm", "synth", "top", "unshare", "up", "watch"),
 }
 
 GROUPS = {
     "certs": {"app", "Part", "rotate"},
+    "data": {"app", "give_up"},
     "host": {"app", "replace", "reboot"},
     "lock": {"app", "status", "release"},
     "os": {"app", "status", "update", "reboot"},
