@@ -15,7 +15,7 @@ from typing import Final
 
 from rich.text import Text
 
-from benchmarks.operations.page import page
+from benchmarks.operations.page import Ended, page
 from benchmarks.operations.steps import PARTS, Step
 from benchmarks.operations.transcript import normalised
 from benchmarks.screens import screen
@@ -23,7 +23,7 @@ from moor.toolchain.toolchain import ROOT
 
 PAGE: Final = ROOT / "docs" / "operations.md"
 _SETTINGS: Final = Path(__file__).with_name("shop.yaml")
-_COLUMNS: Final = 98
+_COLUMNS: Final = 118
 
 
 def main() -> None:
@@ -38,21 +38,25 @@ def main() -> None:
         shutil.copytree(ROOT / "services", folder / "services")
         os.environ["ENVIRONMENT"] = f"environments/{_SETTINGS.name}"
         os.environ["PYTHONPATH"] = str(ROOT)
+        end = [sys.executable, "-m", "moor", "down", "--approve"]
+        # What a run before has left: the page begins with nothing.
+        subprocess.run(end, cwd=folder, check=True)
         try:
-            printed = [_run(step, folder) for step in steps]
-        except RuntimeError as error:
-            subprocess.run(["bash", "-c", "moor down"], cwd=folder, check=False)
-            sys.exit(str(error))
-    PAGE.write_text(page(PARTS, printed), encoding="utf-8")
+            ended = [_run(step, folder) for step in steps]
+        finally:
+            subprocess.run(end, cwd=folder, check=False)
+    PAGE.write_text(page(PARTS, ended), encoding="utf-8")
     sys.stdout.write(f"wrote {PAGE.relative_to(ROOT)}\n")
+    wrong = [
+        f"{step.command}: must end with status {step.status}, got {one.status}"
+        for step, one in zip(steps, ended, strict=True)
+        if step.status != one.status
+    ]
+    sys.exit("\n".join(wrong) or None)
 
 
-def _run(step: Step, folder: Path) -> str:
-    """Run a command, and return what it printed.
-
-    Raises:
-        RuntimeError: It ended otherwise than it should; with what it printed.
-    """
+def _run(step: Step, folder: Path) -> Ended:
+    """Run a command, and return what became of it."""
     status = folder / "status"
     status.unlink(missing_ok=True)
     script = f"( {step.command}\n); echo $? > {status}"
@@ -61,11 +65,7 @@ def _run(step: Step, folder: Path) -> str:
     text = normalised(shown, {f"{folder}/": "", str(folder): ".", f"{ROOT}/": "", str(ROOT): "."})
     sys.stdout.write(f"$ {step.command}\n{text}\n\n")
     sys.stdout.flush()
-    ended = status.read_text(encoding="utf-8").strip() if status.is_file() else "nothing"
-    if ended != str(step.status):
-        msg = f"{step.command}: must end with status {step.status}, got {ended}:\n{text}"
-        raise RuntimeError(msg)
-    return text
+    return Ended(text, int(status.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,32 +23,45 @@ AWS the commands are the same, and ask before they change anything. The environm
 """
 
 
-def page(parts: Sequence[Part], printed: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a command.
+
+    Attributes:
+        printed: What it printed, made the same each time.
+        status: How it ended.
+    """
+
+    printed: str
+    status: int
+
+
+def page(parts: Sequence[Part], ended: Sequence[Ended]) -> str:
     """Return the page.
 
     Args:
         parts: The parts.
-        printed: What each command has printed, in their order.
+        ended: What became of each command, in their order.
     """
-    left = iter(printed)
+    left = iter(ended)
     return _HEAD + "\n".join(line for part in parts for line in _part(part, left))
 
 
-def _part(part: Part, printed: Iterator[str]) -> Iterator[str]:
+def _part(part: Part, ended: Iterator[Ended]) -> Iterator[str]:
     yield f"## {part.title}\n"
     if part.text:
         yield f"{part.text}\n"
     for step in part.steps:
-        yield from _step(step, next(printed))
+        yield from _step(step, next(ended))
 
 
-def _step(step: Step, printed: str) -> Iterator[str]:
+def _step(step: Step, ended: Ended) -> Iterator[str]:
     if step.text:
         yield f"{step.text}\n"
     yield "```console"
     yield f"$ {step.command}"
-    if printed:
-        yield printed
-    if step.status:
-        yield f"(exit status {step.status})"
+    if ended.printed:
+        yield ended.printed
+    if ended.status:
+        yield f"(exit status {ended.status})"
     yield "```\n"

@@ -60,13 +60,14 @@ PARTS: Final = (
         text="`up` ends well only when everything that should run was seen to run. To see it:",
         steps=(
             _step("moor status"),
-            _step("curl --silent --show-error http://127.33.0.2/"),
+            _step("curl --silent http://127.33.0.2/ | grep title"),
             _step(
                 'eval "$(moor env)"; docker ps --format "{{.Names}}  {{.Ports}}"',
                 "Any `docker` of yours talks to the machine, with the certificate that `moor env` "
                 "points to.",
             ),
             _step("moor doctor --security", "What is open, to whom, and who answers."),
+            _step("moor doctor", "What is wrong or soon will be, and what to do about it."),
         ),
     ),
     Part(
@@ -74,16 +75,16 @@ PARTS: Final = (
         text="Edit the settings or the Compose file, look at the plan, and apply it.",
         steps=(
             _step("moor plan --detailed-exitcode", "Without an edit there is nothing to do."),
-            _step("sed -i 's/Moor/The shop/' services/web/index.html"),
+            _step("sed -i 's/hostname: web/hostname: shop/' services/compose.yaml"),
             _step("moor plan --detailed-exitcode", "Status 3 is for a script: changes wait.", 3),
             _step("moor up web", "One service, without touching the machine."),
-            _step(
-                "sed -i 's/service_ports: .*/service_ports: [9200, 9300]/' environments/shop.yaml"
-            ),
-            _step("moor up", "A port that is opened is a rule of its own."),
             _step("moor history", "Each deployment that succeeded is on record."),
             _step("moor rollback 1", "The services as they were, with the images that they had."),
             _step("moor up web", "And forward again, to what the files say."),
+            _step(
+                "sed -i 's/service_ports:.*/service_ports: [9200, 9300]/' environments/shop.yaml"
+            ),
+            _step("moor up", "A port that is opened is a rule of its own."),
             _step(
                 "sed -i 's/port: 2222/port: 22222222/' environments/shop.yaml; moor plan",
                 "What cannot be is told before anything is touched.",
@@ -95,12 +96,29 @@ PARTS: Final = (
     Part(
         title="Look",
         steps=(
+            _step("moor ps", "The containers."),
+            _step("moor logs --tail 2", "What services write."),
+            _step(
+                "moor run web busybox uname", "A command in a container of its own, removed after."
+            ),
+            _step("moor os status", "The machine's system, and whether a reboot waits."),
+            _step("moor lock status", "Who is at work."),
             _step("moor status --drift", "What was changed by hand is told, too."),
             _step("moor status --json | head -n 12", "For a script."),
             _step("moor ls", "All environments at once."),
+            _step("moor ssh cat /etc/hostname", "A shell on the machine, or one command."),
+            _step("moor scp :/etc/os-release .; head -n 1 os-release", "Files, both ways."),
+            _step("moor restart web", "A service begins anew, as it is."),
             _step(
-                "moor ssh <<< 'systemctl is-active docker sshd.socket'", "A shell on the machine."
+                "moor port-forward web 18080:8080 & sleep 5; "
+                "curl --silent --show-error http://127.0.0.1:18080/; kill %1; wait",
+                "A port of this computer that leads to a container's, published or not.",
             ),
+            _step(
+                "moor stop web; moor status; moor start web",
+                "What is stopped is told, and started by `moor start` or the next `moor up`.",
+            ),
+            _step("moor os reboot", "All services are waited for."),
             _step("moor providers", "Which Terraform providers this environment is bound to."),
         ),
     ),

@@ -19,9 +19,16 @@ _CHANGING: Final = (
     (r"\b[0-9a-f]{12}\b", "0123456789ab"),
     # What is another one on each computer, or at each moment.
     (r"\b\d+ (s|min)\b", "1 min"),
-    (r"\b\d+% of \d+ GiB", "10% of 20 GiB"),
-    (r"\bkernel [0-9]\S*", "kernel 6.12.0"),
-    (r"\b[\w.-]+@[\w.-]+( +)[0-9a-f]{8}\b\+?", r"ada@desk\g<1>0123abcd"),
+    (r"\bkernel( +)[0-9][\w.-]*", r"kernel\g<1>6.12.0"),
+    (r"\bup \d+ (min|h|days)\b", "up 1 min"),
+    (r"\bUp (\d+|about an?|less than a) (second|minute|hour)s?", "Up 2 minutes"),
+    (r"\b[\d.]+ GiB of \d+ GiB free", "10 GiB of 20 GiB free"),
+    (r"\b\d+% of [\d.]+ GiB", "10% of 20 GiB"),
+    (r"\]:\d{5}\b", "]:50000"),
+    (r" +100% +\d+ +\S+B/s +\S+$", "  100%"),
+    (r"(?<=the folder )/\S+/registry\.", "PLUGINS/registry."),
+    (r"(?<=by )[\w.-]+@[\w.-]+$|\b[\w.-]+@[\w.-]+(?=  )", "ada@desk"),
+    (r"(?<=ada@desk)( +)[0-9a-f]{8}\b\+?", r"\g<1>0123abcd"),
 )
 
 _PROGRESS: Final = re.compile(
@@ -42,7 +49,7 @@ def normalised(text: str, folders: dict[str, str]) -> str:
     for path, name in folders.items():
         text = text.replace(path, name)
     for pattern, constant in _CHANGING:
-        text = re.sub(pattern, constant, text)
+        text = re.sub(pattern, constant, text, flags=re.MULTILINE)
     lines: list[str] = []
     for line in text.splitlines():
         if not _PROGRESS.match(line):

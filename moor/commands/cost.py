@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from moor.cost.bill import Bill
     from moor.session import Session
 
+EXAMPLES = (
+    ("moor cost -e production", "before it is deployed"),
+    ("moor cost --as-on-aws", "what a sandbox would cost there"),
+    ("moor cost -e production --json", "for a script"),
+)
+
 _AsOnAws = Annotated[
     bool, typer.Option("--as-on-aws", help="Of a sandbox: what the same would cost on AWS.")
 ]

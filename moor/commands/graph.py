@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from moor.session import Session
 
+EXAMPLES = (
+    ("moor graph", "into docs/pictures of the project"),
+    ("moor graph --output .", "into this folder"),
+    ("moor graph --terraform", "what Terraform makes of it"),
+)
+
 _Output = Annotated[
     Path | None,
     typer.Option(

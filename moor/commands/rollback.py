@@ -56,6 +56,7 @@ def run(
             update={"when": recording.now(), "by": recording.by(), "back_to": record.number}
         )
         kept = store.add(again)
+        recording.unmark(session.environment)
     session.console.print(
         f"\nthe services are those of deployment {record.number} again; this is on record as "
         f"{kept.number}\nnext: {typed.command(session.environment, 'up')} goes forward again, to "

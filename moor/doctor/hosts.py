@@ -87,14 +87,14 @@ def _why(patient: Patient, host: Host, error: engines.UnreachableError) -> Findi
     """Tell a machine that is gone from one that is stopped, closed, or somebody else."""
     if error.problem is Problem.CERTIFICATE:
         subject, _, text = str(error).partition(": ")
-        text, _, _ = text.partition("; ")
-        return Finding(
-            subject=subject,
-            text=text,
-            remedy=f"`{patient.up}` learns from AWS whose the address is, and installs the "
-            "certificates of this computer; where another computer has replaced them, copy its "
-            "folder .moor",
-        )
+        text, _, remedy = text.partition("; ")
+        if "must be valid now" not in text:
+            remedy = (
+                f"where another machine has the address now, `{patient.up}` gives it back; where "
+                "another computer has replaced the certificates, copy its folder "
+                f".moor/{patient.session.environment.name}"
+            )
+        return Finding(subject=subject, text=text, remedy=remedy)
     try:
         state = machines.state(patient.session, host.instance_id)
     except CommandError as unknown:

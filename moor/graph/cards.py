@@ -67,9 +67,10 @@ def of_hosts(hosts: Sequence[Host], theme: Theme) -> str:
             rows.append(row(cell("", height=_GAP)))
         rows.append(row(cell(font(host.name, theme.text, size=LARGE, bold=True))))
         rows += [row(cell(small(line, theme.dim))) for line in host.lines]
-        rows += [
-            row(cell(square("machine", theme) + small(disk, theme.text))) for disk in host.disks
-        ]
+        # The last one has the data: the data volume, where there is one.
+        for number, disk in enumerate(host.disks, 1):
+            disk_mark = square("machine" if number == len(host.disks) else "container", theme)
+            rows.append(row(cell(disk_mark + small(disk, theme.text))))
     return card(rows, border=theme.outside, ground=theme.page)
 
 

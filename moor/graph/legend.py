@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from moor.graph.values import Data, Drawing, Keeping, Wait
 
 _KEEPING: Final[dict[Keeping, str]] = {
-    "machine": "outlives containers, and is lost with the machine's disk",
     "foreign": "is not made here",
     "copy": "is copied from the project's files",
     "container": "is lost with its container",
@@ -39,7 +38,7 @@ def legend(drawing: Drawing, theme: Theme) -> str:
             told = f"every service is on the network {network.name}"
             lines[0].append(small(told, theme.dim))
     kinds = {item.keeping for item in _data(drawing)} | {"machine"}
-    for keeping, told in _KEEPING.items():
+    for keeping, told in {"machine": _outlives(drawing), **_KEEPING}.items():
         if keeping in kinds:
             lines[1].append(square(keeping, theme) + small(told, theme.dim))
     waits = {arrow.wait for arrow in wires.drawn(drawing.arrows)}
@@ -49,6 +48,16 @@ def legend(drawing: Drawing, theme: Theme) -> str:
     between = small("     ", theme.dim)
     rows = [row(cell(between.join(line))) for line in lines if line]
     return table(rows or [row(cell(""))])
+
+
+def _outlives(drawing: Drawing) -> str:
+    """Return what becomes of data that outlives its containers."""
+    keeping = [host.keeps_data for host in drawing.hosts]
+    if all(keeping):
+        return "outlives containers and the machine"
+    if any(keeping):
+        return "outlives containers, and the machine where that has a data volume"
+    return "outlives containers, and is lost with the machine's disk"
 
 
 def _data(drawing: Drawing) -> list[Data]:

@@ -114,8 +114,7 @@ def _hosts(settings: Settings) -> Iterator[Host]:
     nodes = nodes_of(settings)
     if not settings.is_swarm:
         (node,) = nodes
-        lines = tuple(_lines(node))
-        yield Host(key=node.pool, name="the machine", lines=lines, disks=_disks(node, ""))
+        yield _host(node, "the machine", tuple(_lines(node)), "")
         return
     for pool, several in groupby(nodes, key=lambda node: node.pool):
         members = list(several)
@@ -123,8 +122,15 @@ def _hosts(settings: Settings) -> Iterator[Host]:
         count = f"{len(members)} " if each else ""
         kind = "manager" if first.is_manager else f"worker {pool}" if not each else "worker"
         name = f"{count}{kind}{'s' if each else ''}"
-        lines = (_names(members), *_lines(first))
-        yield Host(key=pool, name=name, lines=lines, disks=_disks(first, each))
+        yield _host(first, name, (_names(members), *_lines(first)), each)
+
+
+def _host(node: Node, name: str, lines: tuple[str, ...], each: str) -> Host:
+    data = node.data_volume
+    disks: tuple[str, ...] = (f"disk {node.root_volume_gib} GiB{each}, encrypted",)
+    if data is not None:
+        disks += (f"data volume {data.size_gib} GiB{each}, {data.type}, encrypted",)
+    return Host(key=node.pool, name=name, lines=lines, disks=disks, keeps_data=data is not None)
 
 
 def _names(nodes: Sequence[Node]) -> str:
@@ -137,14 +143,6 @@ def _lines(node: Node) -> Iterator[str]:
     yield f"{node.instance_type}, {node.image.architecture}"
     if node.labels:
         yield "labels: " + ", ".join(f"{key}={value}" for key, value in node.labels.items())
-
-
-def _disks(node: Node, each: str) -> tuple[str, ...]:
-    root = f"disk {node.root_volume_gib} GiB{each}, encrypted"
-    data = node.data_volume
-    if data is None:
-        return (root,)
-    return (root, f"data volume {data.size_gib} GiB{each}, {data.type}, encrypted: is kept")
 
 
 def _among() -> str:

@@ -8,9 +8,9 @@ from typing import Final, Literal
 Keeping = Literal["machine", "container", "copy", "foreign", "nothing"]
 """What becomes of data, from the place where it is.
 
-`machine` outlives containers and is lost with the machine's disk; `container` is lost with its
-container; `copy` comes from the project's own files, and can be made again; `foreign` is not of
-this project; `nothing` is in memory.
+`machine` outlives containers, and the machine, too, where that has a data volume; `container` is
+lost with its container; `copy` comes from the project's own files, and can be made again;
+`foreign` is not of this project; `nothing` is in memory.
 """
 
 Wait = Literal["started", "healthy", "done"]
@@ -79,12 +79,14 @@ class Host:
         name: What a person calls it.
         lines: What it is, a line each.
         disks: Its disks, a line each.
+        keeps_data: Whether it has a data volume, which outlives it.
     """
 
     key: str
     name: str
     lines: tuple[str, ...]
     disks: tuple[str, ...]
+    keeps_data: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

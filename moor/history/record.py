@@ -38,7 +38,9 @@ class Deployed(_Part):
     @property
     def shown(self) -> str:
         """The image with the beginning of its digest, for a person."""
-        name = self.image or (self.tags[0].rpartition(":")[0] if self.tags else "image")
+        pushed, at, _ = self.digest.partition("@")
+        tagged = self.tags[0].rpartition(":")[0] if self.tags else ""
+        name = self.image or tagged or (pushed if at else "image")
         _, _, digest = (self.digest or self.id).partition("sha256:")
         name = name.partition("@")[0]
         return f"{name} {digest[:12]}" if digest else name

@@ -42,6 +42,11 @@ def mark(environment: Environment) -> None:
     write_private(mark_of(environment), b"")
 
 
+def unmark(environment: Environment) -> None:
+    """Forget that: it is on record."""
+    mark_of(environment).unlink(missing_ok=True)
+
+
 def is_due(session: Session) -> bool:
     """Return whether what is deployed may not be on record.
 
@@ -78,7 +83,7 @@ def keep(session: Session, *, is_all: bool, say: Callable[[str], None]) -> None:
         if last is None or not record.does_the_same(last):
             number = store.add(record).number
             say(f"recorded as deployment {number}")
-        mark_of(session.environment).unlink(missing_ok=True)
+        unmark(session.environment)
     except (CommandError, ValueError, OSError, *ENGINE_ERRORS) as error:
         say(f"not recorded for a rollback: {error}")
 

@@ -20,6 +20,7 @@ from moor.history import delivered, images, restored, shape
 from moor.history.pins import Pins
 from moor.history.recording import key_of
 from moor.history.sealing import at, digests
+from moor.history.store import mark_of
 from moor.toolchain.toolchain import ROOT
 from sandbox.errors import ENGINE_ERRORS
 
@@ -62,7 +63,9 @@ def chosen(session: Session, store: Store, number: int | None) -> Record:
         for name, one in last.services.items()
     }
     own = {name: what for name, what in there.items() if name in meant or not is_swarm}
-    return last if own != meant else store.chosen(None)
+    # A swarm tells images only; whoever deployed here remembers whether that came to its end.
+    is_other = own != meant or (is_swarm and mark_of(session.environment).exists())
+    return last if is_other else store.chosen(None)
 
 
 def _silent(error: Exception) -> CommandError:

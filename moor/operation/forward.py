@@ -32,12 +32,15 @@ _READY_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 0.1
 _AGAIN_SECONDS: Final = 1.0
 _OPTIONS: Final = (
-    *("-N", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"),
+    *("-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"),
     # A machine that is gone answers nothing: without this, ssh would not notice.
     *("-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"),
     # One that is open already ends with whoever opened it.
     *("-o", "ControlPath=none"),
 )
+_UNTIL_WE_END: Final = "exec cat > /dev/null"
+"""What runs there meanwhile: it ends with its input, and so with us, whatever we end of."""
+
 _REFUSED: Final = re.compile(r"open failed: (?:connect failed: )?(.*)")
 _BRIDGE_OF_A_SWARM: Final = "docker_gwbridge"
 
@@ -174,7 +177,12 @@ def _tunnel(
     lead = f"127.0.0.1:{ports.local}:{way.address}:{ports.remote}"
     words = ssh.words(session.environment, way.placed.host, *_OPTIONS, "-L", lead)
     with subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+        [*words, _UNTIL_WE_END],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as process:
         heard = _Heard(process, f"port {ports.remote} of {way.placed.label}", say)
         heard.start()

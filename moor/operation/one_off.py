@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _TASK_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.2
+_DAY: Final = 86400
+_CLOCKS_SECONDS: Final = 120
 
 _OWN_NETWORK: Final = ("IPAMConfig", "Links", "DriverOpts", "GwPriority")
 """What of a container's place in a network another one may have as well, but for its address."""
@@ -150,9 +152,12 @@ def exit_code(client: DockerClient, identity: str, since: int) -> int | None:
         state = api.inspect_container(identity)["State"]
     except NotFound:
         filters = {"container": identity, "event": ["die"]}
-        found = api.events(since=since, until=int(time.time()) + 1, filters=filters, decode=True)
-        codes = [event["Actor"]["Attributes"]["exitCode"] for event in found]
-        return int(codes[-1]) if codes else None
+        # Wide on both sides, since the engine's clock may be another one: what is asked for has
+        # happened, and the first that is told is it.
+        span = {"since": since - _DAY, "until": int(time.time()) + _CLOCKS_SECONDS}
+        for event in api.events(**span, filters=filters, decode=True):
+            return int(event["Actor"]["Attributes"]["exitCode"])
+        return None
     return int(state["ExitCode"]) if state["Status"] in ("exited", "dead") else None
 
 

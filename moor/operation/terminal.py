@@ -112,12 +112,12 @@ class _Pump:
         """Carry on until the other end has said all."""
         self._connection.settimeout(0)
         self._selector.register(self._connection, selectors.EVENT_READ)
-        if self._source is None:
-            self._half_close()
-        else:
-            # A file or /dev/null is always ready, which no selector tells.
-            self._is_file = not self._watches(self._source)
         try:
+            if self._source is None:
+                self._half_close()
+            else:
+                # A file or /dev/null is always ready, which no selector tells.
+                self._is_file = not self._watches(self._source)
             # What TLS has decrypted already is seen by no selector: it is read until it is empty.
             while self._receive():
                 reads = self._is_file and self._source is not None and not self._to_send
@@ -160,18 +160,29 @@ class _Pump:
                 wanted |= selectors.EVENT_WRITE
                 break
         self._selector.modify(self._connection, wanted)
+        # What is typed on waits where it is: to be told of it again and again would keep us busy.
+        if self._source is not None and not self._is_file:
+            watched = self._source in self._selector.get_map()
+            if self._to_send and watched:
+                self._selector.unregister(self._source)
+            elif not self._to_send and not watched:
+                self._selector.register(self._source, selectors.EVENT_READ)
 
     def _half_close(self) -> None:
         """Say that no more is coming, and go on listening."""
-        if isinstance(self._connection, ssl.SSLSocket):
-            # It sends TLS's notice of the end. That the other end has not ended as well, or has
-            # something to say still, are no errors here.
-            with contextlib.suppress(*_WAITS, ssl.SSLError):
-                self._connection.unwrap()
-                self._is_over = True
-        else:
+        if not isinstance(self._connection, ssl.SSLSocket):
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
+        # What has been decrypted already is printed first: Python goes on to listen for the other
+        # end's notice, and what it meets instead is thrown away.
+        elif self._receive():
+            notice = _notice_of_the_end(self._connection)
+            # Who has gone meanwhile needs no notice, and may have said something still.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                while notice:
+                    notice = notice[_send_plain(self._connection, notice) :]
+        else:
+            self._is_over = True
 
     def _receive(self) -> bool:
         """Print what has come; return whether more may come."""
@@ -203,6 +214,37 @@ class _Pump:
             target = sys.stderr if stream == _ERRORS else sys.stdout
             _write(target.fileno(), self._received[_HEADER.size : end])
             self._received = self._received[end:]
+
+
+def _notice_of_the_end(connection: ssl.SSLSocket) -> bytes:
+    """Return what TLS says at the end of one way; the other way stays as it is.
+
+    Python knows the end of both ways only: it says ours, and reads on for theirs. So for that
+    moment the connection leads to a socket of our own, from which nothing comes, and where what it
+    says is picked up.
+    """
+    descriptor = connection.fileno()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, os.fdopen(os.dup(descriptor), "rb") as real:
+        theirs.setblocking(False)
+        os.dup2(theirs.fileno(), descriptor, inheritable=False)
+        try:
+            with contextlib.suppress(*_WAITS):
+                connection.unwrap()
+        finally:
+            os.dup2(real.fileno(), descriptor, inheritable=False)
+        return ours.recv(_PIECE)
+
+
+def _send_plain(connection: ssl.SSLSocket, data: bytes) -> int:
+    """Send bytes that TLS has made already, and return how many were taken."""
+    try:
+        return os.write(connection.fileno(), data)
+    except BlockingIOError:
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_WRITE)
+            selector.select()
+        return 0
 
 
 def _write(descriptor: int, data: bytes) -> None:

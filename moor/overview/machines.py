@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ID: Final = re.compile(r"HostKeyAlias=(i-[0-9a-f]+)")
 _EC2_SECONDS: Final = 1.2
-"""How long EC2 may take to say what has become of a machine that does not answer."""
+"""How long EC2 may take at least to say what has become of a machine that does not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def ask(session: Session, outputs: Outputs, *, seconds: float) -> list[Machine]:
         for name, (address, identity, _) in places.items()
     }
     lost = [one for one in found.values() if not one.api.is_reached]
-    states = _states(session, lost) if lost else {}
+    states = _states(session, lost, deadline) if lost else {}
     for name, one in found.items():
         told = Host(problem="not asked: it is not reached")
         if one.api.is_reached:
@@ -112,12 +112,12 @@ def _places(session: Session, outputs: Outputs) -> Mapping[str, tuple[str, str, 
     }
 
 
-def _states(session: Session, lost: list[Machine]) -> dict[str, str]:
+def _states(session: Session, lost: list[Machine], deadline: float) -> dict[str, str]:
     """Say what has become of machines that do not answer, as far as EC2 knows it in time."""
     up = typed.command(session.environment, "up")
     question = Question(lambda: _in_ec2(session, [one.identity for one in lost if one.identity]))
     try:
-        states = question.answer(time.monotonic() + _EC2_SECONDS)
+        states = question.answer(max(deadline, time.monotonic() + _EC2_SECONDS))
     except CommandError:
         if session.settings.sandbox is None:
             return {}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from moor.overview.machines import Machine
     from moor.overview.overview import Overview
     from moor.session import Session
+    from moor.swarm.cluster import Member
 
 _STYLES: Final = {"good": "green", "pending": "yellow", "bad": "bold red"}
 _GIB: Final = 1024**3
@@ -64,15 +65,28 @@ def _facts(seen: Overview) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    if not seen.outputs.nodes:
+    if seen.outputs.nodes:
+        # What all nodes have in common is told once.
+        for name, told in (("system", _systems(seen)), ("Docker", _versions(seen))):
+            if len(told) == 1:
+                table.add_row(name, next(iter(told)))
+    else:
         for machine in seen.machines:
-            for name, told in _of_machine(machine):
-                table.add_row(name, told)
+            for name, text in _of_machine(machine):
+                table.add_row(name, text)
     if seen.certificates:
         table.add_row("certificates", Text(", ").join(map(_certificate, seen.certificates)))
     if seen.plans is not None:
         table.add_row("drift", _drift(seen))
     return table
+
+
+def _systems(seen: Overview) -> set[str]:
+    return {f"{m.api.system}, kernel {m.api.kernel}" for m in seen.machines if m.api.system}
+
+
+def _versions(seen: Overview) -> set[str]:
+    return {machine.api.version for machine in seen.machines if machine.api.version}
 
 
 def _of_machine(machine: Machine) -> Iterator[tuple[str, Text]]:
@@ -97,27 +111,39 @@ def _system(machine: Machine) -> Text:
 
 def _nodes(seen: Overview) -> Table:
     members = {member.name: member for member in seen.members}
+    several = len(_systems(seen)) > 1, len(_versions(seen)) > 1
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("node", "role", "state", "address", "system", "Docker", "disk"):
+    for column in ("node", "role", "state", "address"):
         table.add_column(column, overflow="fold")
+    for column, is_told in zip(("system", "Docker"), several, strict=True):
+        if is_told:
+            table.add_column(column, overflow="fold")
+    table.add_column("disk", overflow="fold")
     for machine in seen.machines:
         member = members.get(machine.name)
-        state = "not in the swarm" if member is None else member.state
-        if member is not None and member.availability != "active":
-            state += f", {member.availability}"
         role = "" if member is None else f"{member.role}{', leads' if member.is_leader else ''}"
-        if machine.problem:
-            state = "not reached"
+        told = machine.api.system, machine.api.version
         table.add_row(
             Text(machine.name),
             Text(role),
-            Text(state, style="green" if state == "ready" else "bold red"),
+            _state(machine, member),
             Text(machine.address),
-            Text(f"{machine.api.system}{', reboot due' if machine.host.reboot else ''}"),
-            Text(machine.api.version),
-            Text(", ").join(map(_disk, machine.host.disks)),
+            *(Text(text) for text, is_told in zip(told, several, strict=True) if is_told),
+            Text("\n").join(map(_disk, machine.host.disks)),
         )
     return table
+
+
+def _state(machine: Machine, member: Member | None) -> Text:
+    if machine.problem:
+        return Text("not reached", style="bold red")
+    state = "not in the swarm" if member is None else member.state
+    if member is not None and member.availability != "active":
+        state += f", {member.availability}"
+    text = Text(state, style="green" if state == "ready" else "bold red")
+    if machine.host.reboot:
+        text.append(", reboot due", style="yellow")
+    return text
 
 
 def _disk(disk: Disk) -> Text:

@@ -132,8 +132,15 @@ class LiveCluster:
             LostQuorumError: There is a swarm, and too few of its managers.
             CommandError: None answers; with the reason of each.
         """
-        with contextlib.suppress(SwarmError):
+        try:
             return answering(self.managers, self._certificates[:1]).endpoint.name
+        except NoManagerError as error:
+            if error.has_lost_quorum:
+                # Another certificate changes nothing of that, and each asking takes a minute.
+                raise LostQuorumError(str(error)) from None
+        except SwarmError:
+            # Told by the next asking.
+            pass
         return self.answering().endpoint.name
 
     def members(self) -> Sequence[Member]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from trial_sandbox import client, left_of, make_sandbox
+from trial_sandbox import client, is_open, left_of, make_sandbox
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
@@ -107,6 +107,23 @@ class Deployed:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def at_a_terminal(self, *words: str) -> int:
+        """Run a command at a terminal, and return its exit status."""
+        ours, theirs = os.openpty()
+        try:
+            return subprocess.call(
+                [sys.executable, "-m", "moor", *words],
+                cwd=ROOT,
+                env=self.variables,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                timeout=300,
+            )
+        finally:
+            os.close(ours)
+            os.close(theirs)
 
     def sandbox(self) -> Sandbox:
         """Return the sandbox beneath."""
@@ -194,19 +211,16 @@ def test_all_that_only_looks(deployed: Deployed) -> None:
         "doctor": ("doctor",),
         "os": ("os", "status", "--json"),
         "lock": ("lock", "status"),
-        "context": ("context",),
         "ssh": ("ssh", "echo", "two words", "$HOME"),
     }
     with ThreadPoolExecutor(3) as pool:
         told = dict(
             zip(commands, pool.map(lambda w: deployed.must(*w), commands.values()), strict=True)
         )
-    assert [(one["service"], one["state"]) for one in json.loads(told["ps"])] == [
-        ("web", "running"),
-        ("hidden", "running"),
-    ]
+    there = {one["service"]: one["state"] for one in json.loads(told["ps"])}
+    assert there == {"web": "running", "hidden": "running"}
     used = {one["name"]: one["usage"] for one in json.loads(told["top"])}
-    assert list(used) == ["machine", "web-1", "hidden-1"]
+    assert set(used) == {"machine", "web-1", "hidden-1"}
     assert all(usage["memory"] > 0 for usage in used.values())
     assert used["machine"]["disk_size"] > 0
     host = f"tcp://{deployed.address}:2376"
@@ -217,7 +231,11 @@ def test_all_that_only_looks(deployed: Deployed) -> None:
     assert "Debian" in json.loads(told["os"])[0]["system"]
     assert told["lock"] == f"environment {NAME}: nobody works on it\n"
     assert told["ssh"] == "two words $HOME\n"
-    assert f"Docker context moor-{NAME}: made" in told["context"]
+
+
+def test_docker_reaches_the_machine_by_a_context_of_its_own(deployed: Deployed) -> None:
+    told = deployed.must("context")
+    assert told.startswith(f"Docker context moor-{NAME}: made\n")
     docker = shutil.which("docker")
     if docker is not None:
         words = [docker, "--context", f"moor-{NAME}", "ps", "--format", "{{.Names}}"]
@@ -256,6 +274,8 @@ def test_a_program_in_a_container(deployed: Deployed) -> None:
     assert done.stderr == (
         "error: service: must be the name of one, got 'wbe'; did you mean web?\n"
     )
+    # A program that is over before its terminal has a size ends as it would elsewhere.
+    assert deployed.at_a_terminal("exec", "web", "sh", "-c", "exit 7") == 7
 
 
 def test_one_more_container_has_the_services_configuration_and_is_gone_after(
@@ -291,7 +311,12 @@ def test_a_port_that_nobody_opens_is_reached_and_a_restart_is_followed(deployed:
             assert time.monotonic() < deadline
             time.sleep(0.2)
     assert status == 200
-    assert ended(forward) == 0
+    # Whatever ends it, nothing of it is left.
+    assert ended(forward, signal.SIGKILL) == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while is_open("127.0.0.1", int(local.rpartition(":")[2])):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_what_is_wrong_is_found_and_the_next_deployment_mends_it(deployed: Deployed) -> None:
@@ -308,8 +333,7 @@ def test_what_is_wrong_is_found_and_the_next_deployment_mends_it(deployed: Deplo
     told = deployed.must("stop", "hidden")
     assert told.startswith("moor-hidden-1: stopped\nnext: ")
     assert "or the next deployment, starts what is stopped" in told
-    with ThreadPoolExecutor(2) as pool:
-        status, doctor = pool.map(lambda w: deployed.run(*w), (("status",), ("doctor", "--fix")))
+    doctor, status = deployed.run("doctor", "--fix"), deployed.run("status")
     assert status.returncode == 1
     assert "moor-hidden-1: must run, got exited" in status.stderr
     assert doctor.returncode == 1

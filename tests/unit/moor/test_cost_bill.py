@@ -46,14 +46,6 @@ def test_one_machine_costs_its_instance_its_disk_and_its_address() -> None:
     )
 
 
-def test_a_data_volume_costs_what_it_is_asked_to_be() -> None:
-    given = bill(data_volume={"size_gib": 50, "iops": 4000})
-    assert rows(given)[2:4] == [
-        ("data volume, gp3", "50 GiB", "5.00"),
-        ("data volume, gp3: operations", "1000 IOPS above 3000", "6.00"),
-    ]
-
-
 def test_machines_that_are_alike_are_one_line_and_a_balancer_has_an_address_a_subnet() -> None:
     subnets = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
     given = bill(
@@ -72,6 +64,15 @@ def test_machines_that_are_alike_are_one_line_and_a_balancer_has_an_address_a_su
         ("network load balancer", "730 h", "21.90"),
     ]
     assert "what goes through the load balancer (LCU)" in given.uncounted
+
+
+def test_a_data_volume_is_counted_with_what_it_has_above_the_baseline() -> None:
+    given = bill(data_volume={"size_gib": 50, "iops": 4000, "throughput": 250})
+    assert rows(given)[2:5] == [
+        ("data volume, gp3", "50 GiB", "5.00"),
+        ("data volume, gp3: operations", "1000 IOPS above 3000", "6.00"),
+        ("data volume, gp3: throughput", "125 MiB/s above 125", "6.25"),
+    ]
 
 
 def test_the_addresses_of_a_balancer_in_the_default_network_are_named_as_not_counted() -> None:

@@ -223,6 +223,16 @@ def test_why_a_machine_does_not_answer(
     assert finding.remedy
 
 
+def test_an_ended_certificate_of_ours_has_its_own_remedy(patient: Patient) -> None:
+    text = "cert.pem: must be valid now, got one that ended on 2026-01-01; `make up` makes another"
+    finding = hosts._why(patient, HOST, UnreachableError(text, Problem.CERTIFICATE))
+    assert (finding.subject, finding.text, finding.remedy) == (
+        "cert.pem",
+        "must be valid now, got one that ended on 2026-01-01",
+        "`make up` makes another",
+    )
+
+
 def test_what_fills_a_disk_is_told_the_largest_first() -> None:
     df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/a 9 8 1 89% /\n/dev/b"
     assert hosts.fullest(f"{df} 100 10 90 10% /var/lib/docker\n") == (8192, 9216, "/")

@@ -168,6 +168,12 @@ def test_the_machines_of_a_swarm_are_told_pool_by_pool() -> None:
     assert [door.through for door in found.doors] == ["", "", "", "a load balancer, too"]
 
 
+def test_a_data_volume_is_a_disk_of_the_machine_that_keeps_data() -> None:
+    (host,) = drawing(data_volume={"size_gib": 50}).hosts
+    assert host.disks == ("disk 20 GiB, encrypted", "data volume 50 GiB, gp3, encrypted")
+    assert host.keeps_data
+
+
 def test_a_card_tells_image_count_and_ports() -> None:
     ports = (
         published(80, 8080),

@@ -68,6 +68,12 @@ def test_an_image_that_was_built_is_known_by_its_tag() -> None:
     assert Deployed(image="", id="sha256:" + "3" * 64).shown == "image 333333333333"
 
 
+def test_an_image_that_was_built_for_a_swarm_is_known_by_its_place() -> None:
+    pushed = "moor-registry:5000/shop-web@sha256:" + "4" * 64
+    built = Deployed(image="", id=pushed, digest=pushed, built=True)
+    assert built.shown == "moor-registry:5000/shop-web 444444444444"
+
+
 def test_the_commit_of_a_folder_is_told_with_whether_it_is_all(tmp_path: Path) -> None:
     assert Author.of(tmp_path).commit == ""
 

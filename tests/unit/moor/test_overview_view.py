@@ -21,6 +21,7 @@ from moor.overview.host import Disk, Host
 from moor.overview.machines import Machine
 from moor.overview.overview import Overview
 from moor.plan import Change, StackPlan
+from moor.swarm.cluster import Member
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GIB = 1024**3
@@ -216,20 +217,64 @@ def test_drift_is_wrong_and_a_change_that_waits_is_due(tmp_path: Path) -> None:
     }
 
 
-def test_nodes_have_a_line_each(tmp_path: Path) -> None:
+NODES = """\
+production in eu-central-1, at 192.0.2.7: not well
+
+node       role            state              address    disk
+manager-1  manager, leads  ready              192.0.2.7  / 50% of 18 GiB
+                                                         /var/lib/docker 10% of
+                                                         100 GiB
+manager-2  manager         ready, reboot due  192.0.2.8  / 50% of 18 GiB
+web-1      worker          not reached        192.0.2.9
+
+system        Flatcar Container Linux by Kinvolk 4230.2.3 (Oklo), kernel
+              6.6.100-flatcar
+Docker        28.0.4
+certificates  this computer 364 days, authority 3652 days, the machine 364 days
+
+service     state              since  address               answers
+moor-web-1  running (healthy)  3 h    http://192.0.2.7:80/  200 OK
+due: manager-2: a reboot is due, for an update"""
+
+
+def swarm() -> Overview:
+    """Return a swarm of three nodes, one of them lost."""
+    names = {"manager-1": 7, "manager-2": 8, "web-1": 9}
     nodes = {
         name: Node(public_ip=f"192.0.2.{n}", private_ip="10.0.0.1", instance_id="i-1", ssh="ssh")
-        for n, name in enumerate(("manager-1", "web-1"), 7)
+        for name, n in names.items()
     }
-    machines = [
-        replace(MACHINE, name="manager-1"),
-        replace(MACHINE, name="web-1", address="192.0.2.8", host=Host(problem="SSH")),
-    ]
-    seen = replace(SEEN, outputs=replace(OUTPUTS, nodes=nodes), machines=machines)
-    told = drawn(seen, tmp_path, 120)
-    assert "manager-1" in told
-    assert "192.0.2.8" in told
-    assert "machine  " not in told
+    one_disk = Host(disks=MACHINE.host.disks[:1], reboot="an update")
+    lost = Api(problem="the Docker API at 192.0.2.9:2376: must be reached, got no connection")
+    return replace(
+        SEEN,
+        outputs=replace(OUTPUTS, nodes=nodes),
+        members=[
+            Member(name="manager-1", is_manager=True, is_leader=True),
+            Member(name="manager-2", is_manager=True),
+            Member(name="web-1", state="down"),
+        ],
+        machines=[
+            replace(MACHINE, name="manager-1"),
+            replace(MACHINE, name="manager-2", address="192.0.2.8", host=one_disk),
+            replace(
+                MACHINE, name="web-1", address="192.0.2.9", api=lost, host=Host(problem="not asked")
+            ),
+        ],
+    )
+
+
+def test_nodes_have_a_line_each(tmp_path: Path) -> None:
+    assert drawn(swarm(), tmp_path) == NODES
+
+
+def test_what_nodes_do_not_have_in_common_is_told_of_each(tmp_path: Path) -> None:
+    seen = swarm()
+    first, second, lost = seen.machines
+    older = replace(second, api=replace(second.api, version="27.0.1"))
+    told = drawn(replace(seen, machines=[first, older, lost]), tmp_path, 120)
+    assert "192.0.2.8  27.0.1  / 50% of 18 GiB" in told
+    assert "Docker        28.0.4" not in told
 
 
 def test_json_has_the_keys_that_are_documented(tmp_path: Path) -> None:

@@ -308,6 +308,20 @@ def test_terraform_is_pointed_to_a_manager_that_takes_the_present_certificate(
     assert world.cluster.for_terraform() == "manager-2"
 
 
+def test_a_lost_quorum_is_told_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def answering(endpoints: Sequence[NodeEndpoint], folders: Sequence[Path]) -> None:
+        asked.append(len(folders))
+        lost = Answer(endpoint=endpoints[0], problem=Problem.NO_QUORUM, words="no majority")
+        raise NoManagerError([lost])
+
+    monkeypatch.setattr(live_cluster, "answering", answering)
+    with pytest.raises(LostQuorumError, match="moor swarm recover"):
+        world.cluster.for_terraform()
+    assert asked == [1]
+
+
 # Joining
 
 
