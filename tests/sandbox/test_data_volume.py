@@ -335,7 +335,9 @@ def test_docker_waits_for_a_volume_that_is_late_and_takes_no_other(trial: Trial)
     ec2.detach_volume(VolumeId=volume)
     aside.rename(file)
     ec2.attach_volume(VolumeId=volume, InstanceId=machine, Device="/dev/sdf")
-    trial.on_machine("systemctl start docker.service")
+    # What tried the other one may still be about to fail.
+    again = "until systemctl start docker.service; do sleep 1; done"
+    trial.on_machine(f"timeout 50 bash -c '{again}'")
     assert trial.rows() == rows
 
 
