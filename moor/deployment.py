@@ -246,6 +246,7 @@ class Deployment:
             CommandError: Something failed, or was not approved.
             StoppedError: Somebody asked to end.
         """
+        data_settling.heal(self)
         self._look(repair=False)
         gone = self._gone()
         backwards = [stack for stack in reversed(self.stacks) if stack.name in gone]

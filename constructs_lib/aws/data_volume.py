@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cdktf import Precondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_subnet import DataAwsSubnet
@@ -10,17 +10,11 @@ from cdktf_cdktf_provider_aws.ebs_volume import EbsVolume
 from cdktf_cdktf_provider_aws.volume_attachment import VolumeAttachment
 from constructs import Construct
 
-from constructs_lib.aws.limits import DATA_VOLUME_TAG
+from constructs_lib.aws.limits import DATA_VOLUME_DEVICE, DATA_VOLUME_TAG
 from constructs_lib.terraform.literal import Expression, define
 
 if TYPE_CHECKING:
     from constructs_lib.aws.machine import Machine
-
-DEVICE: Final = "/dev/sdf"
-"""What EC2 calls the device; a machine of the Nitro system finds it by the volume's id.
-
-Source: Amazon EC2 User Guide, "Device names for volumes on Amazon EC2 instances".
-"""
 
 
 class DataVolume(Construct):
@@ -89,7 +83,7 @@ class DataVolume(Construct):
             VolumeAttachment,
             self,
             "Attachment",
-            device_name=DEVICE,
+            device_name=DATA_VOLUME_DEVICE,
             volume_id=Expression(self.resource.id),
             instance_id=machine.id,
             # What has mounted it would keep EC2 from detaching it.
