@@ -7,3 +7,9 @@ USER_DATA_LIMIT: Final = 16384
 
 DATA_VOLUME_TAG: Final = "data-volume"
 """The tag of a data volume, whose value is the name of the machine that it belongs to."""
+
+FORMER_VOLUME_TAG: Final = "former-data-volume"
+"""The tag of a volume that a restore has taken out, or is about to put in; likewise."""
+
+SCHEDULE_TAG: Final = "snapshot-schedule"
+"""The tag by which Data Lifecycle Manager finds a volume, whose value is the volume's name."""

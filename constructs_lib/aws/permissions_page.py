@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from constructs_lib.aws.permissions import DEPLOYMENT, LOAD_BALANCER, STATE, SWARM
+from constructs_lib.aws.permissions import (
+    BACKUPS,
+    DEPLOYMENT,
+    LOAD_BALANCER,
+    SCHEDULE,
+    STATE,
+    SWARM,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +51,16 @@ def _lines() -> Iterator[str]:
     yield _HEAD
     yield "| statement | what for | actions |"
     yield "| --- | --- | --- |"
-    for one in (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *STATE):
+    for one in (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *BACKUPS, *SCHEDULE, *STATE):
         only = " Only with a state in S3." if one.resource else ""
         if one in SWARM:
             only = " Only in a swarm."
         if one in LOAD_BALANCER:
             only = " Only with a load balancer."
+        if one in BACKUPS:
+            only = " Only with a data volume."
+        if one in SCHEDULE:
+            only = " Only with a schedule of snapshots, which no sandbox has."
         yield f"| `{one.sid}` | {one.why}{only} | {', '.join(f'`{a}`' for a in one.actions)} |"
 
 

@@ -9,6 +9,7 @@ import typer
 from constructs_lib.compose import ended
 from moor import deployment_lock, health, status
 from moor.approval import must_be_attended
+from moor.backup import unfinished
 from moor.deployment import deploying
 from moor.failure import CommandError
 from moor.health import PATIENCE_SECONDS, Row, problems
@@ -43,6 +44,8 @@ def run(
             must_be_attended(session, approve=approve)
             if reboot:
                 deployment.reboot()
+            if session.has_data_volume:
+                unfinished.go_on(deployment)
             deployment.up(approve=approve, services=only)
         outputs = Outputs.load(session.environment)
 
@@ -58,6 +61,8 @@ def run(
             )
         finally:
             screen.close()
+    if session.has_data_volume:
+        unfinished.let_go(session, screen.say)
     kept = session.environment.ended
     names = [row.expected.name for row in rows]
     ended.keep(kept, health.ended(rows), of=names, is_all=not only)

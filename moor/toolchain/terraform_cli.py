@@ -294,6 +294,14 @@ class Terraform:
         """
         self._ask(stack, ["import", "-input=false", "-no-color", address, identity])
 
+    def forget(self, stack: Stack, address: str) -> None:
+        """Have a stack's state know a thing no more, which stays as it is.
+
+        Raises:
+            CommandError: The state cannot be written.
+        """
+        self._ask(stack, ["state", "rm", address])
+
     def taint(self, stack: Stack, address: str) -> None:
         """Have a resource replaced by the next apply; one that is not there is left alone.
 
