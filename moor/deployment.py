@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from constructs_lib.files.private_file import write_private
 from constructs_lib.terraform.stacks import DOCKER
 from moor import (
+    data_volumes,
     drift,
     first_boot,
     missing_images,
@@ -33,7 +34,7 @@ from moor.toolchain.terraform_cli import Run, Terraform
 from moor.toolchain.toolchain import with_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from moor.recovery import Leftover
     from moor.screen import Screen
@@ -161,6 +162,8 @@ class Deployment:
             StoppedError: Somebody asked to end.
         """
         self._recover(approve=approve)
+        if not services:
+            data_volumes.settle(self, change=True)
         with contextlib.ExitStack() as stack:
             runs = self._plans_of_an_open_api(services)
             for run in runs:
@@ -191,6 +194,8 @@ class Deployment:
             CommandError: It cannot be planned.
             StoppedError: Somebody asked to end.
         """
+        if not services:
+            data_volumes.settle(self, change=False)
         runs = self._plans(services)
         with contextlib.ExitStack() as stack:
             for run in runs:
@@ -198,17 +203,20 @@ class Deployment:
             return self._shown(runs)
 
     def down(self, *, approve: bool) -> list[StackPlan]:
-        """Destroy both stacks, the last one first.
+        """Destroy both stacks, the last one first; data volumes are kept.
 
         Raises:
             CommandError: Something failed, or was not approved.
             StoppedError: Somebody asked to end.
         """
-        backwards = list(reversed(self.stacks))
         self._look(repair=False)
+        gone = self._gone()
+        backwards = [stack for stack in reversed(self.stacks) if stack.name in gone]
         with contextlib.ExitStack() as stack:
             with self.screen.phase("plan of the destruction"):
-                runs = [self._terraform.plan(s, destroy=True) for s in backwards]
+                runs = [
+                    self._terraform.plan(s, destroy=True, targets=gone[s.name]) for s in backwards
+                ]
                 for run in runs:
                     stack.callback(run.close)
                 self._terraform.finish(runs)
@@ -216,20 +224,35 @@ class Deployment:
                 run.must_have_succeeded()
             plans = [self._details(run) for run in runs]
             self._ask(plans, approve=approve, question="Destroy all of this?")
-            services, *others = runs
-            for run in (self._without_services(services, stack), *others):
-                if run.changes:
-                    self._apply(run)
+            for run in runs:
+                current = run
+                if run.stack is self.stacks[-1]:
+                    current = self._without_services(run, stack, gone)
+                if current.changes:
+                    self._apply(current)
             return plans
 
-    def _without_services(self, run: Run, stack: contextlib.ExitStack) -> Run:
+    def _gone(self) -> dict[str, list[str]]:
+        """Return what a destruction destroys of each stack, by its name: no addresses for all.
+
+        A stack is missing that has nothing but data which is kept.
+        """
+        states = {stack.name: self._terraform.state(stack) for stack in self.stacks}
+        if not data_volumes.known(states[self.stacks[0].name]):
+            return {name: [] for name in states}
+        found = {name: data_volumes.all_but(state) for name, state in states.items()}
+        return {name: addresses for name, addresses in found.items() if addresses}
+
+    def _without_services(
+        self, run: Run, stack: contextlib.ExitStack, gone: Mapping[str, Sequence[str]]
+    ) -> Run:
         """Plan the destruction again when a swarm's services have ended."""
         if self.upkeep is None or not run.changes:
             return run
         with self.screen.phase("the services end"):
             if not self.upkeep.withdraw():
                 return run
-            again = self._terraform.plan(run.stack, destroy=True)
+            again = self._terraform.plan(run.stack, destroy=True, targets=gone[run.stack.name])
             stack.callback(again.close)
             self._terraform.finish([again])
         again.must_have_succeeded()

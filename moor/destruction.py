@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from constructs_lib.terraform.stacks import STACKS
-from moor import deployment_lock, recovery, sandbox_control, typed
+from moor import data_volumes, deployment_lock, recovery, sandbox_control, typed
 from moor.approval import must_be_attended
 from moor.deployment import Deployment, deploying
 from moor.failure import CommandError, StoppedError
@@ -16,6 +16,9 @@ from moor.toolchain import binary, terraform_state
 from moor.toolchain.toolchain import ROOT, with_changes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moor.data_volumes import Volume
     from moor.screen import Screen
     from moor.session import Session
     from sandbox.lifecycle import Sandbox
@@ -43,7 +46,9 @@ def destroy(session: Session, screen: Screen, *, approve: bool) -> None:
         if settings.sandbox is None:
             with deploying(session, screen, lock) as deployment:
                 deployment.down(approve=approve)
+                state = deployment.terraform.state(deployment.stacks[0])
             _forget(session)
+            _tell_kept(session, [volume for volume, _ in data_volumes.known(state).values()])
             return
         # Imported here: it brings the docker SDK.
         from sandbox.lifecycle import Sandbox  # noqa: PLC0415
@@ -69,6 +74,7 @@ def destroy(session: Session, screen: Screen, *, approve: bool) -> None:
         f"certificates, provider locks and logs in {environment.directory.relative_to(ROOT)}; "
         f"next: {typed.command(environment, 'up')}"
     )
+    _tell_kept(session, data_volumes.kept_of_a_sandbox(session))
 
 
 def _take_apart(session: Session, screen: Screen, lock: int, sandbox: Sandbox) -> None:
@@ -86,6 +92,11 @@ def _take_apart(session: Session, screen: Screen, lock: int, sandbox: Sandbox) -
         deployment.upkeep = access.upkeep_of(session, screen)
     deployment.use(with_changes(session.variables(), sandbox.environment_variables()))
     deployment.down(approve=True)
+
+
+def _tell_kept(session: Session, volumes: Sequence[Volume]) -> None:
+    for line in data_volumes.tell_kept(session, volumes):
+        session.console.print(line, style="bold", soft_wrap=True)
 
 
 def _forget(session: Session) -> None:

@@ -48,6 +48,7 @@ _PROTOCOLS: Final = {"132": "SCTP"}
 
 _NOUNS: Final[Mapping[str, str]] = {
     "aws_ami": "machine image",
+    "aws_ebs_volume": "data volume",
     "aws_eip": "address",
     "aws_eip_association": "address of the machine",
     "aws_instance": "machine",
@@ -55,6 +56,7 @@ _NOUNS: Final[Mapping[str, str]] = {
     "aws_security_group": "security group",
     "aws_vpc_security_group_egress_rule": "egress rule",
     "aws_vpc_security_group_ingress_rule": "ingress rule",
+    "aws_volume_attachment": "data volume of the machine",
     "docker_container": "container",
     "docker_image": "image",
     "docker_network": "network",

@@ -244,14 +244,14 @@ class AwsStack(TerraformStack):
             known = of_registry.private_ip
             volume = None
             if node.data_volume is not None:
-                subnet = Expression(interface.resource.subnet_id)
+                # Not the interface's own: the volume would be destroyed with that.
                 volume = self._data_volume(
                     scope,
                     node.data_volume,
                     node=node.name,
                     name=name,
                     machine=machine,
-                    subnet_id=subnet,
+                    subnet_id=subnets.at(node.place),
                 )
             api = self._docker_api(
                 scope, machine, address, node=node.name, registry_address=known, volume=volume

@@ -62,7 +62,8 @@ class DataVolume(Construct):
             node: Whose it is: the machine's name among the environment's machines. It is found by
                 that, in a tag, where no state knows it.
             machine: The machine.
-            subnet_id: The subnet that the machine stands in.
+            subnet_id: The subnet that the machine stands in. One that was looked up, and is an
+                expression, is in the volume's zone, or in that of an interface that stays.
             size_gib: Its size in GiB. A larger one grows it in place.
             kind: The volume type, such as `gp3`.
             iops: I/O operations per second; AWS's default where unset.
@@ -92,7 +93,6 @@ class DataVolume(Construct):
                 prevent_destroy=True,
             ),
         )
-        volume = self.resource.fqn
         self.attachment = define(
             VolumeAttachment,
             self,
@@ -102,23 +102,25 @@ class DataVolume(Construct):
             instance_id=machine.id,
             # What has mounted it would keep EC2 from detaching it.
             stop_instance_before_detaching=True,
-            lifecycle=TerraformResourceLifecycle(
-                precondition=[
-                    Precondition(
-                        condition=(
-                            f"${{{volume}.availability_zone == {subnet.fqn}.availability_zone}}"
-                        ),
-                        error_message=(
-                            f"aws.network: must name a subnet in ${{{volume}.availability_zone}}, "
-                            f"the zone of the data volume ${{{volume}.id}}, got "
-                            f"${{{subnet.fqn}.id}} in ${{{subnet.fqn}.availability_zone}}; a "
-                            "volume stays in its zone"
-                        ),
-                    )
-                ]
-            ),
+            lifecycle=self._only_here(subnet) if not isinstance(subnet_id, Expression) else None,
         )
         if schedule is not None:
             SnapshotPolicy(self, "Snapshots", name=name, schedule=schedule)
         self.id = Expression(self.attachment.volume_id)
         self.size_gib = size_gib
+
+    def _only_here(self, subnet: DataAwsSubnet) -> TerraformResourceLifecycle:
+        """Refuse a machine that settings put into another zone, before anything is changed."""
+        volume, place = self.resource.fqn, subnet.fqn
+        return TerraformResourceLifecycle(
+            precondition=[
+                Precondition(
+                    condition=f"${{{volume}.availability_zone == {place}.availability_zone}}",
+                    error_message=(
+                        f"aws.network: must name a subnet in ${{{volume}.availability_zone}}, the "
+                        f"zone of the data volume ${{{volume}.id}}, got ${{{place}.id}} in "
+                        f"${{{place}.availability_zone}}; a volume stays in its zone"
+                    ),
+                )
+            ]
+        )

@@ -160,6 +160,26 @@ SWARM: Final = (
 Source: the AWS provider, its resource `aws_network_interface` and its data source `aws_subnets`.
 """
 
+DATA_VOLUME: Final = (
+    Statement(
+        sid="MakeTheDataVolume",
+        why="The volume that outlives its machine, a blank one or one of a snapshot.",
+        actions=("ec2:CreateVolume",),
+    ),
+    Statement(
+        sid="OwnDataVolumes",
+        why="Attaching, detaching and deleting are for volumes and machines with the environment's "
+        "tags, and for no others; `moor data give-up` and `moor backup discard` alone delete one "
+        "that was in use.",
+        actions=("ec2:AttachVolume", "ec2:DeleteVolume", "ec2:DetachVolume"),
+        own=True,
+    ),
+)
+"""What a data volume needs as well, beside the look for subnets.
+
+Source: the AWS provider, its resources `aws_ebs_volume` and `aws_volume_attachment`.
+"""
+
 LOAD_BALANCER: Final = (
     Statement(
         sid="LookForTheDefaultNetwork",
@@ -229,20 +249,9 @@ BACKUPS: Final = (
         own=True,
     ),
     Statement(
-        sid="MakeVolumesOfSnapshots",
-        why="For `moor backup restore` and `verify`: a volume that begins with a snapshot's data.",
-        actions=("ec2:CreateVolume",),
-    ),
-    Statement(
-        sid="ExchangeOwnVolumes",
-        why="A restore takes a data volume out and puts another in, whose tags tell which one it "
-        "is; `moor backup discard` deletes the former one.",
-        actions=(
-            "ec2:AttachVolume",
-            "ec2:DeleteTags",
-            "ec2:DeleteVolume",
-            "ec2:DetachVolume",
-        ),
+        sid="ExchangeOwnTags",
+        why="A restore exchanges one volume for another, and a tag tells which one is in use.",
+        actions=("ec2:DeleteTags",),
         own=True,
     ),
 )
@@ -320,13 +329,14 @@ def policy(settings: Settings, *, environment: str) -> dict[str, Any]:
     statements = []
     aws = settings.aws
     volumes = [aws.data_volume, *(pool.data_volume for pool in aws.machines.workers.values())]
+    has_volume = any(volume is not None for volume in volumes)
     is_scheduled = any(v and v.snapshots and v.snapshots.schedule for v in volumes)
     for one in (
         *DEPLOYMENT,
-        *(SWARM if settings.is_swarm else ()),
-        *(LOAD_BALANCER if aws.load_balancer is not None else ()),
-        *(BACKUPS if any(volumes) else ()),
+        *(SWARM if settings.is_swarm else SWARM[:1] if has_volume else ()),
+        *(DATA_VOLUME + BACKUPS if has_volume else ()),
         *(SCHEDULE if is_scheduled and settings.sandbox is None else ()),
+        *(LOAD_BALANCER if aws.load_balancer is not None else ()),
     ):
         if one.role:
             # IAM is of no region.

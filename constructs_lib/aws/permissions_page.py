@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from constructs_lib.aws.permissions import (
     BACKUPS,
+    DATA_VOLUME,
     DEPLOYMENT,
     LOAD_BALANCER,
     SCHEDULE,
@@ -51,14 +52,24 @@ def _lines() -> Iterator[str]:
     yield _HEAD
     yield "| statement | what for | actions |"
     yield "| --- | --- | --- |"
-    for one in (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *BACKUPS, *SCHEDULE, *STATE):
+    for one in (
+        *DEPLOYMENT,
+        *SWARM,
+        *DATA_VOLUME,
+        *BACKUPS,
+        *SCHEDULE,
+        *LOAD_BALANCER,
+        *STATE,
+    ):
         only = " Only with a state in S3." if one.resource else ""
         if one in SWARM:
             only = " Only in a swarm."
+        if one is SWARM[0]:
+            only = " Only in a swarm, or with a data volume."
+        if one in (*DATA_VOLUME, *BACKUPS):
+            only = " Only with a data volume."
         if one in LOAD_BALANCER:
             only = " Only with a load balancer."
-        if one in BACKUPS:
-            only = " Only with a data volume."
         if one in SCHEDULE:
             only = " Only with a schedule of snapshots, which no sandbox has."
         yield f"| `{one.sid}` | {one.why}{only} | {', '.join(f'`{a}`' for a in one.actions)} |"

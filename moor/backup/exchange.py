@@ -60,7 +60,7 @@ class Exchange:
             self._take_out(ec2, shell, screen.tick)
         with screen.phase(f"volume {self.coming} is put in", done=""):
             self._put_in(ec2, screen.tick)
-            self._tag(ec2)
+            self.tag(ec2)
         with screen.phase("Terraform takes note", done=""):
             self._take_note(deployment)
         with screen.phase("Docker starts with it", done=""):
@@ -92,8 +92,15 @@ class Exchange:
                 )
         ec2.await_volume(self.coming, "in-use", tick)
 
-    def _tag(self, ec2: Ec2) -> None:
-        """Let the tags tell which one is the data volume."""
+    def tag(self, ec2: Ec2) -> None:
+        """Let the tags tell which one is the data volume.
+
+        Args:
+            ec2: EC2.
+
+        Raises:
+            CommandError: AWS refuses.
+        """
         changes = (
             (self.leaving, FORMER_VOLUME_TAG, DATA_VOLUME_TAG),
             (self.coming, DATA_VOLUME_TAG, FORMER_VOLUME_TAG),

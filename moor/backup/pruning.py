@@ -31,23 +31,24 @@ def rules(settings: Settings) -> dict[str, SnapshotSettings | None]:
     }
 
 
-def look(session: Session) -> list[Fate]:
+def look(session: Session, ec2: Ec2) -> list[Fate]:
     """Return all snapshots of the environment, and what becomes of each.
 
     Args:
         session: The command.
+        ec2: EC2.
 
     Raises:
         CommandError: AWS cannot be asked.
     """
-    return fates(Ec2(session).snapshots(), rules(session.settings), now=datetime.now(UTC))
+    return fates(ec2.snapshots(), rules(session.settings), now=datetime.now(UTC))
 
 
-def remove(session: Session, going: Sequence[Fate], say: Callable[[str], None]) -> list[Snapshot]:
+def remove(ec2: Ec2, going: Sequence[Fate], say: Callable[[str], None]) -> list[Snapshot]:
     """Delete snapshots.
 
     Args:
-        session: The command.
+        ec2: EC2.
         going: Those that go.
         say: Takes a line for a person.
 
@@ -57,7 +58,7 @@ def remove(session: Session, going: Sequence[Fate], say: Callable[[str], None]) 
     Raises:
         CommandError: AWS refuses one; the others are gone.
     """
-    ec2, gone, problems = Ec2(session), [], []
+    gone, problems = [], []
     for fate in going:
         try:
             ec2.delete_snapshot(fate.snapshot)
@@ -80,7 +81,8 @@ def after_deployment(session: Session, say: Callable[[str], None]) -> None:
     """
     if not any(rules(session.settings).values()):
         return
+    ec2 = Ec2(session)
     try:
-        remove(session, [fate for fate in look(session) if fate.goes], say)
+        remove(ec2, [fate for fate in look(session, ec2) if fate.goes], say)
     except CommandError as error:
         say(f"warning: snapshots: {error}; `moor backup prune` tries again")

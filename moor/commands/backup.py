@@ -86,7 +86,8 @@ def ls(session: Session, *, as_json: Json = False) -> None:
     from moor.backup import creation, pruning, restoration, view  # noqa: PLC0415  # heavy
     from moor.backup.aws import Ec2  # noqa: PLC0415
 
-    fates, formers = pruning.look(session), restoration.formers(session, Ec2(session))
+    ec2 = Ec2(session)
+    fates, formers = pruning.look(session, ec2), restoration.formers(session, ec2)
     if as_json:
         print(json.dumps(view.as_json(fates, formers), indent=2))  # noqa: T201  (for a script)
         return
@@ -109,11 +110,13 @@ def prune(session: Session, *, approve: Approve = False) -> None:
     own. `moor up` does the same without asking.
     """
     from moor.backup import creation, pruning  # noqa: PLC0415  # heavy
+    from moor.backup.aws import Ec2  # noqa: PLC0415
 
     screen = session.screen()
     with deployment_lock.held(session.environment, screen.say):
         creation.must_have_a_volume(session)
-        fates = pruning.look(session)
+        ec2 = Ec2(session)
+        fates = pruning.look(session, ec2)
         going = [fate for fate in fates if fate.goes]
         if not going:
             session.console.print(f"nothing goes: {len(fates)} snapshots are kept")
@@ -122,7 +125,7 @@ def prune(session: Session, *, approve: Approve = False) -> None:
             session.console.print(f"goes: {fate.snapshot.told}: {fate.why}", soft_wrap=True)
         if not approve and session.settings.sandbox is None:
             confirm(session, f"Delete {len(going)} of {len(fates)} snapshots?")
-        gone = pruning.remove(session, going, screen.say)
+        gone = pruning.remove(ec2, going, screen.say)
     session.console.print(
         f"{len(gone)} deleted, {len(fates) - len(gone)} kept; "
         f"next: {typed.program(session.environment, 'backup ls')}",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.files.private_file import make_private_directory, write_private
@@ -150,13 +151,17 @@ class Volumes:
         original: Callable[..., Any],
         backend: Any,
         volume_id: str,
-        *args: Any,
-        **kwargs: Any,
+        instance_id: str | None,
+        device_path: str | None,
     ) -> Any:
         """Stand in for moto's `detach_volume`: one that is mounted stays where it is."""
+        attachment = backend.get_volume(volume_id).attachment
+        if instance_id is None and attachment is not None:
+            # EC2 knows where it is; moto asks for the instance of no name.
+            instance_id = attachment.instance.id
         holder = self._holders.get(volume_id)
         if holder is None or holder in self._ending:
-            return original(backend, volume_id, *args, **kwargs)
+            return original(backend, volume_id, instance_id, device_path)
         device = self._device(holder)
         is_running = backend.get_instance(holder).state == _RUNNING
         if is_running and self._machines.mounts(holder, device):
@@ -165,7 +170,7 @@ class Volumes:
                 f"The volume '{volume_id}' is mounted in instance '{holder}': unmount it, or stop "
                 "the instance",
             )
-        result = original(backend, volume_id, *args, **kwargs)
+        result = original(backend, volume_id, instance_id, device_path)
         self._machines.take_device(holder)
         device.detach()
         del self._holders[volume_id]
@@ -251,6 +256,7 @@ class Volumes:
                 **{name: said[name] for name in _KEPT},
             )
             backend.volumes[volume_id] = volume
+            volume.create_time = datetime.fromisoformat(said["created"])
             volume.add_tags(said["tags"])
 
     def _remember(self, volume: Any) -> None:
@@ -259,6 +265,7 @@ class Volumes:
         notes["account"] = volume.ec2_backend.account_id
         notes["region"] = volume.ec2_backend.region_name
         notes["zone"] = volume.zone.name
+        notes["created"] = volume.create_time.isoformat()
         notes["tags"] = {tag["key"]: tag["value"] for tag in volume.get_tags()}
         write_private(self._notes(volume.id), json.dumps(notes, indent=1).encode())
 
@@ -273,3 +280,26 @@ class Volumes:
 
     def _device(self, instance: str) -> BlockDevice:
         return BlockDevice.of(self._addresses[instance])
+
+
+def kept(directory: Path) -> dict[str, dict[str, Any]]:
+    """Return what is known of the volumes of a sandbox that does not run, by their ids.
+
+    Args:
+        directory: The sandbox's own folder.
+    """
+    return {
+        notes.stem: json.loads(notes.read_text(encoding="utf-8"))
+        for notes in sorted((directory / FOLDER).glob("vol-*.json"))
+    }
+
+
+def delete(directory: Path, volume_id: str) -> None:
+    """Delete a volume of a sandbox that does not run.
+
+    Args:
+        directory: The sandbox's own folder.
+        volume_id: The volume's id.
+    """
+    for suffix in ("img", "json"):
+        (directory / FOLDER / f"{volume_id}.{suffix}").unlink(missing_ok=True)

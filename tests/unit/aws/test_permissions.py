@@ -12,6 +12,7 @@ from settings_files import document
 
 from constructs_lib.aws.permissions import (
     BACKUPS,
+    DATA_VOLUME,
     DEPLOYMENT,
     LOAD_BALANCER,
     SCHEDULE,
@@ -26,7 +27,7 @@ SETTINGS = Settings.model_validate(document())
 S3 = {"s3": {"bucket": "states", "region": "eu-west-1", "prefix": "moor/trial"}}
 WITH_S3 = Settings.model_validate({**document(), "state": S3})
 
-EVERY = (*DEPLOYMENT, *SWARM, *LOAD_BALANCER, *BACKUPS, *SCHEDULE, *STATE)
+EVERY = (*DEPLOYMENT, *SWARM, *DATA_VOLUME, *BACKUPS, *SCHEDULE, *LOAD_BALANCER, *STATE)
 
 
 def allowed(found: dict[str, object], action: str) -> bool:
@@ -61,6 +62,17 @@ def test_only_a_swarm_may_make_interfaces() -> None:
         assert allowed(without_conditions(several), action)
     IAMPolicyDocumentValidator(json.dumps(several)).validate()
     assert len(json.dumps(policy(swarm, environment="trial"))) < 6144
+
+
+def test_only_a_data_volume_is_made_and_only_ones_own_is_deleted() -> None:
+    with_one = Settings.model_validate(document(data_volume={"size_gib": 20}))
+    plain, more = (policy(s, environment="trial") for s in (SETTINGS, with_one))
+    for action in (action for one in DATA_VOLUME for action in one.actions):
+        assert not allowed(without_conditions(plain), action)
+        assert allowed(without_conditions(more), action)
+    (own,) = [one for one in more["Statement"] if "ec2:DeleteVolume" in one["Action"]]
+    assert own["Condition"]["StringEquals"]["aws:ResourceTag/environment"] == "trial"
+    assert allowed(without_conditions(more), "ec2:DescribeSubnets")
 
 
 def test_a_machine_of_somebody_else_cannot_be_ended() -> None:

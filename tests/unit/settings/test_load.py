@@ -149,7 +149,7 @@ def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
         (
             {"regoin": 1},
             (
-                "aws.regoin: unknown key; the keys here are: docker_api, http, image, "
+                "aws.regoin: unknown key; the keys here are: data_volume, docker_api, http, image, "
                 "instance_type, key_pair, load_balancer, machines, network, profile, region, "
                 "role_arn, root_volume, ssh, updates"
             ),
@@ -168,8 +168,8 @@ def test_it_fails_when_a_key_is_unknown(problems: Problems) -> None:
         (
             {"machines": {"workers": {"web": {"count": 1, "label": {}}}}},
             (
-                "aws.machines.workers.web.label: unknown key; the keys here are: count, image, "
-                "instance_type, labels, root_volume"
+                "aws.machines.workers.web.label: unknown key; the keys here are: count, "
+                "data_volume, image, instance_type, labels, root_volume"
             ),
         ),
         (

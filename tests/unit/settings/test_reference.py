@@ -108,6 +108,9 @@ def test_every_key_has_a_row_and_a_line() -> None:
     assert len(set(rows)) == len(rows)
     plain = set(names(Settings))
     sections = {"aws.key_pair", "aws.load_balancer", "aws.network", "state.s3", "sandbox"}
+    volumes = {f"{of}.data_volume" for of in ("aws", "aws.machines.workers.NAME")}
+    parts = (".snapshots", ".snapshots.schedule")
+    sections |= volumes | {f"{volume}{part}" for volume in volumes for part in parts}
     assert set(rows) == plain | sections
     loaded = yaml.safe_load(opened(reference.example()))
 
@@ -210,6 +213,7 @@ def test_the_examples_commented_out_lines_are_valid_and_show_the_defaults(
         "role_arn": None,
         "key_pair": None,
         "network": None,
+        "data_volume": None,
         "ssh": shown.aws.ssh.model_copy(update={"host_key": ()}),
         "image": shown.aws.image.model_copy(update={"id": None}),
     }

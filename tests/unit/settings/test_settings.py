@@ -14,6 +14,7 @@ from synthesis import ROOT
 
 from constructs_lib.aws.port_range import PortRange
 from constructs_lib.settings.load import SettingsError, load_settings
+from constructs_lib.settings.nodes import nodes_of
 from constructs_lib.settings.settings import SERVICES
 from constructs_lib.settings.values import covers_internet
 
@@ -744,3 +745,72 @@ def test_it_fails_when_the_services_are_not_named_well(
 ) -> None:
     (found,) = problems({**document(), **keys})
     assert found.startswith(expected)
+
+
+# Data volumes
+
+
+def test_a_data_volume_is_gp3_and_every_machines(load: Load) -> None:
+    settings = load(
+        document(
+            data_volume={"size_gib": 20, "snapshots": {"keep": 7}},
+            machines={
+                "managers": 3,
+                "workers": {
+                    "db": {"count": 1, "data_volume": {"size_gib": 100, "iops": 4000}},
+                    "web": {"count": 1},
+                },
+            },
+        )
+    )
+    volumes = {node.name: node.data_volume for node in nodes_of(settings)}
+    assert {name: v.size_gib for name, v in volumes.items() if v is not None} == {
+        "manager-1": 20,
+        "manager-2": 20,
+        "manager-3": 20,
+        "db-1": 100,
+        "web-1": 20,
+    }
+    assert settings.aws.data_volume is not None
+    assert settings.aws.data_volume.type == "gp3"
+    assert settings.aws.data_volume.snapshots is not None
+    assert settings.aws.data_volume.snapshots.model_dump() == {"keep": 7, "keep_days": None}
+
+
+def test_without_the_setting_no_machine_has_a_data_volume(load: Load) -> None:
+    assert [node.data_volume for node in nodes_of(load(document()))] == [None]
+
+
+@pytest.mark.parametrize(
+    ("volume", "problem"),
+    [
+        ({}, "aws.data_volume.size_gib: must be set; add it"),
+        (
+            {"size_gib": 20, "type": "gp2", "iops": 3000},
+            (
+                "aws.data_volume.iops: must not be set for the type gp2, got 3000; remove it, or "
+                "choose one of gp3, io2, io1"
+            ),
+        ),
+        (
+            {"size_gib": 70000},
+            (
+                "aws.data_volume.size_gib: must be in 1..65536 for the type gp3, got 70000; choose "
+                "another size or type"
+            ),
+        ),
+        (
+            {"size_gib": 20, "snapshots": {}},
+            (
+                "aws.data_volume.snapshots.keep: must be set, or keep_days; add one of them, or "
+                "remove snapshots"
+            ),
+        ),
+        ({"size_gib": 20, "snapshots": {"keep": 0}}, "aws.data_volume.snapshots.keep: must be in"),
+    ],
+)
+def test_a_data_volume_that_aws_would_refuse_is_refused(
+    problems: Problems, volume: dict[str, Any], problem: str
+) -> None:
+    (found,) = problems(document(data_volume=volume))
+    assert problem in found
