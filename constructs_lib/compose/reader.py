@@ -16,6 +16,7 @@ from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
+from constructs_lib.compose.parse_backup import KEY as BACKUP
 from constructs_lib.compose.places import LOADER, mapping_of, scalars
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 
@@ -35,6 +36,9 @@ _REPLACED: Final = ("\ufffd", r"\ufffd")
 
 _EXTENSION: Final = "x-moor"
 """A key of this project's in Compose files."""
+
+_OTHER_FILES: Final = (b"include", b"extends")
+"""Keys that name other files."""
 
 _ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
 """Variables that would point Compose somewhere else. Reading needs no engine."""
@@ -103,6 +107,7 @@ def _project(
     if strict or (isinstance(extension, dict) and extension.get("strict") is True):
         problems += unset
         unset = []
+    _add_backups(document, files, name, environ)
     mounts, volumes = _local_sources(document, files, name, environ)
     contents: Mapping[str, str] = {}
     try:
@@ -123,6 +128,22 @@ def _project(
     if problems:
         raise ComposeError(problems)
     return replace(project, warnings=(*unset, *project.warnings), contents=contents)
+
+
+def _add_backups(
+    document: dict[str, Any], files: Sequence[Path], name: str, environ: Mapping[str, str]
+) -> None:
+    """Add a key of this project's to services: Compose writes those as YAML, and never as JSON.
+
+    Nothing is asked where the key can be nowhere, in no file that another one names either.
+    """
+    texts = [file.read_bytes() for file in files]
+    if not any(word in text for text in texts for word in (BACKUP.encode(), *_OTHER_FILES)):
+        return
+    told, _ = _config(files, name, environ, *_YAML)
+    for service, raw in (told.get("services") or {}).items():
+        if BACKUP in raw:
+            document["services"][service][BACKUP] = raw[BACKUP]
 
 
 def _extension_problems(document: Mapping[str, Any], file: str) -> list[str]:

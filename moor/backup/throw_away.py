@@ -12,11 +12,11 @@ import shlex
 import shutil
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.aws.firewall import SSH
 from constructs_lib.host import host_key
-from constructs_lib.host.docker_api import SCRIPTS
 from moor.backup.aws import told
 from moor.backup.ending import ending_asked
 from moor.backup.exchange import DEVICE
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 TAG: Final = "throw-away"
 """The tag of what is there for a trial; its value is the snapshot that is tried."""
+
+_SCRIPTS: Final = Path(host_key.__file__).parent / "scripts"
+"""What deployments run on machines."""
 
 _ALIVE: Final = ("pending", "running", "stopping", "stopped")
 _FOLDER: Final = "/run/moor-verify"
@@ -191,7 +194,7 @@ class ThrowAway:
             for word in shlex.split(outputs.ssh)
         ]
         shell = Machine.of(self.session.environment, shlex.join(words))
-        script = (SCRIPTS / "init.sh").read_bytes()
+        script = (_SCRIPTS / "init.sh").read_bytes()
         shell.run("sudo bash -s", given=script, seconds=seconds)
         return shell
 
@@ -200,7 +203,7 @@ class ThrowAway:
             f"sudo systemd-run --quiet --collect --on-active={2 * seconds:.0f} systemctl poweroff"
         )
         shell.run(_ALONE)
-        script = (SCRIPTS / "data-volume.sh").read_bytes()
+        script = (_SCRIPTS / "data-volume.sh").read_bytes()
         place = f"{_FOLDER}/data-volume.sh"
         shell.run(f"sudo install -d -m 0700 {_FOLDER}")
         shell.run(f"sudo tee {place} >/dev/null", given=script)

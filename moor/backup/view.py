@@ -32,8 +32,9 @@ def show(fates: Sequence[Fate], console: Console, *, now: datetime) -> None:
         console: Where to print.
         now: The present time.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("snapshot", "taken (UTC)", "age", "size", "node", "state", "kept"):
+    # On a screen of 80 columns a row is a line.
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for column in ("snapshot", "taken (UTC)", "age", "GiB", "node", "state", "kept"):
         table.add_column(column, no_wrap=column != "kept", overflow="fold")
     for fate in fates:
         one = fate.snapshot
@@ -43,7 +44,7 @@ def show(fates: Sequence[Fate], console: Console, *, now: datetime) -> None:
             one.id,
             f"{one.taken:%Y-%m-%d %H:%M}",
             age(now - one.taken),
-            f"{one.size_gib} GiB",
+            f"{one.size_gib}",
             one.node,
             Text(state, style=style),
             Text(f"goes: {fate.why}", style="yellow") if fate.goes else Text(fate.why),

@@ -63,9 +63,8 @@ def volume(ec2: Ec2, tags: dict[str, str], size: int = 2) -> str:
 
 
 def snapshot(ec2: Ec2, tags: dict[str, str], size: int = 2) -> str:
-    made = ec2.client.create_snapshot(
-        VolumeId=volume(ec2, {"Name": "of a test"}, size), TagSpecifications=tagged("snapshot", tags)
-    )
+    of = volume(ec2, {"Name": "of a test"}, size)
+    made = ec2.client.create_snapshot(VolumeId=of, TagSpecifications=tagged("snapshot", tags))
     return str(made["SnapshotId"])
 
 

@@ -814,3 +814,21 @@ def test_a_data_volume_that_aws_would_refuse_is_refused(
 ) -> None:
     (found,) = problems(document(data_volume=volume))
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("schedule", "problem"),
+    [
+        ({"every_hours": 6}, "every_hours: must be one of 12 or 24, got 6"),
+        ({"at": "3:00"}, "at: must be a time of day from 00:00 to 23:59, got '3:00'"),
+        ({"at": "24:00"}, "at: must be a time of day from 00:00 to 23:59, got '24:00'"),
+        # What YAML makes of 13:00 without quotes.
+        ({"at": 780}, 'at: must be a time of day in quotes, such as "13:00", got 780'),
+    ],
+)
+def test_a_schedule_of_snapshots_is_one_that_aws_takes(
+    problems: Problems, schedule: dict[str, object], problem: str
+) -> None:
+    snapshots = {"keep": 7, "schedule": schedule}
+    found = problems(document(data_volume={"size_gib": 20, "snapshots": snapshots}))
+    assert found == [f"aws.data_volume.snapshots.schedule.{problem}"]
