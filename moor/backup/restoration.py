@@ -21,6 +21,7 @@ from moor import health, machine_engine, recovery, typed
 from moor.backup import stillness
 from moor.backup.aws import Ec2, told
 from moor.backup.creation import must_be_possible
+from moor.backup.ending import ending_asked
 from moor.backup.exchange import Exchange
 from moor.backup.machine import Machine
 from moor.failure import CommandError, StoppedError
@@ -230,13 +231,15 @@ def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored
     session, screen = deployment.session, deployment.screen
     begin = time.monotonic()
     try:
-        if not under_way.new and not under_way.goes_back:
-            under_way = _with_volume(deployment, ec2, under_way)
-        begin = time.monotonic()
-        if under_way.new:
-            shell = Machine.of(session.environment, Outputs.load(session.environment).ssh)
-            under_way.exchange.run(deployment, ec2, shell)
-            _start(deployment)
+        with ending_asked(_half_done(session, under_way)) as asked:
+            if not under_way.new and not under_way.goes_back:
+                under_way = _with_volume(deployment, ec2, under_way)
+            begin = time.monotonic()
+            if under_way.new:
+                shell = Machine.of(session.environment, Outputs.load(session.environment).ssh)
+                under_way.exchange.run(deployment, ec2, shell)
+                _start(deployment)
+            asked.must_not_have_come()
     except StoppedError:
         raise
     except CommandError as error:

@@ -16,6 +16,7 @@ from sandbox.api import volumes as of_volumes
 from sandbox.api.snapshots import FOLDER, Snapshots, copy
 from sandbox.api.volumes import Volumes
 from sandbox.errors import SandboxError
+from sandbox.machines import block_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ class Books:
 @pytest.fixture
 def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
     # What follows attaches nothing, so that this computer need not have such devices.
-    monkeypatch.setattr(of_volumes.block_device, "must_be_there", lambda: None)
+    monkeypatch.setattr(block_device, "must_be_there", lambda: None)
     yield Books(tmp_path)
     ec2_backends[ACCOUNT].pop(REGION, None)
 
