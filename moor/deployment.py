@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from constructs_lib.files.private_file import write_private
 from constructs_lib.terraform.stacks import DOCKER
 from moor import (
+    data_settling,
     data_volumes,
     drift,
     first_boot,
@@ -163,7 +164,7 @@ class Deployment:
         """
         self._recover(approve=approve)
         if not services:
-            data_volumes.settle(self, change=True)
+            data_settling.settle(self, change=True)
         with contextlib.ExitStack() as stack:
             runs = self._plans_of_an_open_api(services)
             for run in runs:
@@ -171,6 +172,14 @@ class Deployment:
             shown = self._shown(runs)
             binary.remember(self.session.environment, self.session.toolchain)
             return self._apply_in_turn(runs, shown, approve=approve, targets=services, stack=stack)
+
+    def renew(self, addresses: Sequence[str]) -> None:
+        """Have the next plan make resources of the first stack anew, though none has changed.
+
+        Args:
+            addresses: Their addresses.
+        """
+        self._again = list(addresses)
 
     def reboot(self) -> None:
         """Reboot the machine, so that it fetches its user data again.
@@ -195,7 +204,7 @@ class Deployment:
             StoppedError: Somebody asked to end.
         """
         if not services:
-            data_volumes.settle(self, change=False)
+            data_settling.settle(self, change=False)
         runs = self._plans(services)
         with contextlib.ExitStack() as stack:
             for run in runs:

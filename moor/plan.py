@@ -96,6 +96,7 @@ class Change:
         name: Which one it is.
         attributes: What changes of it, where it is there already.
         lost: What data is lost with it, in words; empty where none is.
+        kept: What data is kept though it goes, in words; empty where there is none.
         identity: What its provider knows it by now; empty where it is not there yet.
     """
 
@@ -105,6 +106,7 @@ class Change:
     name: str
     attributes: tuple[AttributeChange, ...] = ()
     lost: str = ""
+    kept: str = ""
     identity: str = field(default="", compare=False)
 
 
@@ -152,10 +154,11 @@ def read_plan(stack: str, document: Mapping[str, Any]) -> StackPlan:
         stack: The stack's name.
         document: The output.
     """
+    volumes = _data_volumes(document)
     changes = [
         change
         for raw in document.get("resource_changes", [])
-        if (change := _change(raw)) is not None
+        if (change := _change(raw, volumes)) is not None
     ]
     outputs = [
         name
@@ -194,7 +197,17 @@ def assumed_plan(stack: str, document: Mapping[str, Any], *, why: str) -> StackP
     )
 
 
-def _change(raw: Mapping[str, Any]) -> Change | None:
+def _data_volumes(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the data volumes that are attached before a plan is applied, by the machines' ids."""
+    befores = (
+        raw["change"].get("before") or {}
+        for raw in document.get("resource_changes", [])
+        if raw.get("type") == "aws_volume_attachment"
+    )
+    return {str(b.get("instance_id")): str(b.get("volume_id")) for b in befores if b}
+
+
+def _change(raw: Mapping[str, Any], volumes: Mapping[str, str]) -> Change | None:
     change = raw["change"]
     action = _ACTIONS.get(tuple(change["actions"]))
     if action is None and change.get("importing"):
@@ -205,14 +218,18 @@ def _change(raw: Mapping[str, Any]) -> Change | None:
     side = "after" if change.get("after") else "before"
     secret = change.get(f"{side}_sensitive") or {}
     told = {k: v for k, v in (change.get(side) or {}).items() if not _has(secret, k)}
+    before = change.get("before") or {}
+    volume = volumes.get(str(before.get("id"))) if kind == "aws_instance" else None
+    goes = volume is not None and action in ("destroy", "replace")
     return Change(
         address=str(raw["address"]),
         action=action,
         noun=_noun(kind),
         name=_name(kind, str(raw["name"]), told),
         attributes=tuple(_attributes(change)) if action in ("update", "replace") else (),
-        lost=_lost(kind, action, change.get("before") or {}),
-        identity=str((change.get("before") or {}).get("id") or ""),
+        lost="" if goes else _lost(kind, action, before),
+        kept=f"data is kept, on the data volume {volume}" if goes else "",
+        identity=str(before.get("id") or ""),
     )
 
 
@@ -260,7 +277,10 @@ def _lost(kind: str, action: Action, before: Mapping[str, Any]) -> str:
     if kind == "docker_volume":
         return "all data in it is lost"
     if kind == "aws_instance":
-        return "all that is on its disk is lost: containers, images, volumes and their data"
+        return (
+            "data is lost, for there is no data volume: containers, images, volumes, all that is "
+            "on its disk"
+        )
     return ""
 
 

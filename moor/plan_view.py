@@ -67,6 +67,7 @@ def as_json(plans: Sequence[StackPlan]) -> dict[str, Any]:
                     "kind": change.noun,
                     "name": change.name,
                     "lost": change.lost or None,
+                    "kept": change.kept or None,
                     "attributes": [
                         {
                             "name": a.name,
@@ -100,6 +101,8 @@ def _headline(change: Change) -> Text:
     line += Text(f" {_WORDS[change.action]}", style=style)
     if change.lost:
         line += Text(f": {change.lost.upper()}", style="bold red")
+    if change.kept:
+        line += Text(f": {change.kept}", style="green")
     return line
 
 

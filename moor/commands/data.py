@@ -27,9 +27,9 @@ def give_up(session: Session, nodes: _Nodes = None) -> None:
 
     Nothing else deletes one: `down` keeps them, and `up` has them again. The machines must be gone.
     """
-    from moor import data_volumes  # noqa: PLC0415
+    from moor import data_loss  # noqa: PLC0415
 
     with deployment_lock.held(session.environment, session.screen().say):
-        lost = data_volumes.give_up(session, nodes or [])
+        lost = data_loss.give_up(session, nodes or [])
     for volume in lost:
         session.console.print(f"deleted {volume.told}", soft_wrap=True)

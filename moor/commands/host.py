@@ -1,4 +1,4 @@
-"""`moor host`: the machines of a swarm, replaced or rebooted one after the other."""
+"""`moor host`: machines, replaced or rebooted one after the other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from constructs_lib.settings.nodes import FIRST, nodes_of
 from moor import deployment_lock, typed
 from moor.approval import confirm, must_be_attended
 from moor.deployment import deploying
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
     from moor.session import Session
     from moor.swarm.upkeep import Upkeep
 
-app = typer.Typer(no_args_is_help=True, help="Replace or reboot the machines of a swarm.")
+app = typer.Typer(no_args_is_help=True, help="Replace or reboot machines.")
 
-_Nodes = Annotated[
-    list[str],
-    typer.Argument(metavar="NODE...", help="The nodes.", autocompletion=complete_node),
-]
 _SomeNodes = Annotated[
     list[str] | None,
     typer.Argument(
@@ -50,6 +47,24 @@ _LoseVolumes = Annotated[
     bool,
     typer.Option("--lose-volumes", help="Also nodes that have volumes, which are lost then."),
 ]
+_Image = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="newest|ID",
+        help="The machine image; what the settings find by default.",
+        show_default=False,
+    ),
+]
+_Type = Annotated[
+    str | None,
+    typer.Option(
+        "--type",
+        metavar="TYPE",
+        help="The instance type; that of the settings by default.",
+        show_default=False,
+    ),
+]
 _All = Annotated[bool, typer.Option("--all", help="All nodes of the swarm.")]
 
 
@@ -57,38 +72,63 @@ _All = Annotated[bool, typer.Option("--all", help="All nodes of the swarm.")]
 @command
 def replace(
     session: Session,
-    nodes: _Nodes,
+    nodes: _SomeNodes = None,
     *,
+    image: _Image = None,
+    instance_type: _Type = None,
     at_once: _AtOnce = 1,
     even_without_quorum: _Despite = None,
     lose_volumes: _LoseVolumes = False,
     approve: Approve = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make other machines for nodes, one at a time, while the others do the work.
+    """Make another machine, with the same address and the data volume.
 
-    A node's tasks move away, it leaves the swarm, its machine is made anew with the same
-    addresses, it joins, and gets tasks again. Workers come first, and the manager that leads last.
-    All that is on a machine's disk is lost.
+    The one machine is shut down, and what ran on it starts again on the new one: the services are
+    away for about a minute. In a swarm the nodes are replaced one at a time, while the others do
+    the work: tasks move away, the node leaves the swarm, joins again, and gets tasks again.
+    Workers come first, and the manager that leads last.
+
+    What is on a machine's own disk is lost. Whatever fails, `up` goes on from there.
     """
-    from moor.swarm import host_work  # noqa: PLC0415  # heavy
+    from moor import replacement  # noqa: PLC0415  # heavy
+    from moor.swarm import host_work, impact  # noqa: PLC0415  # heavy
 
+    names = nodes or []
+    if not session.settings.is_swarm:
+        names = names or [FIRST]
+    elif not names:
+        raise WrongUseError("host replace: must be told the nodes in a swarm, got none")
+    ami = replacement.checked_image(image, session, names)
+    kind = replacement.checked_type(instance_type)
     screen = session.screen(verbose=verbose)
     with (
         deployment_lock.held(session.environment, screen.say) as lock,
         deploying(session, screen, lock) as deployment,
     ):
         must_be_attended(session, approve=approve)
-        host_work.replace(
-            deployment,
-            nodes,
-            approve=approve,
-            at_once=at_once,
-            even_without_quorum=even_without_quorum or (),
-            lose_volumes=lose_volumes,
+        stack, upkeep = deployment.stacks[0], deployment.upkeep
+        machines = (
+            stack.addresses(lambda path: path == "Machine/Resource")
+            if upkeep is None
+            else [address for name in names for address in impact.machine(stack, name)]
         )
-        upkeep = deployment.upkeep
-    _summary(session, upkeep, f"replaced: {', '.join(nodes)}")
+        replacement.ask_for(stack, machines, image=ami, instance_type=kind)
+        if upkeep is None:
+            replacement.replace(deployment, names, approve=approve, lose_volumes=lose_volumes)
+        else:
+            host_work.replace(
+                deployment,
+                names,
+                approve=approve,
+                at_once=at_once,
+                even_without_quorum=even_without_quorum or (),
+                lose_volumes=lose_volumes,
+                kept=[node.name for node in nodes_of(session.settings) if node.data_volume],
+            )
+    if told := replacement.told_of_type(session, kind, names):
+        session.console.print(told, style="yellow", soft_wrap=True)
+    _summary(session, upkeep, f"replaced: {', '.join(names)}")
 
 
 @app.command(name="reboot")

@@ -28,6 +28,7 @@ def replace(
     at_once: int = 1,
     even_without_quorum: Collection[str] = (),
     lose_volumes: bool = False,
+    kept: Collection[str] = (),
 ) -> None:
     """Make other machines for some nodes: without tasks, out of the swarm, anew, in, and back.
 
@@ -38,6 +39,7 @@ def replace(
         at_once: How many workers are replaced together.
         even_without_quorum: Managers that may go though the others are no majority then.
         lose_volumes: Whether volumes may be lost that services have on these nodes.
+        kept: Nodes whose volumes are not lost, since they are on a data volume.
 
     Raises:
         WrongUseError: There is no swarm, or no such node.
@@ -48,7 +50,11 @@ def replace(
     upkeep.look()
     known(names, upkeep.wanted)
     known(even_without_quorum, names)
-    must_not_have_volumes(upkeep.members.values(), names, lose_volumes=lose_volumes)
+    must_not_have_volumes(
+        upkeep.members.values(),
+        [name for name in names if name not in kept],
+        lose_volumes=lose_volumes,
+    )
     addresses = {name: impact.machine(stack, name) for name in names}
     targets = [address for name in names for address in impact.own(stack, name)]
     every = [address for name in names for address in addresses[name]]
@@ -156,9 +162,7 @@ def _volumes(member: Member) -> list[str]:
 
 def _upkeep(deployment: Deployment) -> Upkeep:
     if deployment.upkeep is None:
-        environment = deployment.session.environment
         raise WrongUseError(
-            f"environment {environment.name}: must be a swarm for this command, got one machine "
-            f"alone; `{typed.command(environment, 'up')}` replaces it where its settings change"
+            f"environment {deployment.session.environment.name}: must be a swarm, got one machine"
         )
     return deployment.upkeep

@@ -122,7 +122,6 @@ fill() {
   local folder=$1 wanted free
   [[ ! -e $place/$folder ]] || return 0
   rm -rf "${place:?}/$folder.new"
-  mkdir -p "$own/$folder"
   wanted=$(du --summarize --block-size=1 "$own/$folder" | cut -f 1)
   free=$(df --output=avail --block-size=1 "$place" | tail -n 1)
   ((wanted < free)) ||
@@ -141,6 +140,7 @@ bind() {
   grow
   for folder in "${folders[@]}"; do
     if ! is_bound "$folder"; then
+      mkdir -p "$own/$folder"
       fill "$folder"
       mount --bind "$place/$folder" "$own/$folder"
     fi

@@ -21,10 +21,12 @@ from synthesis import (
     words_of,
 )
 
+from constructs_lib.aws.data_volume import DataVolume
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.host import docker_api
 from constructs_lib.host.docker_api import AwsAccess, CertificateStore, DockerApi
 from constructs_lib.host.ssh_access import SshAccess
+from constructs_lib.host.volume_growth import VolumeGrowth
 
 if TYPE_CHECKING:
     from cdktf import TerraformStack
@@ -296,3 +298,75 @@ def test_it_fails_when_the_time_out_is_not_positive(seconds: int) -> None:
     assert str(caught.value) == (
         f"docker api: connect_timeout_seconds: must be at least 1, got {seconds}"
     )
+
+
+# A data volume
+
+
+def with_a_volume() -> Json:
+    def build(stack: TerraformStack) -> None:
+        machine = plain_machine(stack)
+        address = ElasticIp(stack, "Address", name="moor-test", machine=machine)
+        volume = DataVolume(
+            stack,
+            "Data",
+            name="moor-test-data",
+            node="manager-1",
+            machine=machine,
+            subnet_id="subnet-1",
+            size_gib=20,
+            kind="gp3",
+            iops=None,
+            throughput=None,
+        )
+        ssh = SshAccess(
+            user="core", port=22, private_key_file=Path("/env/key"), hosts=Path("/env/hosts")
+        )
+        api = DockerApi(
+            stack,
+            "DockerApi",
+            machine=machine,
+            address=address,
+            port=2376,
+            ssh=ssh,
+            store=STORE,
+            aws=AwsAccess(region="eu-central-1"),
+            volume=volume,
+        )
+        VolumeGrowth(
+            stack, "Growth", volume=volume, machine=machine, address=address, api=api, ssh=ssh
+        )
+
+    return synth_of(build)
+
+
+def test_the_machine_is_told_its_data_volume_before_docker_starts() -> None:
+    document = with_a_volume()
+    (api,) = [
+        resource
+        for resource in document["resource"]["terraform_data"].values()
+        if "machine" in resource["triggers_replace"]
+    ]
+    volume = "${aws_volume_attachment.Data_Attachment.volume_id}"
+    assert api["depends_on"] == ["aws_eip.Address", "aws_volume_attachment.Data_Attachment"]
+    assert api["triggers_replace"]["volume"] == volume
+    assert len(api["triggers_replace"]["data-volume.sh"]) == 64
+    remote = [p["remote-exec"]["inline"] for p in api["provisioner"] if "remote-exec" in p]
+    assert remote[1:3] == [
+        [f"sudo bash /run/moor/data-volume.sh use {volume}"],
+        ["sudo bash /run/moor/init.sh"],
+    ]
+
+
+def test_a_volume_that_grows_runs_one_step_and_no_other() -> None:
+    document = with_a_volume()
+    (growth,) = [
+        resource
+        for resource in document["resource"]["terraform_data"].values()
+        if "machine" not in resource["triggers_replace"]
+    ]
+    assert growth["triggers_replace"] == {"size": "20 GiB"}
+    assert [p["remote-exec"]["inline"] for p in growth["provisioner"]] == [
+        ["sudo bash /etc/moor/data-volume.sh grow"]
+    ]
+    assert growth["depends_on"] == ["aws_ebs_volume.Data", "terraform_data.DockerApi"]

@@ -236,7 +236,10 @@ def test_a_rule_names_its_group() -> None:
 # What is lost
 
 
-DISK = "all that is on its disk is lost: containers, images, volumes and their data"
+DISK = (
+    "data is lost, for there is no data volume: containers, images, volumes, all that is on its "
+    "disk"
+)
 
 
 @pytest.mark.parametrize(
@@ -254,6 +257,37 @@ DISK = "all that is on its disk is lost: containers, images, volumes and their d
 )
 def test_data_that_is_lost(kind: str, actions: list[str], lost: str) -> None:
     assert only(raw(kind, actions)).changes[0].lost == lost
+
+
+def attachment(machine: str) -> dict[str, Any]:
+    before = {"instance_id": machine, "volume_id": "vol-1"}
+    return raw("aws_volume_attachment", ["delete", "create"], before=before)
+
+
+@pytest.mark.parametrize("actions", [["delete", "create"], ["delete"]])
+def test_data_on_a_volume_of_its_own_is_kept(actions: list[str]) -> None:
+    machine = raw("aws_instance", actions, before={"id": "i-1"})
+    plan = read_plan("aws", {"resource_changes": [machine, attachment("i-1")]})
+    found = {change.noun: (change.kept, change.lost) for change in plan.changes}
+    assert found == {
+        "machine": ("data is kept, on the data volume vol-1", ""),
+        "data volume of the machine": ("", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        attachment("i-2"),
+        # One that comes with the machine's successor: what is there by now is on the disk.
+        raw("aws_volume_attachment", ["create"], after={"volume_id": "vol-1"}),
+    ],
+)
+def test_a_volume_that_is_not_attached_to_it_keeps_nothing(other: dict[str, Any]) -> None:
+    machine = raw("aws_instance", ["delete", "create"], before={"id": "i-1"})
+    plan = read_plan("aws", {"resource_changes": [machine, other]})
+    (change,) = [change for change in plan.changes if change.noun == "machine"]
+    assert (change.kept, change.lost) == ("", DISK)
 
 
 # What changes of a resource

@@ -148,6 +148,7 @@ def test_json() -> None:
                     "kind": "machine",
                     "name": "moor-[red]",
                     "lost": DISK,
+                    "kept": None,
                     "attributes": [
                         {
                             "name": "ami",
@@ -174,8 +175,17 @@ def test_json() -> None:
                     "kind": "network",
                     "name": "default",
                     "lost": None,
+                    "kept": None,
                     "attributes": [],
                 }
             ],
         },
     }
+
+
+def test_what_is_kept_is_told_quietly() -> None:
+    kept = replace(MACHINE, lost="", kept="data is kept, on the data volume vol-1", attributes=())
+    plan = StackPlan(stack="aws", changes=(kept,))
+    assert shown([plan]).splitlines()[1] == (
+        "  ± machine moor-[red] will be replaced: data is kept, on the data volume vol-1"
+    )

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
+    *("certs", "data", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
     *("providers", "share", "ssh", "state", "status", "swarm", "synth", "unshare", "up"),
 }
 
 GROUPS = {
     "certs": {"app", "Part", "rotate"},
+    "data": {"app", "give_up"},
     "host": {"app", "replace", "reboot"},
     "node": {"app", "ls", "drain", "activate", "promote", "demote", "label", "rm"},
     "state": {"app", "restore", "unlock", "adopt"},
