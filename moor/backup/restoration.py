@@ -236,6 +236,7 @@ def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored
                 under_way = _with_volume(deployment, ec2, under_way)
             begin = time.monotonic()
             if under_way.new:
+                under_way = replace(under_way, machine=_machine(deployment, under_way))
                 shell = Machine.of(session.environment, Outputs.load(session.environment).ssh)
                 under_way.exchange.run(deployment, ec2, shell)
                 _start(deployment)
@@ -253,6 +254,15 @@ def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored
         screen.say(f"volume {under_way.new}, which was made of the snapshot: deleted")
     exchange = under_way.exchange
     return Restored(volume=exchange.coming, former=exchange.leaving, seconds=seconds)
+
+
+def _machine(deployment: Deployment, under_way: Restoration) -> str:
+    """Return the id of the machine as it is now: it may be another one than at the beginning."""
+    for resource in deployment.terraform.state(deployment.stacks[0]).get("resources", []):
+        if resource.get("mode") == "managed" and resource.get("type") == "aws_instance":
+            for instance in resource.get("instances", []):
+                return str((instance.get("attributes") or {}).get("id"))
+    return under_way.machine
 
 
 def _with_volume(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restoration:

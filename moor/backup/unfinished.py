@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moor.failure import CommandError
 from moor.outputs import outputs_file
 
 if TYPE_CHECKING:
@@ -20,14 +21,18 @@ def go_on(deployment: Deployment) -> None:
         deployment: The deployment, prepared.
 
     Raises:
-        CommandError: It fails.
+        CommandError: The restore fails.
         StoppedError: Somebody asked to end.
     """
     # Imported here: only where there is a data volume is any of it needed.
     from moor.backup import restoration, stillness  # noqa: PLC0415
 
     if outputs_file(deployment.session.environment).exists():
-        stillness.resume(deployment.session, deployment.screen.say)
+        try:
+            stillness.resume(deployment.session, deployment.screen.say)
+        except CommandError as error:
+            # A machine that is gone is made anew by what follows.
+            deployment.screen.say(f"warning: {error}")
         restoration.finish(deployment)
 
 

@@ -32,13 +32,13 @@ def show(fates: Sequence[Fate], console: Console, *, now: datetime) -> None:
         console: Where to print.
         now: The present time.
     """
-    # On a screen of 80 columns a row is a line.
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    # On a screen of 80 columns a row is a line; the reasons are below.
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("snapshot", "taken (UTC)", "age", "GiB", "node", "state", "kept"):
-        table.add_column(column, no_wrap=column != "kept", overflow="fold")
+        table.add_column(column, overflow="fold")
     for fate in fates:
         one = fate.snapshot
-        state = "complete" if one.state == COMPLETED else f"{one.state} {one.progress}".rstrip()
+        state = {COMPLETED: "complete", ERROR: "failed"}.get(one.state, one.progress or one.state)
         style = "" if one.is_complete else ("bold red" if one.state == ERROR else "yellow")
         table.add_row(
             one.id,
@@ -47,9 +47,12 @@ def show(fates: Sequence[Fate], console: Console, *, now: datetime) -> None:
             f"{one.size_gib}",
             one.node,
             Text(state, style=style),
-            Text(f"goes: {fate.why}", style="yellow") if fate.goes else Text(fate.why),
+            Text("goes", style="yellow") if fate.goes else "yes",
         )
     console.print(table)
+    for fate in fates:
+        if fate.goes:
+            console.print(f"{fate.snapshot.id} goes: {fate.why}", soft_wrap=True)
 
 
 def show_formers(volumes: Sequence[dict[str, Any]], discard: str, console: Console) -> None:
