@@ -40,7 +40,7 @@ env: ## Print the variables that point docker to the machine
 ssh: ## Open a shell on the machine
 	@$(MOOR) ssh
 
-graph: ## Draw Terraform's graph of each stack as SVG and PNG
+graph: ## Draw who reaches what, the services and their data, as SVG and PNG
 	@$(SETUP) --for graph
 	@$(MOOR) graph
 
@@ -51,7 +51,9 @@ synth: ## Write the Terraform configuration of both stacks; needs no Docker and 
 test: ## Run the tests; the last ones deploy to the sandbox
 	@$(SETUP) --for test
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/stacks
-	@.venv/bin/python -m pytest -m 'not kills and not compose and not long' tests/sandbox
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup \
+	  -m 'not alone and not kills and not compose and not long' tests/sandbox
+	@.venv/bin/python -m pytest -m alone tests/sandbox
 
 test-kills: ## Kill each process of a deployment in each of its phases (ten minutes)
 	@$(SETUP) --for test

@@ -15,6 +15,7 @@ from rich.table import Table
 from benchmarks import picture, report
 from benchmarks.many import SERVICES, OneOfMany
 from benchmarks.measure import Sample, alternate
+from benchmarks.shared import Counts, shared_settings
 from benchmarks.subjects import (
     OFTEN,
     Deployment,
@@ -50,6 +51,7 @@ def main(
             scratch = Path(folder)
             synthesis = _synthesis(scratch / "app", environment.settings_file, rounds)
             growth = _growth(scratch, SIZES, rounds)
+            shared = _shared(scratch / "shared", rounds)
             deployment = _deployment(environment, rounds) if deploy else None
             many = _many(scratch / "many", rounds) if deploy else None
     except (CommandError, RuntimeError, ValueError, OSError) as error:
@@ -57,6 +59,7 @@ def main(
     results = report.Results(
         synthesis=synthesis,
         growth=growth,
+        shared=shared,
         deployment=deployment,
         many=many,
         rounds=rounds,
@@ -107,6 +110,14 @@ def _growth(scratch: Path, sizes: Sequence[int], rounds: int) -> dict[int, Sampl
         often=[str(size) for size in sizes[:-1]],
     )
     return {int(name): sample for name, sample in found.items()}
+
+
+def _shared(folder: Path, rounds: int) -> tuple[Sample, Counts]:
+    folder.mkdir()
+    synthesis = Synthesis(folder=folder, settings=shared_settings(folder))
+    name = "services that share images"
+    found = alternate({name: synthesis.fast}, rounds=rounds, report=_say, often=[name])
+    return found[name], Counts.of_resources(synthesis.docker_stack)
 
 
 def _deployment(environment: Environment, rounds: int) -> dict[str, Sample] | None:

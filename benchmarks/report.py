@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from benchmarks import shared
 from benchmarks.many import SERVICES
 from benchmarks.measure import TIMES
+from benchmarks.shared import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,8 @@ class Results:
     Attributes:
         synthesis: The medians of the three kinds of synthesis, by name.
         growth: The medians by the number of containers.
+        shared: The medians of a synthesis of services that share images, and how many images,
+            look-ups and builds are left of them.
         deployment: The medians of the two kinds of deployment; None where none was measured.
         many: The medians of one service of many that changes, by program; None likewise.
         rounds: How often each subject ran.
@@ -36,6 +40,7 @@ class Results:
 
     synthesis: Mapping[str, Sample]
     growth: Mapping[int, Sample]
+    shared: tuple[Sample, Counts]
     deployment: Mapping[str, Sample] | None
     many: Mapping[str, Sample] | None
     rounds: int
@@ -83,6 +88,7 @@ def tables(results: Results) -> list[Grid]:
             _growth_rows(results.growth),
         ),
     ]
+    grids.append(_shared(*results.shared))
     if results.deployment is not None:
         moor, terraform = results.deployment[MOOR], results.deployment[TERRAFORM]
         grids.append(
@@ -108,6 +114,7 @@ def page(results: Results) -> str:
     """Write the page."""
     facts = [f"| {name} | {value} |" for name, value in results.machine.items()]
     before, after = results.load
+    each = Counts.of_services()
     lines = [
         "# How fast it is",
         "",
@@ -139,6 +146,10 @@ def page(results: Results) -> str:
         ),
         "- *Growth*: a Compose file with so many services, one port each.",
         (
+            f"- *Shared images*: {each.builds} services build one context, and the others run one "
+            "of two images; a look-up asks a registry, at each plan, what a tag stands for."
+        ),
+        (
             "- *moor up*: synthesis, both plans side by side, and a look at everything that should "
             "run."
         ),
@@ -161,6 +172,21 @@ def page(results: Results) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _shared(sample: Sample, left: Counts) -> Grid:
+    """Return the table of the services that share images."""
+    each = Counts.of_services()
+    return Grid(
+        f"{shared.SERVICES} services that share images",
+        ("", "services", "resources"),
+        [
+            ("images", str(each.images), str(left.images)),
+            ("looked up in a registry", str(each.lookups), str(left.lookups)),
+            ("built", str(each.builds), str(left.builds)),
+            ("synthesis, wall s", "", f"{sample.wall:.2f}"),
+        ],
+    )
 
 
 def _growth_rows(growth: Mapping[int, Sample]) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ writes `docs/pictures/NAME.svg`. tmux is the terminal, since it knows what movin
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import shlex
@@ -25,6 +26,7 @@ from moor.toolchain.toolchain import ROOT
 COLUMNS: Final = 108
 _ROWS: Final = 400
 _PROMPT: Final = "$ "
+_COUNTER: Final = itertools.count()
 
 
 def main() -> None:
@@ -37,14 +39,19 @@ def main() -> None:
     sys.stdout.write(f"wrote {target.relative_to(ROOT)}\n")
 
 
-def screen(words: list[str], *, columns: int = COLUMNS) -> str:
+def screen(
+    words: list[str], *, columns: int = COLUMNS, folder: Path = ROOT, joined: bool = False
+) -> str:
     """Run a command in a terminal, and return what is on the screen at its end, with colours.
 
     Args:
         words: The command.
         columns: The terminal's width.
+        folder: Where it runs.
+        joined: Whether a line that the terminal has wrapped is one line.
     """
-    server = f"moor-screens-{os.getpid()}"
+    # One after the other by the same name could meet the former's end.
+    server = f"moor-screens-{os.getpid()}-{next(_COUNTER)}"
     tmux = ["tmux", "-L", server]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     begin = [*tmux, "-f", "/dev/null", "new-session", "-d", "-s", "screen"]
@@ -52,11 +59,11 @@ def screen(words: list[str], *, columns: int = COLUMNS) -> str:
     # The pane stays after the command's end, so that it can be read.
     command = f"{shlex.join(words)}; tmux -L {server} wait-for -S ended; sleep 60"
     variables = {**os.environ, "PATH": path, "TERM": "screen-256color"}
-    subprocess.run([*begin, *size, command], cwd=ROOT, env=variables, check=True)
+    subprocess.run([*begin, *size, command], cwd=folder, env=variables, check=True)
     try:
         subprocess.run([*tmux, "wait-for", "ended"], check=True)
         time.sleep(0.2)  # tmux draws what came last
-        read = [*tmux, "capture-pane", "-e", "-p", "-t", "screen"]
+        read = [*tmux, "capture-pane", "-e", "-p", "-t", "screen", *(["-J"] if joined else [])]
         done = subprocess.run(read, capture_output=True, text=True, check=True)
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)

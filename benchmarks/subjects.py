@@ -16,7 +16,7 @@ from benchmarks.measure import Sample, run
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from constructs_lib.synthesis.fast_bindings import OFF
-from constructs_lib.terraform.stacks import STACKS
+from constructs_lib.terraform.stacks import DOCKER, STACKS
 from moor.toolchain.toolchain import ROOT, Toolchain, with_changes
 from sandbox.lifecycle import Sandbox
 
@@ -82,6 +82,13 @@ class Synthesis:
             },
         )
         return run([sys.executable, *words], folder=self.folder, variables=variables)
+
+    @property
+    def docker_stack(self) -> Path:
+        """The configuration of the Docker stack that was synthesized last."""
+        variables = {"ENVIRONMENT": str(self.settings)}
+        environment = Environment.from_variable(self.folder, variables)
+        return environment.output / "stacks" / DOCKER / "cdk.tf.json"
 
 
 def growth_settings(folder: Path, containers: int) -> Path:

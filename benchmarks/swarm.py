@@ -23,6 +23,7 @@ from requests import RequestException
 from rich.console import Console
 
 from benchmarks.load import PER_SECOND, Client, Tally
+from benchmarks.swarm_growth import SIZES, Growth, growth, table
 from constructs_lib.host.engine import connect as connect_to_machine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
@@ -33,7 +34,7 @@ from sandbox.lifecycle import Sandbox
 from sandbox.names import Owner, project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from docker import DockerClient
 
@@ -61,6 +62,7 @@ class Row:
             nothing to repair.
         moving: What became of the requests of the client that tries the next node.
         staying: Likewise of the one that stays with the node that the event is about.
+        load: The one-minute load average before.
     """
 
     event: str
@@ -69,6 +71,7 @@ class Row:
     repair_seconds: float
     moving: Tally
     staying: Tally
+    load: float
 
 
 class Swarm:
@@ -144,6 +147,40 @@ class Swarm:
                 return name
         raise RuntimeError("the web service runs on no such node")
 
+    def serving_worker(self) -> str:
+        """Return the name of a worker on which the web service runs.
+
+        A swarm leaves tasks where they are when a node comes back. So managers that run the
+        service are drained for a moment, until a worker does.
+
+        Raises:
+            RuntimeError: No worker gets one.
+        """
+        for _ in self.nodes():
+            with suppress(RuntimeError):
+                return self.serving(workers=True)
+            name = self.serving()
+            self.moor("node", "drain", name)
+            self.wait_until_whole(_HEALED_SECONDS)
+            self.moor("node", "activate", name)
+        return self.serving(workers=True)
+
+    def wait_until_whole(self, seconds: float, without: str = "") -> None:
+        """Wait until each service has all its tasks, and no others.
+
+        Args:
+            seconds: How long at most.
+            without: As `is_whole` takes it.
+
+        Raises:
+            RuntimeError: Some service has not.
+        """
+        end = time.monotonic() + seconds
+        while not self.is_whole(without):
+            if time.monotonic() > end:
+                raise RuntimeError("the services are not whole again")
+            time.sleep(0.2)
+
     def _web(self) -> str:
         return f"{self.settings.project}_web"
 
@@ -173,11 +210,39 @@ class Swarm:
 
     def kill(self, name: str) -> None:
         """Kill a node's machine, as a power cut would."""
-        instance = self.nodes()[name]["instance_id"]
+        self._beneath().kill(self._machine(name), signal="SIGKILL")
+
+    def lose(self, name: str) -> None:
+        """Remove a node's machine, with its disk."""
+        self._beneath().remove_container(self._machine(name), force=True, v=True)
+
+    def recover(self, lost: Sequence[str]) -> float:
+        """Lose some managers, and begin the swarm anew without them; returns the seconds of that.
+
+        Raises:
+            RuntimeError: It has other services or secrets than before.
+        """
+        before = self._kept()
+        for name in lost:
+            self.lose(name)
+        words = [word for name in lost for word in ("--lost", name)]
+        seconds = self.moor("swarm", "recover", *words)
+        if self._kept() != before:
+            raise RuntimeError(f"must have kept {before}, got {self._kept()}")
+        return seconds
+
+    def _kept(self) -> list[str]:
+        api: Any = self.engine().api
+        return sorted(found["ID"] for found in (*api.services(), *api.secrets(), *api.configs()))
+
+    def _machine(self, name: str) -> str:
         owner = Owner(environment=NAME, project=project_of(ROOT))
+        return owner.name(self.nodes()[name]["instance_id"])
+
+    def _beneath(self) -> Any:  # noqa: ANN401  (the SDK has no types)
         assert self.settings.sandbox is not None  # noqa: S101  (for the type checker)
         status = Sandbox(self.environment, self.settings.sandbox, lambda _: None).status()
-        connect(status.engine_url).api.kill(owner.name(instance), signal="SIGKILL")
+        return connect(status.engine_url).api
 
 
 def _replicas(service: dict[str, Any]) -> int | None:
@@ -186,7 +251,13 @@ def _replicas(service: dict[str, Any]) -> int | None:
 
 
 def observed(
-    swarm: Swarm, event: str, node: str, act: Callable[[], float], *, repair: bool = False
+    swarm: Swarm,
+    event: str,
+    node: str,
+    act: Callable[[], float],
+    *,
+    repair: bool = False,
+    gone: bool = False,
 ) -> Row:
     """Let something happen under load.
 
@@ -196,7 +267,9 @@ def observed(
         node: The node that it is about.
         act: What brings it about; returns how many seconds that took.
         repair: Whether `moor up` has to bring something back.
+        gone: Whether the services are whole only when the swarm has seen that the node is down.
     """
+    load = os.getloadavg()[0]
     addresses = swarm.addresses(node)
     with (
         Client(addresses, PATH, moves_on=True) as moving,
@@ -205,10 +278,7 @@ def observed(
         time.sleep(_BEFORE_SECONDS)
         begin = time.monotonic()
         took = act()
-        while not swarm.is_whole(node if repair else ""):
-            if time.monotonic() - begin > _HEALED_SECONDS + took:
-                raise RuntimeError(f"{event}: the services are not whole again")
-            time.sleep(0.2)
+        swarm.wait_until_whole(_HEALED_SECONDS, node if gone else "")
         healed = time.monotonic() - begin
         time.sleep(_AFTER_SECONDS)
     row = Row(
@@ -218,6 +288,7 @@ def observed(
         repair_seconds=swarm.moor("up") if repair else 0.0,
         moving=moving.tally,
         staying=staying.tally,
+        load=load,
     )
     _console.print(" | ".join(_cells(row)))
     return row
@@ -236,6 +307,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         tally(row.moving),
         tally(row.staying),
         f"{row.repair_seconds:.1f}" if row.repair_seconds else "",
+        f"{row.load:.0f}",
     )
 
 
@@ -246,14 +318,18 @@ HEADER: Final = (
     "lost, next node tried",
     "lost, same node",
     "`moor up` after it s",
+    "load",
 )
 
 
-def page(rows: list[Row], *, deployed: tuple[float, float, float], load: float) -> str:
+def page(
+    rows: list[Row], grown: list[Growth], *, deployed: tuple[float, float, float], load: float
+) -> str:
     """Write the page.
 
     Args:
         rows: What was seen.
+        grown: How synthesis and a plan grow.
         deployed: Seconds of `moor up` from nothing, unchanged, and with one service changed.
         load: The one-minute load average before.
     """
@@ -263,9 +339,12 @@ def page(rows: list[Row], *, deployed: tuple[float, float, float], load: float) 
         "",
         (
             "Written by `python -m benchmarks.swarm`; do not edit. The environment `swarm` in the "
-            "sandbox: 3 managers, 2 workers, six services, all on one computer. Each client asks "
+            "sandbox: 3 managers, 2 workers, six services, all on one computer with "
+            f"{os.cpu_count()} processors. Each client asks "
             f"{PER_SECOND} times a second. The first one tries the next node where one does not "
-            "answer within a second; the other one stays with the node that the event is about."
+            "answer within a second; the other one stays with the node that the event is about. "
+            "What a kill or a loss has broken is whole again when the swarm has noticed, and all "
+            "tasks run elsewhere."
         ),
         "",
         (
@@ -276,6 +355,15 @@ def page(rows: list[Row], *, deployed: tuple[float, float, float], load: float) 
         f"| {' | '.join(HEADER)} |",
         f"| --- |{' ---: |' * (len(HEADER) - 1)}",
         *(f"| {' | '.join(_cells(row))} |" for row in rows),
+        "",
+        "## Growth",
+        "",
+        (
+            "On paper: no machine is booted. Synthesis is of both stacks, the plan is of the "
+            "second one, from nothing."
+        ),
+        "",
+        *table(grown),
         "",
     ]
     return "\n".join(lines)
@@ -288,26 +376,34 @@ def main() -> None:
     swarm.moor("down")
     nothing = swarm.moor("up")
     again = swarm.moor("up")
+    _console.print(f"up {nothing:.1f} s, again {again:.1f} s")
     rows: list[Row] = []
     with _another_greeting(swarm):
-        node = swarm.serving(workers=True)
+        node = swarm.serving_worker()
         rows.append(observed(swarm, "a rolling update", node, lambda: swarm.moor("up")))
     changed = swarm.moor("up")
-    node = swarm.serving(workers=True)
+    node = swarm.serving_worker()
     rows.append(observed(swarm, "a node drained", node, lambda: swarm.moor("node", "drain", node)))
     swarm.moor("node", "activate", node)
-    node = swarm.serving(workers=True)
+    node = swarm.serving_worker()
     rows.append(
-        observed(swarm, "a worker replaced", node, lambda: swarm.moor("host", "replace", node))
+        observed(
+            swarm,
+            "a worker replaced",
+            node,
+            lambda: swarm.moor("host", "replace", node, "--lose-volumes"),
+        )
     )
 
     def renew() -> float:
         return swarm.moor("certs", "rotate", "all") + swarm.moor("up")
 
     rows.append(observed(swarm, "certificates renewed", swarm.serving(), renew))
-    node = swarm.serving(workers=True)
+    node = swarm.serving_worker()
     rows.append(
-        observed(swarm, "a worker killed", node, lambda: _now(swarm.kill, node), repair=True)
+        observed(
+            swarm, "a worker killed", node, lambda: _now(swarm.kill, node), repair=True, gone=True
+        )
     )
     leader = swarm.leader()
     rows.append(
@@ -317,9 +413,25 @@ def main() -> None:
             leader,
             lambda: _now(swarm.kill, leader),
             repair=True,
+            gone=True,
         )
     )
-    PAGE.write_text(page(rows, deployed=(nothing, again, changed), load=load), encoding="utf-8")
+    node = swarm.serving_worker()
+    rows.append(
+        observed(
+            swarm,
+            "two of three managers lost, the swarm recovered",
+            node,
+            lambda: swarm.recover(["manager-2", "manager-3"]),
+            repair=True,
+        )
+    )
+    grown = []
+    for nodes, services in SIZES:
+        with tempfile.TemporaryDirectory(prefix="moor-bench-") as folder:
+            grown.append(growth(Path(folder), nodes, services))
+    text = page(rows, grown, deployed=(nothing, again, changed), load=load)
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def _now(act: Callable[[str], None], name: str) -> float:

@@ -14,6 +14,7 @@ from moor import (
     data_volumes,
     drift,
     first_boot,
+    last_words,
     missing_images,
     plan_view,
     recovery,
@@ -22,10 +23,11 @@ from moor import (
     typed,
 )
 from moor.approval import confirm
+from moor.cost import difference
 from moor.failure import CommandError, StoppedError, WrongUseError
 from moor.narrator import Narrator
 from moor.outputs import Outputs, outputs_file
-from moor.plan import StackPlan, assumed_plan, read_plan
+from moor.plan import StackPlan, assumed_plan, destruction, read_plan
 from moor.swarm import failed_node, impact, shape
 from moor.swarm.upkeep import AT_A_TIME
 from moor.synthesis import Synthesis
@@ -35,7 +37,7 @@ from moor.toolchain.terraform_cli import Run, Terraform
 from moor.toolchain.toolchain import with_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from moor.recovery import Leftover
     from moor.screen import Screen
@@ -181,6 +183,32 @@ class Deployment:
         """
         self._again = list(addresses)
 
+    def services_only(self, *, approve: bool) -> list[StackPlan]:
+        """Deploy all services, without touching what they run on.
+
+        Args:
+            approve: Whether nobody is asked.
+
+        Returns:
+            What was applied.
+
+        Raises:
+            CommandError: Something failed, or was not approved.
+            StoppedError: Somebody asked to end.
+        """
+        self._recover(approve=approve)
+        last = self.stacks[-1]
+        self._look(repair=False)
+        with contextlib.ExitStack() as stack:
+            with self.screen.phase("plan of the services"):
+                run = self._terraform.plan(last, replace=self._made_again)
+                stack.callback(run.close)
+                self._terraform.finish([run])
+                run = self._with_missing_images(run, (), refresh=True, stack=stack)
+            run.must_have_succeeded()
+            shown = self._shown([run])
+            return self._apply_in_turn([run], shown, approve=approve, targets=(), stack=stack)
+
     def reboot(self) -> None:
         """Reboot the machine, so that it fetches its user data again.
 
@@ -221,24 +249,29 @@ class Deployment:
         self._look(repair=False)
         gone = self._gone()
         backwards = [stack for stack in reversed(self.stacks) if stack.name in gone]
+        # What is asked of each service takes seconds, and the state of a sandbox is nobody else's:
+        # if something of it is gone, the sandbox is removed as a whole.
+        refresh = self.upkeep is None or self.session.settings.sandbox is None
         with contextlib.ExitStack() as stack:
             with self.screen.phase("plan of the destruction"):
                 runs = [
-                    self._terraform.plan(s, destroy=True, targets=gone[s.name]) for s in backwards
+                    self._terraform.plan(s, destroy=True, refresh=refresh, targets=gone[s.name])
+                    for s in backwards
                 ]
                 for run in runs:
                     stack.callback(run.close)
                 self._terraform.finish(runs)
             for run in runs:
                 run.must_have_succeeded()
-            plans = [self._details(run) for run in runs]
+            plans = [
+                destruction(run.stack.name, run.planned, self._terraform.state(run.stack))
+                for run in runs
+            ]
+            self._narrator.learn(plans)
             self._ask(plans, approve=approve, question="Destroy all of this?")
-            for run in runs:
-                current = run
-                if run.stack is self.stacks[-1]:
-                    current = self._without_services(run, stack, gone)
-                if current.changes:
-                    self._apply(current)
+            for run, plan in zip(runs, plans, strict=True):
+                if run.changes:
+                    self._apply(run, plan)
             return plans
 
     def _gone(self) -> dict[str, list[str]]:
@@ -252,21 +285,6 @@ class Deployment:
         found = {name: data_volumes.all_but(state) for name, state in states.items()}
         return {name: addresses for name, addresses in found.items() if addresses}
 
-    def _without_services(
-        self, run: Run, stack: contextlib.ExitStack, gone: Mapping[str, Sequence[str]]
-    ) -> Run:
-        """Plan the destruction again when a swarm's services have ended."""
-        if self.upkeep is None or not run.changes:
-            return run
-        with self.screen.phase("the services end"):
-            if not self.upkeep.withdraw():
-                return run
-            again = self._terraform.plan(run.stack, destroy=True, targets=gone[run.stack.name])
-            stack.callback(again.close)
-            self._terraform.finish([again])
-        again.must_have_succeeded()
-        return again
-
     def apply_only(self, stack: Stack, addresses: Sequence[str]) -> None:
         """Plan and apply some resources of a stack and what they depend on.
 
@@ -278,8 +296,7 @@ class Deployment:
             self._terraform.finish([run])
             run.must_have_succeeded()
             if run.changes:
-                self._details(run)
-                self._apply(run)
+                self._apply(run, self._details(run))
 
     def _targets(self, services: Sequence[str]) -> list[str]:
         """Return the addresses of some services' resources; none for no services.
@@ -340,8 +357,12 @@ class Deployment:
         self._terraform = replace(
             self._terraform, variables={**self._terraform.variables, **self.upkeep.variables}
         )
-        self._again = self.upkeep.repairs(self.stacks[0]) if repair else []
-        self._made_again = self.upkeep.restore(self.stacks[-1])
+        self._again = []
+        if repair:
+            self.upkeep.check_kernels(self.session.services)
+            self._again = self.upkeep.repairs(self.stacks[0])
+        last = self.stacks[-1]
+        self._made_again = self.upkeep.restore(last, lambda: self._made(last))
 
     def _with_missing_images(
         self, run: Run, targets: Sequence[str], *, refresh: bool, stack: contextlib.ExitStack
@@ -388,7 +409,7 @@ class Deployment:
                 if self._has_resources(run.stack):
                     plan = StackPlan(
                         stack=run.stack.name,
-                        assumed="it is planned when the stack before it is applied",
+                        assumed="it is planned, and shown, when the stack before it is applied",
                     )
                 plans.append(plan)
             else:
@@ -404,14 +425,24 @@ class Deployment:
         return plans
 
     def _has_resources(self, stack: Stack) -> bool:
-        state = self._terraform.state(stack)
-        return any(r.get("mode") == "managed" for r in state.get("resources", []))
+        return bool(self._made(stack))
+
+    def _made(self, stack: Stack) -> list[str]:
+        """Return the addresses of the resources that a stack's state knows."""
+        return [
+            f"{resource.get('type')}.{resource.get('name')}"
+            for resource in self._terraform.state(stack).get("resources", [])
+            if resource.get("mode") == "managed"
+        ]
 
     def _details(self, run: Run) -> StackPlan:
         """Return what a plan says; asking Terraform takes seconds, so not where it says nothing."""
         if not run.changes:
             return StackPlan(stack=run.stack.name)
-        plan = read_plan(run.stack.name, self._terraform.show(run))
+        document = self._terraform.show(run)
+        plan = replace(
+            read_plan(run.stack.name, document), cost=difference.of(self.session.settings, document)
+        )
         self._narrator.learn([plan])
         return plan
 
@@ -449,7 +480,7 @@ class Deployment:
                     # What was approved is what is applied: this is something else.
                     self._ask([what], approve=approve)
             if current.changes:
-                self._apply(current)
+                self._apply(current, what)
             elif not targets:
                 recovery.end(self.session.environment, run.stack.name)
             if current.changes or not _outputs_known(self.session, run.stack.name):
@@ -534,8 +565,7 @@ class Deployment:
             if not set(run.planned) <= set(steps):
                 return False
             if run.changes:
-                self._details(run)
-                self._apply(run)
+                self._apply(run, self._details(run))
                 self._write_outputs(stack)
         return True
 
@@ -570,10 +600,12 @@ class Deployment:
             what = self._details(run)
             if not what.key <= approved.key:
                 self._ask([what], approve=approve)
-            self._apply(run)
+            self._apply(run, what)
             self._write_outputs(stack)
 
-    def _apply(self, run: Run) -> None:
+    def _apply(self, run: Run, plan: StackPlan) -> None:
+        if self.upkeep is not None:
+            self.upkeep.withdraw(plan)
         name, environment = run.stack.name, self.session.environment
         total = len(run.planned)
         recovery.begin(environment, name)
@@ -599,7 +631,9 @@ class Deployment:
             applying.must_have_succeeded()
         except CommandError as error:
             reason = (
-                first_boot.explanation(self.session, run.stack, self._terraform)
+                last_words.of_failure(self.session, run.stack, applying.diagnostics)
+                if name == DOCKER
+                else first_boot.explanation(self.session, run.stack, self._terraform)
                 if self.upkeep is None
                 else failed_node.explanation(
                     self.session, run.stack, self._terraform, applying.diagnostics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import time
@@ -28,12 +29,20 @@ _PROVIDER_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Holder:
+class Holder:
+    """A process that has the lock, or waits for it.
+
+    Attributes:
+        pid: Its number.
+        name: Its name, as the kernel has it.
+    """
+
     pid: int
     name: str
 
     @property
     def is_provider(self) -> bool:
+        """Whether it is a provider, which works for a Terraform."""
         return self.name.startswith(_PROVIDER)
 
 
@@ -86,17 +95,59 @@ def held(
         os.close(descriptor)
 
 
+def recorded(environment: Environment) -> str:
+    """Return the process id of the command that has, or had last, the environment's lock.
+
+    Args:
+        environment: The environment.
+    """
+    try:
+        return environment.lock.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def is_held(environment: Environment) -> bool:
+    """Return whether some process has the environment's lock now.
+
+    Args:
+        environment: The environment.
+    """
+    try:
+        descriptor = os.open(environment.lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Taken and let go in the same moment; what is written in the file stays.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def holders(environment: Environment) -> list[Holder]:
+    """Return the processes, but this one, that have the environment's lock; none where nobody has.
+
+    Args:
+        environment: The environment.
+    """
+    return _openers(environment.lock) if is_held(environment) else []
+
+
 def _wait(environment: Environment, holder: str, say: Callable[[str], None]) -> None:
     """Wait for what a killed command has left; refuse where the command itself is at work."""
-    told: set[_Holder] = set()
+    told: set[Holder] = set()
     alone_since: float | None = None
     # This process itself, or one that has not said yet who it is.
     at_work = holder in (str(os.getpid()), "unknown")
-    while (holders := _holders(environment.lock)) or at_work:
+    while (holders := _openers(environment.lock)) or at_work:
         if at_work or any(str(h.pid) == holder for h in holders):
             raise CommandError(
                 f"environment {environment.name}: must have one command at a time, "
-                f"got another at work (process {holder}); wait until it has ended"
+                f"got another at work (process {holder}); wait until it has ended; "
+                "`moor lock status` tells what it does"
             )
         for one in set(holders) - told:
             told.add(one)
@@ -113,7 +164,7 @@ def _wait(environment: Environment, holder: str, say: Callable[[str], None]) -> 
         time.sleep(_POLL_SECONDS)
 
 
-def _holders(file: Path) -> list[_Holder]:
+def _openers(file: Path) -> list[Holder]:
     """Find the processes, but this one, that have the lock file open."""
     found = []
     wanted = str(file)
@@ -123,7 +174,7 @@ def _holders(file: Path) -> list[_Holder]:
         with contextlib.suppress(OSError):
             if any(_leads_to(entry, wanted) for entry in (process / "fd").iterdir()):
                 name = (process / "comm").read_text(encoding="utf-8").strip()
-                found.append(_Holder(pid=int(process.name), name=name))
+                found.append(Holder(pid=int(process.name), name=name))
     return found
 
 

@@ -100,9 +100,13 @@ def _tell_kept(session: Session, volumes: Sequence[Volume]) -> None:
 
 
 def _forget(session: Session) -> None:
+    from moor.history import store  # noqa: PLC0415  # heavy
+
     environment = session.environment
     outputs_file(environment).unlink(missing_ok=True)
     binary.forget(environment)
+    # With the images and data, and the key of the records' digests, the way back is gone, too.
+    store.forget(session)
     if environment.secrets.exists():
         shutil.rmtree(environment.secrets)
     for stack in STACKS:

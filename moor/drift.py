@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 from constructs_lib.host import engine
 from moor.failure import CommandError
 from moor.outputs import Outputs
+from moor.screen import Screen
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from rich.console import Console
+
+    from moor.plan import StackPlan
     from moor.session import Session
 
 
@@ -74,3 +78,26 @@ def _on_the_machine(session: Session) -> dict[str, dict[str, bool]]:
             "docker_network": {network["Id"]: True for network in api.networks()},
             "docker_volume": {v["Name"]: True for v in api.volumes()["Volumes"] or []},
         }
+
+
+def of_stacks(session: Session, console: Console) -> list[StackPlan]:
+    """Ask Terraform what of both stacks was changed behind its back; change nothing.
+
+    Args:
+        session: The command.
+        console: Where progress is told.
+
+    Raises:
+        CommandError: It cannot be planned, or another command is at work.
+        StoppedError: Somebody asked to end.
+    """
+    # Imported here: a deployment itself asks this module.
+    from moor import deployment_lock  # noqa: PLC0415
+    from moor.deployment import deploying  # noqa: PLC0415
+
+    screen = Screen(console)
+    with (
+        deployment_lock.held(session.environment, screen.say) as lock,
+        deploying(session, screen, lock) as deployment,
+    ):
+        return deployment.plan()

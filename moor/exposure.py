@@ -43,7 +43,8 @@ _POWERS: Final = frozenset(
 
 _NODES: Final = "the swarm's nodes"
 
-_KEYS: Final = ("certificates/key.pem", "pki/ca-key.pem", "ssh/id_ed25519")
+KEYS: Final = ("certificates/key.pem", "pki/ca-key.pem", "ssh/id_ed25519")
+"""The private keys in an environment's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ def examine(
         *_idle(ports, services),
         *_updates(settings),
         *(finding for service in services.services.values() for finding in _powerful(service)),
-        *_files(environment),
+        *files(environment),
         *_certificate(environment, clock()),
         *_people(pki_of(environment, settings), clock()),
     ]
@@ -273,8 +274,13 @@ def _powerful(service: Service) -> Iterator[Finding]:
         )
 
 
-def _files(environment: Environment) -> Iterator[Finding]:
-    for file in (environment.directory / name for name in _KEYS):
+def files(environment: Environment) -> Iterator[Finding]:
+    """Find keys, and what services are told, that others than this user can read.
+
+    Args:
+        environment: The environment, whose files need not be there yet.
+    """
+    for file in (environment.directory / name for name in KEYS):
         if file.exists():
             try:
                 check_private(file)

@@ -67,6 +67,8 @@ class Found:
         config_hash: The digest of the configuration that it was made from.
         image: What its image is called.
         published: The machine's ports that each of its own is published on.
+        restarts: How often the engine has started it again by itself.
+        since: Since when it has been as it is: ISO 8601, UTC; empty where nobody knows.
     """
 
     name: str
@@ -76,6 +78,8 @@ class Found:
     config_hash: str = ""
     image: str = ""
     published: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    restarts: int = 0
+    since: str = ""
 
     @property
     def state(self) -> str:
@@ -98,6 +102,9 @@ class Row:
         problem: What is wrong, in words; empty where nothing is.
         chosen: The ports that the engine has chosen, by the container's: no security group opens
             them.
+        health: Its health, in the engine's word; empty without a healthcheck.
+        restarts: How often it was started again by itself.
+        since: Since when it has been as it is: ISO 8601, UTC; empty where nobody knows.
     """
 
     expected: Expected
@@ -107,6 +114,9 @@ class Row:
     image: str = ""
     problem: str = ""
     chosen: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    health: str = ""
+    restarts: int = 0
+    since: str = ""
 
 
 def expectations(project: ComposeProject, urls: Mapping[str, str]) -> list[Expected]:
@@ -170,7 +180,16 @@ def found_in(container: Mapping[str, Any], images: Mapping[str, str]) -> Found:
                 (container.get("NetworkSettings") or {}).get("Ports") or {}
             ).items()
         },
+        restarts=int(container.get("RestartCount") or 0),
+        since=_since(state),
     )
+
+
+def _since(state: Mapping[str, Any]) -> str:
+    """Return when a container came into its state; the engine's year 1 stands for never."""
+    over = state.get("Status") in ("exited", "dead")
+    told = str(state.get("FinishedAt" if over else "StartedAt") or "")
+    return "" if told.startswith("0001-") else told
 
 
 def judge(expected: Expected, found: Found | None) -> Row:
@@ -204,6 +223,9 @@ def judge(expected: Expected, found: Found | None) -> Row:
         image=found.image,
         problem=problem,
         chosen={key: ports for key, ports in chosen.items() if ports},
+        health=found.health,
+        restarts=found.restarts,
+        since=found.since,
     )
 
 
@@ -307,8 +329,12 @@ def _with_answer(
     return replace(row, verdict=verdict, answer=answers.get(url, ""), problem=problem)
 
 
-def answer_of(url: str) -> str | None:
+def answer_of(url: str, *, timeout_seconds: float = 5.0) -> str | None:
     """Ask a URL once.
+
+    Args:
+        url: The URL.
+        timeout_seconds: How long a connection, and then an answer, may take.
 
     Returns:
         The status of the answer, such as `200 OK`; an empty text where there was a connection
@@ -317,11 +343,11 @@ def answer_of(url: str) -> str | None:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     try:
-        with socket.create_connection((host, port), timeout=5):
+        with socket.create_connection((host, port), timeout=timeout_seconds):
             pass
     except OSError:
         return None
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
     try:
         connection.request("GET", parts.path or "/")
         response = connection.getresponse()
@@ -333,12 +359,15 @@ def answer_of(url: str) -> str | None:
     return "".join(c for c in f"{response.status} {response.reason}" if c.isprintable()).strip()
 
 
-def problems(rows: Iterable[Row], *, seconds: float) -> Iterator[str]:
+def problems(
+    rows: Iterable[Row], *, seconds: float, look: Callable[[Row], str] | None = None
+) -> Iterator[str]:
     """Say what is not right.
 
     Args:
         rows: What has become of the containers.
         seconds: How long was waited for what was pending.
+        look: Returns the command that tells more of one; that of the engine by default.
 
     Yields:
         A line for each container that is not as it should be.
@@ -347,10 +376,7 @@ def problems(rows: Iterable[Row], *, seconds: float) -> Iterator[str]:
         if row.verdict == "good":
             continue
         within = f" within {seconds:.0f} s" if row.verdict == "pending" and seconds else ""
-        look = (
-            ""
-            if row.state == "missing"
-            else f"; look with: {row.expected.logs} {row.expected.name}"
-        )
+        more = f"{row.expected.logs} {row.expected.name}" if look is None else look(row)
+        hint = "" if row.state == "missing" else f"; look with: {more}"
         first, _, rest = row.problem.partition(", ")
-        yield f"{row.expected.name}: {first}{within}, {rest}{look}"
+        yield f"{row.expected.name}: {first}{within}, {rest}{hint}"

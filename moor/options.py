@@ -49,3 +49,54 @@ Services = Annotated[
         show_default=False,
     ),
 ]
+
+SomeServices = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SERVICE...",
+        help="The services.",
+        autocompletion=complete_service,
+        show_default=False,
+    ),
+]
+Service = Annotated[
+    str,
+    typer.Argument(
+        metavar="SERVICE",
+        help="The service.",
+        autocompletion=complete_service,
+        show_default=False,
+    ),
+]
+Node = Annotated[
+    str | None,
+    typer.Option(
+        "--node",
+        metavar="NODE",
+        help="The node of a swarm.",
+        autocompletion=complete_node,
+        show_default=False,
+    ),
+]
+User = Annotated[
+    str, typer.Option("--user", "-u", help="As whom, NAME or UID:GID.", show_default=False)
+]
+Folder = Annotated[
+    str, typer.Option("--workdir", "-w", help="In which folder.", show_default=False)
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME=VALUE", help="A further variable.", show_default=False),
+]
+NoTerminal = Annotated[
+    bool, typer.Option("--no-tty", "-T", help="Give it no terminal, though there is one.")
+]
+OnlyServices = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SERVICE]...",
+        help="Only these services.",
+        autocompletion=complete_service,
+        show_default=False,
+    ),
+]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from constructs_lib.compose.folders import COPY_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 Action = Literal["create", "update", "replace", "destroy", "import"]
 
@@ -120,6 +120,9 @@ class StackPlan:
         assumed: Why it is no plan of Terraform's but read from the configuration; or empty.
         outputs: The names of the outputs that change.
         warnings: What a person should know before approving it; one line each.
+        cost: What it changes of what is paid a month, in words; empty where it changes nothing.
+        drifted: Those of the changes that undo what somebody, or something, has changed behind
+            Terraform's back.
     """
 
     stack: str
@@ -127,6 +130,8 @@ class StackPlan:
     assumed: str = ""
     outputs: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    cost: str = ""
+    drifted: tuple[Change, ...] = ()
 
     def count(self, *actions: Action) -> int:
         """Return how many changes are of these kinds."""
@@ -165,11 +170,52 @@ def read_plan(stack: str, document: Mapping[str, Any]) -> StackPlan:
         for name, raw in document.get("output_changes", {}).items()
         if raw.get("actions") not in (["no-op"], ["read"])
     ]
+    # Terraform tells of everything that is another than in its state; what the next deployment
+    # leaves alone, such as an address that AWS has given, is none of that.
+    elsewhere = {str(raw.get("address")) for raw in document.get("resource_drift", [])}
+    ordered = tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address)))
     return StackPlan(
         stack=stack,
-        changes=tuple(sorted(changes, key=lambda c: (c.noun, c.name, c.address))),
+        changes=ordered,
         outputs=tuple(sorted(outputs)),
+        drifted=tuple(change for change in ordered if change.address in elsewhere),
     )
+
+
+def destruction(stack: str, planned: Collection[str], state: Mapping[str, Any]) -> StackPlan:
+    """Read from a state what a plan of the destruction destroys.
+
+    Terraform tells more of a plan, and starts the provider once more for that; but of what is
+    destroyed all that a person is told is in the state.
+
+    Args:
+        stack: The stack's name.
+        planned: The addresses of what is destroyed.
+        state: The stack's state.
+    """
+    changes = [
+        {
+            "address": address,
+            "mode": resource["mode"],
+            "type": resource["type"],
+            "name": resource["name"],
+            "change": {
+                "actions": ["delete"],
+                "before": instance.get("attributes") or {},
+                "before_sensitive": _marks(instance.get("sensitive_attributes") or ()),
+            },
+        }
+        for resource in state.get("resources", [])
+        for instance in resource["instances"]
+        if (address := f"{resource['type']}.{resource['name']}") in planned
+    ]
+    outputs = {name: {"actions": ["delete"]} for name in state.get("outputs", {})}
+    return read_plan(stack, {"resource_changes": changes, "output_changes": outputs})
+
+
+def _marks(paths: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, bool]:
+    """Return the attributes that have something sensitive in them, as a plan marks them."""
+    return {str(path[0]["value"]): True for path in paths if path}
 
 
 def assumed_plan(stack: str, document: Mapping[str, Any], *, why: str) -> StackPlan:
@@ -425,6 +471,16 @@ def shown(value: object, name: str = "") -> str:
         text = json.dumps(value)
     text = _printable(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def looks_secret(name: str, text: str) -> bool:
+    """Return whether a value is secret by its name, or has a part that is by what is before it.
+
+    Args:
+        name: What the value is called.
+        text: The value.
+    """
+    return bool(_SECRET_NAME.search(name)) or _masked(text) != text
 
 
 def _masked(text: str) -> str:

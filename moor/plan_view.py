@@ -45,6 +45,8 @@ def show_plans(plans: Sequence[StackPlan], console: Console) -> None:
             console.print(Text(f"  read from the configuration: {plan.assumed}", style="dim"))
         for row in _rows(plan):
             console.print(row)
+        if plan.cost:
+            console.print(Text(f"  costs {plan.cost}", style="bold"), soft_wrap=True)
     # Last, where who is asked for approval looks.
     for warning in (warning for plan in plans for warning in plan.warnings):
         console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
@@ -60,6 +62,7 @@ def as_json(plans: Sequence[StackPlan]) -> dict[str, Any]:
             "destroy": plan.count("destroy", "replace"),
             "outputs": list(plan.outputs),
             "warnings": list(plan.warnings),
+            "cost": plan.cost or None,
             "changes": [
                 {
                     "address": change.address,

@@ -3,6 +3,9 @@
 A command is one file. It has a function `run` whose docstring is its help, and whose first
 parameter, `session`, stands for the option `--environment`; or it has an `app` of its own with
 such functions.
+
+It may have `EXAMPLES`, pairs of what is typed and what that does, which end its help, and
+`TAKES_A_COMMAND`, where what follows its first arguments is another program's command line.
 """
 
 from __future__ import annotations
@@ -78,10 +81,28 @@ def make_app() -> typer.Typer:
         name = module_info.name.replace("_", "-")
         group = getattr(module, "app", None)
         if group is None:
-            app.command(name=name)(command(module.run))
+            takes_a_command = getattr(module, "TAKES_A_COMMAND", False)
+            app.command(
+                name=name,
+                epilog=examples(*getattr(module, "EXAMPLES", ())),
+                # The options that follow are that program's own.
+                context_settings={"allow_interspersed_args": not takes_a_command},
+            )(command(module.run))
         else:
             app.add_typer(group, name=name)
     return app
+
+
+def examples(*pairs: tuple[str, str]) -> str | None:
+    """Return what ends the help of a command; None where there are no examples.
+
+    Args:
+        pairs: What is typed, and what that does.
+    """
+    if not pairs:
+        return None
+    # A line each: the help takes an empty line for the end of one.
+    return "\n\n".join(("Examples:", *(f"  {typed}   # {does}" for typed, does in pairs)))
 
 
 def command(function: Callable[..., object]) -> Callable[..., None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from moor.screen import Screen, make_console
 from moor.toolchain.toolchain import ROOT, Toolchain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from constructs_lib.compose.model import ComposeProject
@@ -26,9 +29,12 @@ class Session:
 
     Attributes:
         environment: The environment.
+        former: Environment variables that have other services deployed than those of the
+            settings: a rollback's. Secrets are among them, so no representation shows them.
     """
 
     environment: Environment
+    former: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, name: str | None) -> Session:
@@ -86,7 +92,7 @@ class Session:
         """
         from constructs_lib.settings.services import load_services  # noqa: PLC0415
 
-        return load_services(self.environment, self.settings)
+        return load_services(self.environment, self.settings, {**os.environ, **self.former})
 
     @cached_property
     def toolchain(self) -> Toolchain:
@@ -111,6 +117,7 @@ class Session:
         return {
             **self.toolchain.variables(self.environment),
             "ENVIRONMENT": str(self.environment.settings_file),
+            **self.former,
         }
 
 

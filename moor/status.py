@@ -71,6 +71,7 @@ def rows(
     patience_seconds: float = 0,
     only: Sequence[str] = (),
     tick: Callable[[list[Row]], None] = lambda _rows: None,
+    ask: Callable[[str], str | None] | None = None,
 ) -> list[Row]:
     """Compare what should run with what does.
 
@@ -80,6 +81,7 @@ def rows(
         patience_seconds: How long to wait for what may become right.
         only: The services to look at; all of them where empty.
         tick: Called with the rows at each look.
+        ask: Asks a URL, as `health.answer_of` does, which is the default.
 
     Raises:
         CommandError: The Docker API does not answer.
@@ -88,7 +90,7 @@ def rows(
     environment = session.environment
     if outputs.nodes:
         return _rows_of_a_swarm(
-            session, outputs, patience_seconds=patience_seconds, only=only, tick=tick
+            session, outputs, patience_seconds=patience_seconds, only=only, tick=tick, ask=ask
         )
 
     def look(client: DockerClient) -> dict[str, Found]:
@@ -107,7 +109,11 @@ def rows(
         client = engine.connect(outputs.docker_host, environment.certificates)
         with contextlib.closing(client):
             return health.watch(
-                expected, lambda: look(client), patience_seconds=patience_seconds, tick=tick
+                expected,
+                lambda: look(client),
+                patience_seconds=patience_seconds,
+                tick=tick,
+                ask=ask,
             )
     except ENGINE_ERRORS as error:
         raise CommandError(
@@ -123,6 +129,7 @@ def _rows_of_a_swarm(
     patience_seconds: float,
     only: Sequence[str],
     tick: Callable[[list[Row]], None],
+    ask: Callable[[str], str | None] | None,
 ) -> list[Row]:
     """Do as `rows` does, with the services of a swarm instead of containers."""
     from constructs_lib.swarm.entries import entries  # noqa: PLC0415  # likewise
@@ -149,7 +156,7 @@ def _rows_of_a_swarm(
                 places=places,
             )
 
-        return health.watch_rows(look, patience_seconds=patience_seconds, tick=tick)
+        return health.watch_rows(look, patience_seconds=patience_seconds, tick=tick, ask=ask)
 
 
 def show(
@@ -193,7 +200,7 @@ def show(
         told = (row.expected.url, row.answer, row.image)
         table.add_row(Text(row.expected.name), state, *map(Text, told))
     console.print(table)
-    for line in _chosen(found):
+    for line in chosen(found):
         console.print(Text(line))
     console.print("\n[bold]next[/]")
     steps = Table(box=None, pad_edge=False, show_header=False)
@@ -212,7 +219,7 @@ def show(
     console.print(steps)
 
 
-def _chosen(found: Sequence[Row]) -> Iterator[str]:
+def chosen(found: Sequence[Row]) -> Iterator[str]:
     """Tell which ports the engine has chosen, where a file names none."""
     for row in found:
         for own, ports in row.chosen.items():
@@ -262,6 +269,9 @@ def as_json(
                 "answer": row.answer or None,
                 "image": row.image or None,
                 "problem": row.problem or None,
+                "health": row.health or None,
+                "restarts": row.restarts,
+                "since": row.since or None,
                 "chosen_ports": {own: list(ports) for own, ports in row.chosen.items()},
             }
             for row in found

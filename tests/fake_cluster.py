@@ -11,7 +11,7 @@ from moor.swarm.cluster import Member
 from moor.swarm.roll import RESTING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from moor.toolchain.stack import Stack
@@ -72,6 +72,11 @@ class FakeCluster:
         labels = {RESTING: "yes"} if mark else {}
         self._change(name, availability="drain", labels=labels)
 
+    def hold(self, name: str) -> None:
+        """Hold."""
+        self._note(f"hold {name}")
+        self._change(name, availability="pause", labels={RESTING: "yes"})
+
     def activate(self, name: str) -> None:
         """Activate."""
         self._note(f"activate {name}")
@@ -114,9 +119,9 @@ class FakeCluster:
         assert folder.name == "swarm"
         return self.gone
 
-    def withdraw(self, project: str) -> None:
+    def withdraw(self, services: Sequence[str]) -> None:
         """Withdraw."""
-        self._note(f"withdraw {project}")
+        self._note(f"withdraw {', '.join(services)}")
 
     def settle(self, name: str) -> None:
         """Settle."""

@@ -86,7 +86,7 @@ def environment() -> dict[str, str]:
 
 def document(file: Path) -> dict[str, Any]:
     """Return what Compose makes of a file, as it is."""
-    found, *_ = reader._config([file], PROJECT, environment())
+    found, *_ = reader.read_config([file], PROJECT, environment(), file.parent)
     return found
 
 

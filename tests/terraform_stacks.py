@@ -104,7 +104,9 @@ class Trial:
         """Return a deployment of what is written, initialized."""
         session = Session(environment=self.environment)
         session.__dict__["settings"] = SimpleNamespace(
-            project="moor", sandbox=SimpleNamespace() if self.sandbox else None
+            project="moor",
+            sandbox=SimpleNamespace() if self.sandbox else None,
+            aws=SimpleNamespace(region="eu-central-1"),
         )
         console = Console(file=self.text, width=200, highlight=False)
         held = os.open(os.devnull, os.O_RDONLY) if lock is None else lock

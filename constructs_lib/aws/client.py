@@ -17,9 +17,32 @@ def ec2(
     credentials: Path | None = None,
     keys: tuple[str, str] | None = None,
 ) -> Any:  # noqa: ANN401  (boto3 has no types)
-    """Return a client of EC2.
+    """Return a client of EC2; see `client` for the arguments."""
+    return client(
+        "ec2",
+        region=region,
+        profile=profile,
+        role_arn=role_arn,
+        endpoint_url=endpoint_url,
+        credentials=credentials,
+        keys=keys,
+    )
+
+
+def client(
+    service: str,
+    *,
+    region: str,
+    profile: str | None = None,
+    role_arn: str | None = None,
+    endpoint_url: str | None = None,
+    credentials: Path | None = None,
+    keys: tuple[str, str] | None = None,
+) -> Any:  # noqa: ANN401  (boto3 has no types)
+    """Return a client of one of AWS's services.
 
     Args:
+        service: Its name in AWS's programs, such as `s3`.
         region: The AWS region.
         profile: A profile of `~/.aws/config`; the standard AWS chain where unset.
         role_arn: A role to assume.
@@ -43,11 +66,11 @@ def ec2(
         aws_secret_access_key=secret,
     )
     if role_arn is None or endpoint_url is not None:
-        return session.client("ec2", endpoint_url=endpoint_url)
+        return session.client(service, endpoint_url=endpoint_url)
     role = session.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="moor")
     found = role["Credentials"]
     return session.client(
-        "ec2",
+        service,
         aws_access_key_id=found["AccessKeyId"],
         aws_secret_access_key=found["SecretAccessKey"],
         aws_session_token=found["SessionToken"],

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from constructs import Construct
 
-from constructs_lib.compose.folders import COPY_LABEL, MachineFolders, machine_path, told
+from constructs_lib.compose.folders import COPY_LABEL, machine_path, told
 from constructs_lib.docker.volume import Volume
 from constructs_lib.files import tree
-from constructs_lib.files.tree import approval, entries_of
+from constructs_lib.files.path import below
+from constructs_lib.files.tree import approval
 from constructs_lib.terraform.steps import run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from cdktf import LocalExecProvisioner, TerraformResource
 
-    from constructs_lib.compose.folders import CopiedFile
+    from constructs_lib.compose.folders import CopiedFile, MachineFolders
     from constructs_lib.compose.model import ComposeProject, FolderMount, Service
     from constructs_lib.host.endpoint import DockerEndpoint
 
@@ -58,12 +59,11 @@ class DataFolders(Construct):
 
         Raises:
             OSError: A file cannot be read.
-            ValueError: A folder cannot be copied, since it has changed after it was checked.
         """
         super().__init__(scope, id_)
         self._project = project
         self._endpoint = endpoint
-        self._machine = MachineFolders.of(project)
+        self._machine = project.folders
         self._steps = {
             place: self._fill(place, source) for place, source in self._machine.filled.items()
         }
@@ -126,7 +126,7 @@ class DataFolders(Construct):
         return volume, step
 
     def _fill(self, place: str, source: Path) -> TerraformResource:
-        digests = tree.digests(source, entries_of(source))
+        digests = tree.digests(source, self._machine.entries[source])
         machine = self._endpoint.machine
         return terraform_data(
             self,
@@ -145,7 +145,7 @@ class DataFolders(Construct):
         )
 
     def _copy(self, place: str, source: Path) -> tuple[Volume, TerraformResource]:
-        digests = tree.digests(source, entries_of(source))
+        digests = tree.digests(source, self._machine.entries[source])
         also = sorted(self._beside.get(place, ()))
         approved = approval(digests)
         mine = Construct(self, _id(f"{told(place)}:ro"))
@@ -194,12 +194,10 @@ def _beside(project: ComposeProject, machine: MachineFolders) -> dict[str, set[s
     found: dict[str, set[str]] = {}
     for service in project.services.values():
         for mount in service.folders:
-            top = f"{mount.path.rstrip('/')}/"
             if not machine.has(mount):
+                beside = [below(delivery.path, mount.path) for delivery in service.deliveries]
                 found.setdefault(mount.place, set()).update(
-                    delivery.path.removeprefix(top)
-                    for delivery in service.deliveries
-                    if delivery.path.startswith(top)
+                    path for path in beside if path and path != "."
                 )
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from constructs_lib.files.path import below
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,6 +37,7 @@ def paths_relative_to(folder: str, service: Mapping[str, Any]) -> dict[str, Any]
 
 def _with_relative(value: Mapping[str, Any], key: str, folder: str) -> dict[str, Any]:
     path = value.get(key)
-    if isinstance(path, str) and (path == folder or path.startswith(f"{folder.rstrip('/')}/")):
-        return {**value, key: f".{path[len(folder.rstrip('/')) :]}"}
-    return dict(value)
+    rest = below(path, folder) if isinstance(path, str) else None
+    if rest is None:
+        return dict(value)
+    return {**value, key: "." if rest == "." else f"./{rest}"}

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from constructs_lib.aws.port_range import HIGHEST
-from constructs_lib.compose.places import scalars
 from constructs_lib.compose.port_failures import port_problem
 from constructs_lib.compose.schema import schema_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from constructs_lib.compose.places import Written
 
 _UNSET: Final = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
 _USED: Final = re.compile(r"\$(?:\$|\{?([A-Za-z_][A-Za-z0-9_]*))")
@@ -92,12 +93,12 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def unset_variables(stderr: str, files: Sequence[Path]) -> list[str]:
+def unset_variables(stderr: str, written: Written) -> list[str]:
     """Tell which variables are not set, which Compose only warns of, and where they are used.
 
     Args:
         stderr: What Compose has said.
-        files: The Compose files.
+        written: The Compose files.
 
     Returns:
         One line a variable, and no more lines than a person reads.
@@ -106,34 +107,33 @@ def unset_variables(stderr: str, files: Sequence[Path]) -> list[str]:
     if not unset:
         return []
     places: dict[str, list[tuple[Path, str]]] = {}
-    for file in files:
-        for where, text in scalars(file):
-            for variable in dict.fromkeys(_USED.findall(text)):
-                if variable in unset:
-                    places.setdefault(variable, []).append((file, where))
+    for file, where, text in written:
+        for variable in dict.fromkeys(_USED.findall(text)):
+            if variable in unset:
+                places.setdefault(variable, []).append((file, where))
     # In the order of the files: Compose's own is one of chance, in which two plans would differ.
     for variable in sorted(unset):
         places.setdefault(variable, [])
-    found = [_unset(name, at, files[0]) for name, at in list(places.items())[:_MOST]]
+    found = [_unset(name, at, written.files[0]) for name, at in list(places.items())[:_MOST]]
     if len(places) > _MOST:
         found.append(
-            f"{shown(files[0])}: {len(places) - _MOST} more variables are not set, the first of "
-            f"them {list(places)[_MOST]}; set them, too"
+            f"{shown(written.files[0])}: {len(places) - _MOST} more variables are not set, the "
+            f"first of them {list(places)[_MOST]}; set them, too"
         )
     return found
 
 
-def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
+def failures(stderr: str, written: Written) -> Iterator[str]:
     """Put what Compose complains of into the form of this project's errors.
 
     Args:
         stderr: What a Compose that failed has said.
-        files: The Compose files.
+        written: The Compose files.
 
     Yields:
         One line a problem.
     """
-    file = shown(files[0])
+    file = shown(written.files[0])
     lines = [line for line in stderr.splitlines() if line and not line.startswith("time=")]
     text = " ".join(" ".join(lines).split()).removesuffix(": invalid compose project")
     refused = re.match(rf"validating {_PATH}: ", text)
@@ -142,10 +142,10 @@ def failures(stderr: str, files: Sequence[Path]) -> Iterator[str]:
     if refused and len(problems) > 1:
         yield from (f"{shown(Path(refused['path']))}: {problem}" for problem in problems)
     else:
-        yield from _failure(text, file, files)
+        yield from _failure(text, file, written)
 
 
-def _failure(text: str, file: str, files: Sequence[Path]) -> Iterator[str]:
+def _failure(text: str, file: str, written: Written) -> Iterator[str]:
     """Tell in our words what Compose complains of."""
     if found := _ADDITIONAL.fullmatch(text):
         for key in re.findall(r"'([^']*)'", found["keys"]):
@@ -154,12 +154,12 @@ def _failure(text: str, file: str, files: Sequence[Path]) -> Iterator[str]:
                 "docs/compose.md for the keys"
             )
     elif found := re.match(rf"env file {_PATH} not found", text):
-        yield from _env_file(Path(found["path"]), files)
+        yield from _env_file(Path(found["path"]), written)
     elif found := re.fullmatch(r"dependency cycle detected: (?P<circle>\S+(?: -> \S+)+)", text):
-        yield _circle(found["circle"], files)
+        yield _circle(found["circle"], written)
     elif "decoding failed" in text:
         yield from _undecoded(text, file)
-    elif told := _looked_up(text, files):
+    elif told := _looked_up(text, written):
         yield told
     else:
         for pattern, message in _FAILURES:
@@ -182,39 +182,39 @@ def _undecoded(text: str, file: str) -> Iterator[str]:
         yield f"{file}: {text}"
 
 
-def _looked_up(text: str, files: Sequence[Path]) -> str | None:
+def _looked_up(text: str, written: Written) -> str | None:
     """Tell what Compose says without its place, which the files have; None for all else."""
     if text.startswith("healthcheck.test must start"):
-        return _healthcheck(text, files)
+        return _healthcheck(text, written)
     if ported := port_problem(text):
-        return _port(*ported, files)
+        return _port(*ported, written)
     return None
 
 
-def _healthcheck(text: str, files: Sequence[Path]) -> str:
+def _healthcheck(text: str, written: Written) -> str:
     """Tell which healthcheck begins with what is no way to run it."""
-    for file in files:
-        for where, word in scalars(file):
-            found = re.fullmatch(r"(services\..*\.healthcheck\.test)\[0\]", where)
-            if found and word not in ("CMD", "CMD-SHELL", "NONE"):
-                return (
-                    f"{shown(file)}: {found[1]}: must start with CMD, CMD-SHELL or NONE, got "
-                    f"{word!r:.60}; put CMD in front of it"
-                )
-    return f"{shown(files[0])}: services: {text}"
+    for file, where, word in written:
+        found = re.fullmatch(r"(services\..*\.healthcheck\.test)\[0\]", where)
+        if found and word not in ("CMD", "CMD-SHELL", "NONE"):
+            return (
+                f"{shown(file)}: {found[1]}: must start with CMD, CMD-SHELL or NONE, got "
+                f"{word!r:.60}; put CMD in front of it"
+            )
+    return f"{shown(written.files[0])}: services: {text}"
 
 
-def _port(value: str, requirement: str, files: Sequence[Path]) -> str:
+def _port(value: str, requirement: str, written: Written) -> str:
     """Tell which port is wrong; where variables make it, which of them it may be."""
     for pattern in (re.compile(rf"(?<![^:\[/]){re.escape(value)}(?![^:/])"), re.compile(r"\$")):
-        for file in files:
-            places = [
-                p for p in _uses(file, pattern) if re.search(r"\.ports\[\d+\](\.host_ip)?$", p)
-            ]
-            if places:
-                where = " or ".join(places[:_MOST_PLACES])
-                return f"{shown(file)}: {where}: {requirement}, got {value!r}"
-    return f"{shown(files[0])}: services: ports: {requirement}, got {value!r}"
+        places: dict[Path, list[str]] = {}
+        for file, where, text in written:
+            if pattern.search(text) and re.search(r"\.ports\[\d+\](\.host_ip)?$", where):
+                places.setdefault(file, []).append(where)
+        if places:
+            file, found = next(iter(places.items()))
+            told = " or ".join(found[:_MOST_PLACES])
+            return f"{shown(file)}: {told}: {requirement}, got {value!r}"
+    return f"{shown(written.files[0])}: services: ports: {requirement}, got {value!r}"
 
 
 def _unset(variable: str, places: Sequence[tuple[Path, str]], first: Path) -> str:
@@ -230,40 +230,34 @@ def _unset(variable: str, places: Sequence[tuple[Path, str]], first: Path) -> st
     return f'{place} variable "{variable}" is not set{others}; {remedy}'
 
 
-def _uses(file: Path, pattern: re.Pattern[str]) -> Iterator[str]:
-    return (where for where, text in scalars(file) if pattern.search(text))
-
-
-def _circle(circle: str, files: Sequence[Path]) -> str:
+def _circle(circle: str, written: Written) -> str:
     """Tell by which keys services need each other."""
     names = circle.split(" -> ")
-    ways = [_key_between(one, other, files) for one, other in itertools.pairwise(names)]
+    ways = [_key_between(one, other, written) for one, other in itertools.pairwise(names)]
     return (
-        f"{shown(files[0])}: services.{names[0]}.{ways[0]}: must not lead back to itself, got "
-        f"{circle} through {', '.join(dict.fromkeys(ways))}; remove one of them"
+        f"{shown(written.files[0])}: services.{names[0]}.{ways[0]}: must not lead back to itself, "
+        f"got {circle} through {', '.join(dict.fromkeys(ways))}; remove one of them"
     )
 
 
-def _key_between(service: str, other: str, files: Sequence[Path]) -> str:
+def _key_between(service: str, other: str, written: Written) -> str:
     """Return the key by which a service needs another one, which Compose does not tell."""
     place = re.compile(
         rf"services\.{re.escape(service)}\.(links|network_mode|ipc|pid|volumes_from)\b"
     )
-    for file in files:
-        for where, text in scalars(file):
-            found = place.match(where)
-            if found and other in text.split(":")[:2]:
-                return found[1]
+    for _, where, text in written:
+        found = place.match(where)
+        if found and other in text.split(":")[:2]:
+            return found[1]
     return "depends_on"
 
 
-def _env_file(missing: Path, files: Sequence[Path]) -> Iterator[str]:
+def _env_file(missing: Path, written: Written) -> Iterator[str]:
     """Tell which service wants an environment file that is not there."""
     found = False
-    for file in files:
-        for where, text in scalars(file):
-            if ".env_file" in where and text.endswith(missing.name):
-                found = True
-                yield f"{shown(file)}: {where}: must be a file, got no such file as {missing}"
+    for file, where, text in written:
+        if ".env_file" in where and text.endswith(missing.name):
+            found = True
+            yield f"{shown(file)}: {where}: must be a file, got no such file as {missing}"
     if not found:
-        yield f"{shown(files[0])}: env_file: must be a file, got no such file as {missing}"
+        yield f"{shown(written.files[0])}: env_file: must be a file, got no such file as {missing}"

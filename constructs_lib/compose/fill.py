@@ -20,10 +20,9 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from docker.errors import DockerException
-
-from constructs_lib.compose.folders import CopiedFile, is_in, machine_path, told
+from constructs_lib.compose.folders import CopiedFile, machine_path, told
 from constructs_lib.files import tree
+from constructs_lib.files.path import below
 from constructs_lib.files.tree import (
     ITSELF,
     Entry,
@@ -35,8 +34,8 @@ from constructs_lib.files.tree import (
     entries_of,
 )
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
 from constructs_lib.host.machine_files import opened
+from constructs_lib.host.step_program import StepError, run_step
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +51,7 @@ _ANSWER_SECONDS: Final = 60
 _SLOTS: Final = 2
 
 
-class ChangedError(Exception):
+class ChangedError(StepError):
     """What is here is no longer what was planned.
 
     Args:
@@ -137,10 +136,10 @@ def _known(files: MachineFiles, place: str) -> tuple[dict[str, tuple[str, str]],
     known: dict[str, tuple[str, str]] = {}
     for manifest in manifests:
         outer = str(manifest["folder"])
-        known = {path: what for path, what in known.items() if not is_in(path, outer)}
+        known = {path: what for path, what in known.items() if below(path, outer) is None}
         known |= {path: (what[0], what[1]) for path, what in manifest["entries"].items()}
     generation = int(manifests[-1]["generation"]) if manifests else 0
-    return {path: what for path, what in known.items() if is_in(path, place)}, generation
+    return {path: what for path, what in known.items() if below(path, place)}, generation
 
 
 def _manifests(files: MachineFiles) -> Iterator[dict[str, Any]]:
@@ -280,22 +279,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--files", action="store_true")
     parser.add_argument("what")
     options = parser.parse_args(arguments)
-    address = f"{options.host}:{options.port}"
-    try:
-        engine = connect(f"tcp://{address}", options.certificates, timeout=_ANSWER_SECONDS)
-        print(_fill(engine, options))  # noqa: T201
-    except TreeError as error:
-        told_ = "\n".join(f"{options.what}: {problem}" for problem in error.problems)
-        print(told_, file=sys.stderr)  # noqa: T201  (Terraform shows it)
-        return 1
-    except ChangedError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    except (DockerException, OSError) as error:
-        reason = getattr(error, "explanation", None) or error
-        print(f"{options.what}: must be copied to {address}, got: {reason}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+
+    def filled(engine: DockerClient) -> list[str]:
+        try:
+            return [_fill(engine, options)]
+        except TreeError as error:
+            problems = (f"{options.what}: {problem}" for problem in error.problems)
+            raise StepError("\n".join(problems)) from None
+
+    must = f"{options.what}: must be copied to {options.host}:{options.port}"
+    return run_step(options, filled, seconds=_ANSWER_SECONDS, must=must)
 
 
 def _fill(engine: DockerClient, options: argparse.Namespace) -> str:

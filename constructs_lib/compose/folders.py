@@ -7,16 +7,18 @@ One that is only read is an exact copy, a new one for each content.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from constructs_lib.files.path import below
 from constructs_lib.files.tree import TreeError, entries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Mapping, Sequence
 
     from constructs_lib.compose.model import ComposeProject, FolderMount
+    from constructs_lib.files.tree import Entry
 
 MACHINE_ROOT: Final = "/var/lib/moor"
 """The machine's folder under which each project has one."""
@@ -107,12 +109,7 @@ def told(place: str) -> str:
 
 def overlap(one: str, other: str) -> bool:
     """Return whether two places are the same, or one is below the other."""
-    return is_in(one, other) or is_in(other, one)
-
-
-def is_in(place: str, outer: str) -> bool:
-    """Return whether a place is another one, or below it."""
-    return f"{place}/".startswith(f"{outer}/")
+    return below(one, other) is not None or below(other, one) is not None
 
 
 def is_empty(source: Path) -> bool:
@@ -140,14 +137,16 @@ class MachineFolders:
     Attributes:
         filled: Those that are filled from here, the outermost ones, by their places.
         writable: Places that some service may write to.
+        entries: What is in each folder of this computer that travels, once it has been listed.
     """
 
-    filled: dict[str, Path]
-    writable: frozenset[str]
+    filled: Mapping[str, Path] = field(default_factory=dict)
+    writable: frozenset[str] = frozenset()
+    entries: Mapping[Path, Sequence[Entry]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, project: ComposeProject) -> MachineFolders:
-        """Look at all mounts of a project together.
+        """Look at all mounts of a project together; nothing is listed yet.
 
         Raises:
             OSError: A folder cannot be read.
@@ -157,7 +156,7 @@ class MachineFolders:
         writable = frozenset(
             [*(m.place for m in mounts if not m.read_only), *(v.place for v in bound)]
         )
-        these = cls(filled={}, writable=writable)
+        these = cls(writable=writable)
         wanted = {v.place: v.folder for v in bound if v.folder is not None} | {
             m.place: m.source
             for m in mounts
@@ -189,14 +188,14 @@ class MachineFolders:
 def _outermost(places: Iterable[str]) -> frozenset[str]:
     """Return those that are in no other one."""
     every = list(places)
-    return frozenset(p for p in every if not any(p != o and is_in(p, o) for o in every))
+    return frozenset(p for p in every if not any(p != o and below(p, o) for o in every))
 
 
-def problems_of(project: ComposeProject) -> Iterator[tuple[str, str]]:
-    """Look whether all folders can travel.
+def list_folders(project: ComposeProject) -> tuple[MachineFolders, list[tuple[str, str]]]:
+    """List all folders that travel, once for everybody who asks what is in them.
 
-    Yields:
-        The key in the file, and what is wrong.
+    Returns:
+        The folders; and of each that cannot travel the key in the file, and what is wrong.
     """
     origins = {
         v.folder: f"volumes.{v.key}.driver_opts.device"
@@ -210,12 +209,16 @@ def problems_of(project: ComposeProject) -> Iterator[tuple[str, str]]:
         machine = MachineFolders.of(project)
         copies = {mount.source for mount in mounts if not machine.has(mount)}
     except OSError as error:
-        yield "volumes", f"must be readable, got {error.strerror} for {error.filename}"
-        return
+        wrong = f"must be readable, got {error.strerror} for {error.filename}"
+        return MachineFolders(), [("volumes", wrong)]
+    entries: dict[Path, Sequence[Entry]] = {}
+    problems: list[tuple[str, str]] = []
     for source in sorted({*machine.filled.values(), *copies}):
         try:
-            entries_of(source)
+            entries[source] = entries_of(source)
         except TreeError as error:
-            yield from ((origins[source], problem) for problem in error.problems)
+            problems += [(origins[source], problem) for problem in error.problems]
         except OSError as error:
-            yield origins[source], f"must be readable, got {error.strerror} for {source}"
+            wrong = f"must be readable, got {error.strerror} for {source}"
+            problems.append((origins[source], wrong))
+    return replace(machine, entries=entries), problems

@@ -10,17 +10,15 @@ Source: Docker Engine API 1.40, "Update a container".
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
-
-from docker.errors import DockerException
+from typing import TYPE_CHECKING
 
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
+from constructs_lib.host.step_program import ANSWER_SECONDS, StepError, run_step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-_ANSWER_SECONDS: Final = 30
+    from docker import DockerClient
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,27 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pids", type=int, required=True)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args(arguments)
-    address = f"{options.host}:{options.port}"
-    try:
-        engine = connect(f"tcp://{address}", options.certificates, timeout=_ANSWER_SECONDS)
-        for name in options.names:
-            # The SDK's own method knows no limit of processes.
-            answer = engine.api.post(
-                f"{engine.api.base_url}/v{engine.api.api_version}/containers/{name}/update",
-                json={"PidsLimit": options.pids},
-                timeout=_ANSWER_SECONDS,
+    return run_step(options, lambda engine: _limited(engine, options.names, options.pids))
+
+
+def _limited(engine: DockerClient, names: Sequence[str], pids: int) -> Iterator[str]:
+    for name in names:
+        # The SDK's own method knows no limit of processes.
+        answer = engine.api.post(
+            f"{engine.api.base_url}/v{engine.api.api_version}/containers/{name}/update",
+            json={"PidsLimit": pids},
+            timeout=ANSWER_SECONDS,
+        )
+        if not answer.ok:
+            raise StepError(
+                f"{name}: must take a limit of {pids} processes, got: {answer.text.strip()}"
             )
-            if not answer.ok:
-                print(  # noqa: T201  (Terraform shows it)
-                    f"{name}: must take a limit of {options.pids} processes, got: "
-                    f"{answer.text.strip()}",
-                    file=sys.stderr,
-                )
-                return 1
-    except (DockerException, OSError) as error:
-        print(f"{address}: the Docker API must answer, got: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+        yield f"{name} has at most {pids} processes"
 
 
 if __name__ == "__main__":

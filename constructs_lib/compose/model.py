@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path  # noqa: TC003  (dataclasses look at their annotations)
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from constructs_lib.compose.folders import MachineFolders
 from constructs_lib.docker.container_options import ContainerOptions, Propagation
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 Pull = Literal["digest", "missing", "never"]
 PublishMode = Literal["host", "ingress"]
+
+ENCRYPTED: Final = "encrypted"
+"""The option of an overlay network's driver that has nodes encrypt what they send each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -433,6 +437,14 @@ class NetworkDefinition:
     pools: tuple[AddressPool, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nodes are asked to encrypt what they send each other on it.
+
+        The option is heeded where it is there, and older engines look at no value.
+        """
+        return ENCRYPTED in self.driver_opts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeDefinition:
@@ -473,6 +485,10 @@ class ComposeProject:
             each, in the form of an error: `FILE: FIELD: what there is; remedy`.
         contents: The values of the variables that secrets and configs take their content from;
             no representation shows them.
+        folders: What of this computer's folders goes to the machine.
+        document: What Compose has read, from which the project could be read again in another
+            checkout: paths below the project's folder are relative. It has what the variables
+            of the files were worth, so no representation shows it, either.
     """
 
     name: str
@@ -482,6 +498,8 @@ class ComposeProject:
     volumes: Mapping[str, VolumeDefinition]
     warnings: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folders: MachineFolders = field(default_factory=MachineFolders)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def needs_mesh(self) -> tuple[str, ...]:
@@ -498,6 +516,15 @@ class ComposeProject:
                 if service.deploy is not None
                 and any(port.mode == "ingress" for port in service.ports)
             ),
+        )
+
+    @property
+    def needs_encryption(self) -> tuple[str, ...]:
+        """The keys that take ESP in the kernels of a swarm's nodes, in the file's words."""
+        return tuple(
+            f"networks.{network.key}.driver_opts.{ENCRYPTED}"
+            for network in self.networks.values()
+            if network.is_encrypted
         )
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.compose.convert import UnusableError, shared_with, text_map, whole
 from constructs_lib.compose.digest import paths_relative_to
 from constructs_lib.compose.errors import ComposeError, Problems
-from constructs_lib.compose.folders import machine_path, place_of, problems_of
+from constructs_lib.compose.folders import list_folders, machine_path, place_of
 from constructs_lib.compose.model import (
     AddressPool,
     Attachment,
@@ -40,7 +40,7 @@ from constructs_lib.compose.support import unheeded, unsupported
 from constructs_lib.compose.swarm_limits import swarm_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from constructs_lib.compose.model import Port
@@ -338,7 +338,13 @@ def parse(
             *(f"{file}: {line}" for line in ports_without_effect(services.values())),
         ),
     )
-    for where, problem in (swarm_problems if swarm else problems_of)(project):
+    found: Iterable[tuple[str, str]]
+    if swarm:
+        found = swarm_problems(project)
+    else:
+        folders, found = list_folders(project)
+        project = replace(project, folders=folders)
+    for where, problem in found:
         problems.add(where, problem)
     if problems.found:
         raise ComposeError(problems.found)

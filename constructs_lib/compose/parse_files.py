@@ -11,6 +11,7 @@ from constructs_lib.compose.folders import looks_like_a_file, place_of
 from constructs_lib.compose.model import Delivery, FolderMount, NamedMount
 from constructs_lib.compose.parse_values import makes_its_source, read_whole
 from constructs_lib.docker.container_options import HostMount, TmpfsMount
+from constructs_lib.files.path import below
 from constructs_lib.files.tree import shown
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ def check_deliveries(
     seen: set[str] = set()
     for delivery in deliveries:
         for path in memory:
-            if delivery.path.startswith(f"{path.rstrip('/')}/"):
+            if below(delivery.path, path) not in (None, "."):
                 problems.add(
                     delivery.origin,
                     f"must not be below the folder in memory {path}, which would hide it, "

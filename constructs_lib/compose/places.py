@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -28,6 +28,29 @@ def mapping_of(file: Path) -> dict[Any, Any]:
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+class Written:
+    """Compose files as they are written, for whoever asks where something stands in them.
+
+    Each is read when somebody first asks, and never again: what went wrong takes several questions.
+
+    Attributes:
+        files: The files.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Take files; none of them is read yet."""
+        self.files = tuple(files)
+        self._found: dict[Path, list[tuple[str, str]]] = {}
+
+    def __iter__(self) -> Iterator[tuple[Path, str, str]]:
+        """Yield the file, the place and the text of each value, in the order of the files."""
+        for file in self.files:
+            if file not in self._found:
+                self._found[file] = list(scalars(file))
+            for where, text in self._found[file]:
+                yield file, where, text
 
 
 def scalars(file: Path) -> Iterator[tuple[str, str]]:

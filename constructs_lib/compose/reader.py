@@ -17,8 +17,9 @@ from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
 from constructs_lib.compose.parse_backup import KEY as BACKUP
-from constructs_lib.compose.places import LOADER, mapping_of, scalars
+from constructs_lib.compose.places import LOADER, Written, mapping_of
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
+from constructs_lib.compose.portable import portable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ def load_project(
     openings: Sequence[Opening] | None = None,
     strict: bool = False,
     swarm: bool = False,
+    folder: Path | None = None,
 ) -> ComposeProject:
     """Read, understand and check Compose files.
 
@@ -72,20 +74,34 @@ def load_project(
         strict: Whether a variable that is not set is an error, whatever the files say. Otherwise
             it is empty, as it is for Compose, and the project has a warning.
         swarm: Whether the services run in a swarm, and not on one machine.
+        folder: The project's folder, where it is not that of the first file.
 
     Raises:
         ComposeError: The files cannot be used; with every problem.
     """
-    environ = {
+    environ = environ_of(variables or {}, environment)
+    file = shown(files[0])
+    own = (folder or files[0].parent).resolve()
+    try:
+        return _project(files, name, environ, openings, folder=own, strict=strict, swarm=swarm)
+    except RecursionError:
+        raise ComposeError([f"{file}: must not be nested this deeply; write it flatter"]) from None
+
+
+def environ_of(
+    variables: Mapping[str, str], environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment that Compose reads files in.
+
+    Args:
+        variables: What the files may use as `${NAME}`, before the caller's environment.
+        environment: The caller's environment; that of this process by default.
+    """
+    return {
         k: v
         for k, v in {**(os.environ if environment is None else environment)}.items()
         if k not in _ENGINE_VARIABLES
-    } | dict(variables or {})
-    file = shown(files[0])
-    try:
-        return _project(files, name, environ, openings, strict=strict, swarm=swarm)
-    except RecursionError:
-        raise ComposeError([f"{file}: must not be nested this deeply; write it flatter"]) from None
+    } | dict(variables)
 
 
 def _project(
@@ -94,21 +110,22 @@ def _project(
     environ: Mapping[str, str],
     openings: Sequence[Opening] | None,
     *,
+    folder: Path,
     strict: bool,
     swarm: bool,
 ) -> ComposeProject:
     file = shown(files[0])
-    folder = files[0].parent.resolve()
     # What it is for who runs Compose there.
     environ = {**environ, "PWD": str(folder)}
-    document, unset = _config(files, name, environ)
+    document, unset = read_config(files, name, environ, folder)
     problems = _extension_problems(document, file)
     extension = document.get(_EXTENSION)
     if strict or (isinstance(extension, dict) and extension.get("strict") is True):
         problems += unset
         unset = []
     _add_backups(document, files, name, environ)
-    mounts, volumes = _local_sources(document, files, name, environ)
+    mounts, volumes = _local_sources(document, files, name, environ, folder)
+    mesh = _mesh(document, files) if swarm else None
     contents: Mapping[str, str] = {}
     try:
         project = parse(
@@ -117,7 +134,7 @@ def _project(
             folder=folder,
             local=mounts,
             local_volumes=volumes,
-            mesh=_mesh(document, files) if swarm else None,
+            mesh=mesh,
         )
         contents = _contents(project, folder, environ)
         problems += _without_content(project, contents.keys())
@@ -127,7 +144,12 @@ def _project(
         raise ComposeError([*problems, *unset, *error.problems]) from None
     if problems:
         raise ComposeError(problems)
-    return replace(project, warnings=(*unset, *project.warnings), contents=contents)
+    return replace(
+        project,
+        warnings=(*unset, *project.warnings),
+        contents=contents,
+        document=portable(document, folder, mounts=mounts, volumes=volumes, mesh=mesh or ()),
+    )
 
 
 def _add_backups(
@@ -198,56 +220,85 @@ def _contents(project: ComposeProject, folder: Path, environ: Mapping[str, str])
     if elsewhere and (
         (folder / ".env").is_file() or any(name in environ for name in _ENV_FILE_VARIABLES)
     ):
-        document = {"services": {"moor": {"image": "moor", "environment": elsewhere}}}
-        result = _ask([], project.name, folder, environ, text=json.dumps(document))
-        if result.returncode != 0:
-            raise ComposeError(failures(result.stderr, [folder / ".env"]))
-        if any(mark in result.stdout for mark in _REPLACED) and (
-            bad := _not_utf8([folder / ".env"])
-        ):
-            raise ComposeError(bad)
-        said = _plain(json.loads(result.stdout))["services"]["moor"]["environment"]
-        found |= {name: value for name, value in said.items() if value is not None}
+        found |= values_of(elsewhere, project.name, folder, environ)
     return found
 
 
-def _config(
-    files: Sequence[Path], name: str, environ: Mapping[str, str], *more: str
+def values_of(
+    names: Sequence[str], project: str, folder: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what variables are worth that Compose files use, from `.env` or elsewhere.
+
+    Args:
+        names: The variables.
+        project: The project's name.
+        folder: The project's folder.
+        environ: The environment that Compose reads files in.
+
+    Raises:
+        ComposeError: Compose cannot read `.env`.
+    """
+    document = {"services": {"moor": {"image": "moor", "environment": list(names)}}}
+    result = ask_compose([], project, folder, environ, text=json.dumps(document))
+    if result.returncode != 0:
+        raise ComposeError(failures(result.stderr, Written([folder / ".env"])))
+    if any(mark in result.stdout for mark in _REPLACED) and (
+        bad := _not_utf8(Written([folder / ".env"]))
+    ):
+        raise ComposeError(bad)
+    said = _plain(json.loads(result.stdout))["services"]["moor"]["environment"]
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def read_config(
+    files: Sequence[Path], name: str, environ: Mapping[str, str], folder: Path, *more: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Let Compose read the files; the second result is which variables are not set."""
+    """Let Compose read the files.
+
+    Args:
+        files: The Compose files.
+        name: The project's name.
+        environ: The environment that they are read in.
+        folder: The project's folder.
+        more: Further options of `docker compose config`.
+
+    Returns:
+        The document, and which variables are not set.
+
+    Raises:
+        ComposeError: They cannot be read; with every problem.
+    """
     for file in files:
         if not file.is_file():
             raise ComposeError(
                 [f"{shown(file)}: must be a Compose file, got no such file; create it"]
             )
-    result = _ask(files, name, files[0].parent.resolve(), environ, *more)
-    unset = unset_variables(result.stderr, files)
+    result = ask_compose(files, name, folder, environ, *more)
+    written = Written(files)
+    unset = unset_variables(result.stderr, written)
     is_yaml = set(_YAML) <= set(more)
     if _NO_JSON in result.stderr and not is_yaml:
-        return _config(files, name, environ, *more, *_YAML)
+        return read_config(files, name, environ, folder, *more, *_YAML)
     if result.returncode != 0:
-        raise ComposeError([*unset, *failures(result.stderr, files)])
+        raise ComposeError([*unset, *failures(result.stderr, written)])
     told = result.stdout
     # What Compose writes is no more than mappings, lists and texts.
     document = _plain(yaml.load(told, Loader=LOADER) if is_yaml else json.loads(told))  # noqa: S506
     if not isinstance(document, dict):
         raise ComposeError([f"{shown(files[0])}: must hold a mapping of services"])
-    if any(mark in result.stdout for mark in _REPLACED) and (undecodable := _not_utf8(files)):
+    if any(mark in result.stdout for mark in _REPLACED) and (undecodable := _not_utf8(written)):
         raise ComposeError(undecodable)
     return document, unset
 
 
-def _not_utf8(files: Sequence[Path]) -> list[str]:
+def _not_utf8(written: Written) -> list[str]:
     """Tell which files hold what is no UTF-8, in whose place Compose writes something else."""
-    folder = files[0].parent
+    folder = written.files[0].parent
     named = [
-        folder / text
-        for file in files
-        for where, text in scalars(file)
-        if ".env_file" in where and "\0" not in text
+        folder / text for _, where, text in written if ".env_file" in where and "\0" not in text
     ]
     problems = []
-    for file in (*files, folder / ".env", *named):
+    for file in (*written.files, folder / ".env", *named):
         try:
             file.read_bytes().decode()
         except OSError:
@@ -261,7 +312,7 @@ def _not_utf8(files: Sequence[Path]) -> list[str]:
     return problems
 
 
-def _ask(
+def ask_compose(
     files: Sequence[Path],
     name: str,
     folder: Path,
@@ -269,7 +320,19 @@ def _ask(
     *more: str,
     text: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Let Compose read files, or a text instead."""
+    """Let Compose read files, or a text instead.
+
+    Args:
+        files: The Compose files.
+        name: The project's name.
+        folder: The project's folder.
+        environ: The environment that they are read in.
+        more: Further options of `docker compose config`.
+        text: The text of a Compose file instead of them.
+
+    Raises:
+        ComposeError: There is no Compose, or it does not answer.
+    """
     read = shown(files[0] if files else folder / ".env")
     for variable, value in environ.items():
         try:
@@ -332,7 +395,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  (JSON)
 
 
 def _local_sources(
-    document: Mapping[str, Any], files: Sequence[Path], name: str, environ: Mapping[str, str]
+    document: Mapping[str, Any],
+    files: Sequence[Path],
+    name: str,
+    environ: Mapping[str, str],
+    folder: Path,
 ) -> tuple[set[tuple[str, str]], set[str]]:
     """Find the bind mounts, and the volumes, whose source was written as a relative path.
 
@@ -345,14 +412,15 @@ def _local_sources(
         return set(), set()
     sources = _plain_sources(files)
     if volumes or not mounts <= sources.keys():
-        folder = files[0].parent.resolve()
         relative = {
             variable: _from(folder, value)
             for variable, value in _known(files, name, folder, environ).items()
             if ":" not in value and Path(value).is_relative_to(folder)
         }
         asked = {**environ, **relative}
-        unresolved, _ = _config(files, name, asked, "--no-path-resolution", "--no-env-resolution")
+        unresolved, _ = read_config(
+            files, name, asked, folder, "--no-path-resolution", "--no-env-resolution"
+        )
         sources = _bind_sources(unresolved)
         written = _devices(unresolved)
         volumes = {k: written.get(k, device) for k, device in volumes.items()}
@@ -371,7 +439,7 @@ def _known(
     """
     if not (folder / ".env").is_file():
         return environ
-    result = _ask(files, name, folder, environ, "--environment")
+    result = ask_compose(files, name, folder, environ, "--environment")
     words = (line.partition("=") for line in result.stdout.splitlines())
     return {**{variable: value for variable, _, value in words}, **environ}
 
@@ -409,9 +477,8 @@ def _mesh(document: Mapping[str, Any], files: Sequence[Path]) -> set[tuple[str, 
     Compose writes `mode: ingress` for each port of which nobody has said anything.
     """
     named = [
-        file.parent / str(path)
-        for file in files
-        for where, path in scalars(file)
+        file.parent / path
+        for file, where, path in Written(files)
         if re.fullmatch(r"include\[\d+\](\.path(\[\d+\])?)?|services\..+\.extends\.file", where)
     ]
     written = {

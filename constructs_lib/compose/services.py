@@ -27,6 +27,7 @@ from constructs_lib.docker.container import (
 from constructs_lib.docker.container_options import HostMount
 from constructs_lib.docker.network import AddressRange, ExternalNetwork, Network
 from constructs_lib.docker.volume import ExternalVolume, Volume
+from constructs_lib.files.path import below
 from constructs_lib.files.tree import digest_of_file
 from constructs_lib.terraform.literal import joined
 from constructs_lib.terraform.steps import run_module, terraform_data
@@ -255,7 +256,7 @@ class ComposeServices(Construct):
             for delivery in service.deliveries
             # The engine copies nothing into these.
             if service.options.read_only
-            or any(delivery.path.startswith(f"{path.rstrip('/')}/") for path in copies)
+            or any(below(delivery.path, path) not in (None, ".") for path in copies)
         ]
         found.files.extend(d for d in service.deliveries if d not in bound)
         if bound:

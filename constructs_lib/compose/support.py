@@ -636,7 +636,7 @@ SERVICE: Final[Mapping[str, Key]] = {
 NETWORK: Final[Mapping[str, Key]] = {
     "attachable": _yes(),
     "driver": _yes(swarm=_yes("`overlay`, which is what it is where unset")),
-    "driver_opts": _yes(),
+    "driver_opts": _yes(swarm=_yes("`encrypted` where the nodes' kernels have ESP")),
     "enable_ipv4": _no("leave it out: the provider cannot switch IPv4 off", True),
     "enable_ipv6": _yes(),
     "external": _yes(

@@ -182,8 +182,9 @@ second pair of columns counts.
 
 - **Networks** are overlays. A service's name stands for the addresses of its tasks
   (`endpoint_mode: dnsrr`), and a port is that of each node which runs a task. `endpoint_mode: vip`
-  and `mode: ingress` take IP_VS in the nodes' kernels: where the file asks for one of them, a step
-  of the deployment looks, and refuses with the reason.
+  and `mode: ingress` take IP_VS in the nodes' kernels, and `driver_opts: {encrypted: ""}` takes
+  ESP: where the file asks for one of them, and a node lacks it, the plan is refused with the
+  reason, or the first deployment, which makes the nodes.
 - **Images** are named by their digest, so that each node runs the same.
 - **Secrets and configs** are the swarm's own, each called `PROJECT_NAME_HASH`; the hash takes a key
   to know. What has another content is another one, and the old one goes when no task has it.

@@ -13,20 +13,18 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 
+from constructs_lib.compose.last_words import last_words
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
+from constructs_lib.host.step_program import StepError, run_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from docker import DockerClient
 
 _POLL_SECONDS: Final = 0.25
-_LOG_LINES: Final = 20
-_ANSWER_SECONDS: Final = 30
-_OUTPUT_LIMIT: Final = 300
 _WORDS: Final = {
     "healthy": "healthy",
     "healthy_if_checked": "healthy",
@@ -34,7 +32,7 @@ _WORDS: Final = {
 }
 
 
-class NotReadyError(Exception):
+class NotReadyError(StepError):
     """A container is not what it was waited for to become, and never will be."""
 
 
@@ -116,29 +114,7 @@ def _described(state: dict[str, Any]) -> str:
 
 
 def _explained(engine: DockerClient, container: dict[str, Any], problem: str) -> str:
-    lines = [problem]
-    checks = (container["State"].get("Health") or {}).get("Log") or []
-    if checks:
-        lines.append("its last health checks:")
-        lines += [
-            f"  {check['Start'][:19]} code {check['ExitCode']}: {_short(check['Output'])}"
-            for check in checks[-3:]
-        ]
-    try:
-        log: bytes = engine.api.logs(container["Id"], tail=_LOG_LINES)
-    except APIError as error:
-        # Some logging drivers cannot be read.
-        log = f"({error.explanation or error})".encode()
-    output = log.decode(errors="replace").strip()
-    if output:
-        lines.append("the end of its output:")
-        lines += [f"  {line}" for line in output.splitlines()]
-    return "\n".join(lines)
-
-
-def _short(output: str) -> str:
-    text = " ".join(output.split())
-    return text if len(text) <= _OUTPUT_LIMIT else f"{text[:_OUTPUT_LIMIT]}..."
+    return "\n".join([problem, *last_words(engine, container)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,20 +128,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args(arguments)
-    address = f"{options.host}:{options.port}"
     deadline = time.monotonic() + options.timeout
-    try:
-        engine = connect(f"tcp://{address}", options.certificates, timeout=_ANSWER_SECONDS)
+
+    def waited(engine: DockerClient) -> Iterator[str]:
         for name in options.names:
             left = max(1.0, deadline - time.monotonic())
-            print(wait(engine, name, until=options.until, timeout_seconds=left))  # noqa: T201
-    except NotReadyError as error:
-        print(error, file=sys.stderr)  # noqa: T201  (Terraform shows it)
-        return 1
-    except (DockerException, OSError) as error:
-        print(f"{address}: the Docker API must answer, got: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+            yield wait(engine, name, until=options.until, timeout_seconds=left)
+
+    return run_step(options, waited)
 
 
 if __name__ == "__main__":

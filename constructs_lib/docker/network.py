@@ -14,6 +14,8 @@ from constructs_lib.terraform.literal import Expression, define
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cdktf import ITerraformDependable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRange:
@@ -71,6 +73,7 @@ class Network(Construct):
         ipam_driver: str | None = None,
         addresses: Sequence[AddressRange] = (),
         labels: Mapping[str, str] | None = None,
+        depends_on: Sequence[ITerraformDependable] = (),
     ) -> None:
         """Define the network.
 
@@ -86,6 +89,7 @@ class Network(Construct):
             ipam_driver: Its driver of addresses.
             addresses: Its addresses; the engine chooses where empty.
             labels: Its labels.
+            depends_on: What must exist before it.
         """
         super().__init__(scope, id_)
         resource = define(
@@ -114,6 +118,7 @@ class Network(Construct):
                 define(NetworkLabels, label=k, value=v) for k, v in sorted((labels or {}).items())
             ]
             or None,
+            depends_on=list(depends_on) or None,
         )
         self.name = Expression(resource.name)
         self.id = Expression(resource.id)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from constructs_lib.files.path import below
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -110,8 +112,8 @@ def scan(folder: Path, *, limit: int = SIZE_LIMIT) -> list[Entry]:
 def _walk(root: str, found: list[Entry], problems: list[str]) -> None:
     waiting = [""]
     while waiting:
-        below = waiting.pop()
-        folder = f"{root}/{below}" if below else root
+        parent = waiting.pop()
+        folder = f"{root}/{parent}" if parent else root
         try:
             with os.scandir(folder) as listed:
                 items = sorted(listed, key=lambda item: os.fsencode(item.name))
@@ -120,7 +122,7 @@ def _walk(root: str, found: list[Entry], problems: list[str]) -> None:
             problems.append(f"must be readable, got {told}; {_READABLE}")
             continue
         for item in items:
-            path = f"{below}/{item.name}" if below else item.name
+            path = f"{parent}/{item.name}" if parent else item.name
             if not _is_text(item.name):
                 told = shown(f"{folder}/{item.name}")
                 problems.append(f"must have names in UTF-8, got {told}; rename it")
@@ -175,7 +177,7 @@ def _link(root: str, link: str, path: str, problems: list[str]) -> Entry | None:
         what = "in a circle" if error.errno == errno.ELOOP else "nowhere"
         problems.append(f"must have links that lead somewhere, got one {what}: {told}; remove it")
         return None
-    if not _is_within(real, root):
+    if below(real, root) is None:
         problems.append(
             f"must have links that stay inside of it, got {told}; put what it leads to into the "
             "folder, or mount that, too"
@@ -195,10 +197,6 @@ def _leaves(depth: int, target: str) -> bool:
         if depth < 0:
             return True
     return False
-
-
-def _is_within(path: str, root: str) -> bool:
-    return path == root or path.startswith(f"{root.rstrip('/')}/")
 
 
 def _is_text(name: str) -> bool:

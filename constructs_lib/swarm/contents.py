@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
+from constructs_lib.host.step_program import run_step
 from constructs_lib.terraform.output_file import read_output, write_output
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ PROJECT_LABEL: Final = "moor.project"
 _DIGITS: Final = 12
 _LONGEST: Final = 64
 _CONFLICT: Final = 409
-_TIMEOUT_SECONDS: Final = 30
 
 
 def content_name(project: str, path: str, digest: str) -> str:
@@ -102,6 +101,11 @@ def find(engine: DockerClient, kind: Kind, name: str) -> str | None:
     return dict(_list(engine, kind, {"name": name})).get(name)
 
 
+def everything(engine: DockerClient, kind: Kind) -> dict[str, str]:
+    """Return by name what the engine calls the secrets or configs of all projects."""
+    return dict(_list(engine, kind, {}))
+
+
 def of_project(engine: DockerClient, kind: Kind, project: str) -> dict[str, str]:
     """Return by name what the engine calls the secrets or configs of a project."""
     return dict(_list(engine, kind, {"label": f"{PROJECT_LABEL}={project}"}))
@@ -149,36 +153,6 @@ def forget_others(folder: Path, keep: Collection[str]) -> None:
             file.unlink(missing_ok=True)
 
 
-def refresh(engine: DockerClient, folder: Path) -> list[str]:
-    """Write the files anew that say what the engine calls things, and find what is gone.
-
-    A plan reads those files. They are on one computer, and a swarm can be made anew.
-
-    Args:
-        engine: A manager.
-        folder: The folder of the files.
-
-    Returns:
-        The names of the files whose secret or config is in the swarm no longer: their steps have to
-        be taken again.
-
-    Raises:
-        docker.errors.DockerException: The engine does not do as asked.
-        OSError: A file cannot be written.
-    """
-    gone = []
-    for file in sorted(folder.glob("*.tfstate")):
-        kind, _, name = file.stem.partition("-")
-        if kind not in KINDS:
-            continue
-        identity = find(engine, kind, name)
-        if identity is None:
-            gone.append(file.name)
-        else:
-            write_identity(file, identity)
-    return gone
-
-
 def write_identity(file: Path, identity: str) -> None:
     """Write the file that Terraform reads, if it does not say so already.
 
@@ -207,15 +181,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--identity", type=Path, required=True, help="a file, or all their folder")
     parser.add_argument("words", nargs="*", help="the content's file, or what is kept")
     options = parser.parse_args(arguments)
-    address = f"{options.host}:{options.port}"
-    try:
-        engine = connect(f"tcp://{address}", options.certificates, timeout=_TIMEOUT_SECONDS)
-        if options.kind is None:
-            for line in remove_others(engine, options.project, options.words):
-                print(line)  # noqa: T201
-            forget_others(options.identity, options.words)
-            return 0
-        identity, made = ensure(
+
+    def tidied(engine: DockerClient) -> list[str]:
+        said = remove_others(engine, options.project, options.words)
+        forget_others(options.identity, options.words)
+        return said
+
+    def made(engine: DockerClient) -> list[str]:
+        identity, is_new = ensure(
             engine,
             options.kind,
             name=options.name,
@@ -223,11 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             content=Path(options.words[0]).read_bytes(),
         )
         write_identity(options.identity, identity)
-        print(f"{options.kind} {options.name} {'is made' if made else 'is there'}")  # noqa: T201
-    except (DockerException, OSError) as error:
-        print(f"{address}: the Docker API must do as asked, got: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+        return [f"{options.kind} {options.name} {'is made' if is_new else 'is there'}"]
+
+    return run_step(options, tidied if options.kind is None else made)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from docker.errors import APIError, DockerException
 
+from constructs_lib.compose.last_words import LOG_LINES, end_of_output
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
+from constructs_lib.host.step_program import StepError, run_step
 from constructs_lib.swarm.placement import fits, place_from
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _POLL_SECONDS: Final = 0.5
-_ANSWER_SECONDS: Final = 30
-_LOG_LINES: Final = 20
 _MONITOR_SECONDS: Final = 5.0
 _PATIENCE_FAILURES: Final = 3
 """How often the tasks in one place may fail before the wait is given up."""
@@ -40,7 +39,7 @@ _FAILED: Final = ("failed", "rejected", "orphaned")
 _BILLION: Final = 1_000_000_000
 
 
-class NotConvergedError(Exception):
+class NotConvergedError(StepError):
     """A service is not what it is to be, and will not be by itself."""
 
 
@@ -247,16 +246,29 @@ def _errors(seen: View) -> list[str]:
     )
 
 
+def last_words(engine: DockerClient, name: str) -> list[str]:
+    """Return what the tasks of a service say of their failures, and the end of their output.
+
+    Args:
+        engine: The engine of a manager.
+        name: The service's name.
+
+    Raises:
+        NotConvergedError: There is no such service.
+        docker.errors.DockerException: The engine does not do as asked.
+    """
+    return [*_errors(look(engine, name)), *_log(engine, name)]
+
+
 def _log(engine: DockerClient, name: str) -> list[str]:
     """Return the end of what a service's tasks have written, where its log can be read."""
     api: Any = engine.api
     try:
-        chunks = api.service_logs(name, stdout=True, stderr=True, tail=_LOG_LINES, follow=False)
+        chunks = api.service_logs(name, stdout=True, stderr=True, tail=LOG_LINES, follow=False)
         data = chunks if isinstance(chunks, bytes) else b"".join(chunks)
     except (DockerException, OSError, ValueError):
         return []
-    lines = data.decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
-    return ["the end of its output:", *(f"  {line}" for line in lines)] if lines else []
+    return end_of_output(data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -270,24 +282,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("name")
     options = parser.parse_args(arguments)
-    address = f"{options.host}:{options.port}"
-    try:
-        engine = connect(f"tcp://{address}", options.certificates, timeout=_ANSWER_SECONDS)
+
+    def converged(engine: DockerClient) -> list[str]:
+        def view() -> View:
+            return look(engine, options.name)
+
         try:
-            said = converge(
-                lambda: look(engine, options.name),
-                until=options.until,
-                timeout_seconds=options.timeout,
-            )
+            return [converge(view, until=options.until, timeout_seconds=options.timeout)]
         except NotConvergedError as error:
-            lines = [str(error), *_log(engine, options.name)]
-            print("\n".join(lines), file=sys.stderr)  # noqa: T201  (Terraform shows it)
-            return 1
-        print(said)  # noqa: T201
-    except (DockerException, OSError) as error:
-        print(f"{address}: the Docker API must answer, got: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+            raise StepError("\n".join([str(error), *_log(engine, options.name)])) from None
+
+    return run_step(options, converged)
 
 
 if __name__ == "__main__":

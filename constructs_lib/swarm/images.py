@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cdktf import DataTerraformRemoteStateLocal
 from cdktf_cdktf_provider_docker.data_docker_registry_image import DataDockerRegistryImage
 
 from constructs_lib.compose.builds import short
 from constructs_lib.docker.image import Image
 from constructs_lib.docker.reference import untagged
-from constructs_lib.terraform.literal import Expression, define, joined, override
-from constructs_lib.terraform.output_file import OUTPUT
-from constructs_lib.terraform.steps import run_module, terraform_data
+from constructs_lib.terraform.literal import Expression, define, joined
+from constructs_lib.terraform.steps import result_of, run_module, terraform_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,9 +101,7 @@ class PushedImage(Image):
             ],
             depends_on=list(needs) or None,
         )
-        read = define(DataTerraformRemoteStateLocal, self, "Reference", path=str(file))
-        override(read, "depends_on", [f"terraform_data.{self.resource.friendly_unique_id}"])
-        self.image_id = Expression(read.get_string(OUTPUT))
+        self.image_id = result_of(self.resource, self, "Reference", file=file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

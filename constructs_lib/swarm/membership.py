@@ -5,7 +5,8 @@ May be repeated at any time, and changes only what is not so:
 - a machine in no swarm joins the one that a manager answers for; the first manager begins one, but
   only where every other manager has answered and is in none: one that does not answer may have the
   swarm that is to be joined;
-- the entry of a machine that was at its place before is removed first;
+- the entry of a machine that was at its place before is removed first, and what it says of volumes
+  is kept;
 - a machine that was a member, and is no longer known as one, leaves what is left and joins again;
 - a machine of another swarm is left alone: that is an error.
 
@@ -27,7 +28,7 @@ import requests
 from docker.errors import APIError
 
 from constructs_lib.files.lock import exclusive_lock
-from constructs_lib.swarm import ip_vs
+from constructs_lib.swarm import kernel
 from constructs_lib.swarm.entries import (
     READY,
     change,
@@ -50,12 +51,17 @@ from constructs_lib.swarm.managers import (
     choose,
     settled,
 )
-from constructs_lib.swarm.node import GIVEN_LABEL, IP_VS_LABEL, NAME_LABEL, SwarmNode
+from constructs_lib.swarm.node import (
+    GIVEN_LABEL,
+    NAME_LABEL,
+    SwarmNode,
+    volume_labels,
+)
 from constructs_lib.swarm.operations import check_removal
 from constructs_lib.swarm.tokens import rotate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from docker import DockerClient
@@ -94,12 +100,15 @@ class Joining:
     lock: Path
     report: Callable[[str], None]
 
-    def ensure(self, node: SwarmNode, here: NodeEndpoint) -> None:
+    def ensure(
+        self, node: SwarmNode, here: NodeEndpoint, *, keep: Mapping[str, str] | None = None
+    ) -> None:
         """Make one machine the member that it should be.
 
         Args:
             node: What it should be.
             here: Where it is.
+            keep: The labels of its volumes, where the swarm has forgotten them.
 
         Raises:
             SwarmError: It cannot be; the text says why, and the remedy.
@@ -107,16 +116,16 @@ class Joining:
             requests.RequestException: An engine does not answer any more.
         """
         with exclusive_lock(self.lock):
-            self._ensure(node, here)
+            self._ensure(node, here, keep or {})
 
-    def _ensure(self, node: SwarmNode, here: NodeEndpoint) -> None:
+    def _ensure(self, node: SwarmNode, here: NodeEndpoint, keep: Mapping[str, str]) -> None:
         own, managers = self._asked(here)
         membership = _membership(own)
         among = [*managers, own] if node.is_manager else managers
         usable = [answer for answer in among if answer.problem is None]
         if membership.state == INACTIVE:
             if usable:
-                self._join(node, own, choose(managers), managers)
+                self._join(node, own, choose(managers), managers, keep)
             else:
                 self._begin(node, own, managers)
             return
@@ -130,12 +139,12 @@ class Joining:
                 with own.engine(seconds=JOIN_SECONDS) as restarted:
                     membership = _no_longer_pending(restarted)
             if known and membership.state == ACTIVE:
-                self._correct(node, own, engine)
+                self._correct(node, own, engine, keep)
                 return
         self._check_former(own, manager, known=known)
         self._leave(own)
         own, managers = self._asked(here)
-        self._join(node, own, choose(managers), managers)
+        self._join(node, own, choose(managers), managers, keep)
 
     def _asked(self, here: NodeEndpoint) -> tuple[Answer, list[Answer]]:
         """Ask the machine, and the managers beside it."""
@@ -161,16 +170,21 @@ class Joining:
             except APIError as error:
                 self._fail(here, "begin a swarm", error)
             node_id = _own_id(engine)
-            self._settled(node, node_id, engine, own)
+            self._settled(node, node_id, engine, own, {})
             self.report(f"{node.name}: began swarm {engine.info()['Swarm']['Cluster']['ID']}")
 
     def _join(
-        self, node: SwarmNode, own: Answer, manager: Manager, managers: Sequence[Answer]
+        self,
+        node: SwarmNode,
+        own: Answer,
+        manager: Manager,
+        managers: Sequence[Answer],
+        keep: Mapping[str, str],
     ) -> None:
         here = own.endpoint
         _check_clock(own, managers, manager)
         with manager.engine() as leader, own.engine(seconds=JOIN_SECONDS) as engine:
-            self._remove_former(node, here, leader)
+            kept = {**keep, **self._remove_former(node, here, leader)}
             usable = [a.endpoint for a in managers if a.problem is None]
             addresses = [_with_port(e.private_address, JOIN_PORT) for e in usable]
             try:
@@ -179,7 +193,7 @@ class Joining:
                 # It would go on trying, and be found in the middle of it.
                 _leave_quietly(engine)
                 raise
-            self._settled(node, _own_id(engine), leader, own)
+            self._settled(node, _own_id(engine), leader, own, kept)
         self.report(f"{node.name}: joined swarm {manager.cluster_id} as a {node.role}")
 
     def _send_token(
@@ -210,7 +224,14 @@ class Joining:
             reason = state.error or problem or f"it is {state.state}"
             self._fail_words(here, f"join by {', '.join(addresses)}", reason)
 
-    def _settled(self, node: SwarmNode, node_id: str, leader: DockerClient, own: Answer) -> None:
+    def _settled(
+        self,
+        node: SwarmNode,
+        node_id: str,
+        leader: DockerClient,
+        own: Answer,
+        kept: Mapping[str, str],
+    ) -> None:
         """Wait until the managers count the node, and give it its labels."""
         wait_until(
             leader,
@@ -219,14 +240,18 @@ class Joining:
             seconds=JOIN_SECONDS,
             what="ready, and reachable as a manager" if node.is_manager else "ready",
         )
-        self._label(node, node_id, leader, own)
+        self._label(node, node_id, leader, own, kept)
 
     # Correcting
 
-    def _correct(self, node: SwarmNode, own: Answer, leader: DockerClient) -> None:
+    def _correct(
+        self, node: SwarmNode, own: Answer, leader: DockerClient, keep: Mapping[str, str]
+    ) -> None:
         node_id = _membership(own).node_id
+        kept = dict(keep)
         for former in entries(leader):
             if former.id != node_id and former.name == node.name and former.state != READY:
+                kept |= volume_labels(former.labels)
                 remove(leader, former)
                 self.report(f"{node.name}: removed the entry of the machine before")
         found = next(e for e in entries(leader) if e.id == node_id)
@@ -237,28 +262,43 @@ class Joining:
                 check_removal(entries(leader), found)
                 demote(leader, node_id)
             self.report(f"{node.name}: made it a {node.role}")
-        if self._label(node, node_id, leader, own):
+        if self._label(node, node_id, leader, own, kept):
             self.report(f"{node.name}: corrected its labels")
 
-    def _label(self, node: SwarmNode, node_id: str, leader: DockerClient, own: Answer) -> bool:
+    def _label(
+        self,
+        node: SwarmNode,
+        node_id: str,
+        leader: DockerClient,
+        own: Answer,
+        kept: Mapping[str, str],
+    ) -> bool:
         with own.engine(seconds=JOIN_SECONDS) as engine:
-            has_ip_vs = ip_vs.is_there(engine)
+            features = kernel.found(engine)
         wanted = {
+            **kept,
             **node.labels,
             NAME_LABEL: node.name,
-            IP_VS_LABEL: "yes" if has_ip_vs else "no",
+            **features,
             GIVEN_LABEL: ",".join(sorted(node.labels)),
         }
         return change(leader, node_id, lambda spec: spec.update(Labels=labelled(spec, wanted)))
 
     # Leaving
 
-    def _remove_former(self, node: SwarmNode, here: NodeEndpoint, leader: DockerClient) -> None:
+    def _remove_former(
+        self, node: SwarmNode, here: NodeEndpoint, leader: DockerClient
+    ) -> dict[str, str]:
         """Remove what the swarm has of the machine that was here before.
 
         This machine is in no swarm, so an entry of its address is of one that is gone, whatever
         the swarm still believes of it.
+
+        Returns:
+            The labels of the volumes that were there. This machine gets them: a service whose
+            volume was there would find no node any more.
         """
+        kept: dict[str, str] = {}
         for former in entries(leader):
             is_here = former.address == here.private_address
             if former.name == node.name and former.state == READY and not is_here:
@@ -270,8 +310,10 @@ class Joining:
                     what=f"gone, since {here} is to be {node.name},",
                 )
             if former.name == node.name or (is_here and not former.name):
+                kept |= volume_labels(former.labels)
                 remove(leader, former)
                 self.report(f"{node.name}: removed the entry of the machine before")
+        return kept
 
     def _check_former(self, own: Answer, manager: Manager, *, known: bool) -> None:
         """Refuse to let a machine leave a swarm that is not, or may not be, ours."""

@@ -11,15 +11,27 @@ if TYPE_CHECKING:
 NAME_LABEL: Final = "moor.node"
 """The label that says which node of the settings a node of the swarm is."""
 
-IP_VS_LABEL: Final = "moor.ip_vs"
-"""The label that says whether the node's kernel has IP_VS: `yes` or `no`."""
-
 GIVEN_LABEL: Final = "moor.given"
 """The label that names the labels which the settings gave, so that one that they no longer give
 can be told from one that was put there by hand, or by another step."""
 
 OWN_PREFIX: Final = "moor."
 """What the names of this project's own labels begin with."""
+
+VOLUME_LABEL: Final = "moor.volume."
+"""What the labels of nodes begin with that have a volume: `moor.volume.PROJECT.VOLUME`."""
+
+HAS_VOLUME: Final = "yes"
+"""The value of such a label; with any other one a node does not have the volume."""
+
+
+def volume_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that say which volumes a node has.
+
+    Args:
+        labels: The node's labels.
+    """
+    return {k: v for k, v in labels.items() if k.startswith(VOLUME_LABEL) and v == HAS_VOLUME}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from constructs_lib.swarm import entries as listed
 from constructs_lib.swarm.entries import DOWN, READY, Entry, change, entries, named
 from constructs_lib.swarm.errors import SwarmError
-from constructs_lib.swarm.node import OWN_PREFIX
+from constructs_lib.swarm.node import OWN_PREFIX, VOLUME_LABEL
 from constructs_lib.swarm.quorum import bears_absence, bears_removal, majority
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-_OVER: Final = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
+OVER: Final = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
 """The states of a task that does nothing any more."""
 
 _PAUSE_SECONDS: Final = 0.5
@@ -40,7 +40,7 @@ def running_on(client: DockerClient, node_id: str) -> dict[str, int]:
     """
     found: Counter[str] = Counter()
     tasks = client.api.tasks(filters={"node": node_id})  # type: ignore[no-untyped-call]
-    alive = [t for t in tasks if (t.get("Status") or {}).get("State") not in _OVER]
+    alive = [t for t in tasks if (t.get("Status") or {}).get("State") not in OVER]
     if alive:
         services = client.api.services()  # type: ignore[no-untyped-call]
         names = {service["ID"]: service["Spec"]["Name"] for service in services}
@@ -150,10 +150,11 @@ def label(client: DockerClient, name: str, changes: Mapping[str, str | None]) ->
         Whether anything was changed.
 
     Raises:
-        SwarmError: There is no such node, or a label is one that this project sets itself.
+        SwarmError: There is no such node, or a label is one that this project sets itself. The
+            labels of volumes may be set all the same: who moves a volume moves its label.
     """
     for key in changes:
-        if key.startswith(OWN_PREFIX):
+        if key.startswith(OWN_PREFIX) and not key.startswith(VOLUME_LABEL):
             raise SwarmError(
                 f"node {name}: labels: must not begin with {OWN_PREFIX}, got {key!r}; use another"
             )

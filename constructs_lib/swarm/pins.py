@@ -9,24 +9,23 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
+from constructs_lib.host.step_program import StepError, run_step
+from constructs_lib.swarm.node import HAS_VOLUME, volume_labels
 from constructs_lib.swarm.placement import Place, fits, place_from
-from constructs_lib.swarm.service_spec import VOLUME_LABEL, volume_label
+from constructs_lib.swarm.service_spec import volume_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docker import DockerClient
 
-_TIMEOUT_SECONDS: Final = 30
 _TRIES: Final = 10
-_HAS_IT: Final = "yes"
 
 
-class NoPlaceError(Exception):
+class NoPlaceError(StepError):
     """No node can have a volume, or several have."""
 
 
@@ -52,15 +51,15 @@ def pin(
     api: Any = engine.api
     for _ in range(_TRIES):
         places = [place_from(node) for node in api.nodes()]
-        having = [p for p in places if any(p.labels.get(label) == _HAS_IT for label in labels)]
+        having = [p for p in places if any(p.labels.get(label) == HAS_VOLUME for label in labels)]
         if len(having) > 1:
             raise NoPlaceError(
                 f"volumes {', '.join(volumes)}: must be on one node, since one service mounts "
                 f"them, got {', '.join(sorted(p.name for p in having))}; move the data, and take "
-                f"the label away: moor node label NAME {labels[0]}="
+                f"the label away: moor node label NAME {labels[0]}-"
             )
         chosen = having[0] if having else _choose(places, volumes, constraints)
-        missing = [label for label in labels if chosen.labels.get(label) != _HAS_IT]
+        missing = [label for label in labels if chosen.labels.get(label) != HAS_VOLUME]
         if not missing or _add(api, chosen, missing):
             if not missing:
                 return f"volumes {', '.join(volumes)} stay on {chosen.name}"
@@ -83,7 +82,7 @@ def _choose(places: Sequence[Place], volumes: Sequence[str], constraints: Sequen
     return min(
         able,
         key=lambda p: (
-            sum(label.startswith(VOLUME_LABEL) for label in p.labels),
+            len(volume_labels(p.labels)),
             p.role == "manager",
             p.name,
         ),
@@ -94,7 +93,7 @@ def _add(api: Any, place: Place, labels: Sequence[str]) -> bool:  # noqa: ANN401
     """Add labels to a node. Returns whether nobody else has changed it meanwhile."""
     node = api.inspect_node(place.id)
     spec = node["Spec"]
-    spec["Labels"] = {**(spec.get("Labels") or {}), **dict.fromkeys(labels, _HAS_IT)}
+    spec["Labels"] = {**(spec.get("Labels") or {}), **dict.fromkeys(labels, HAS_VOLUME)}
     try:
         api.update_node(place.id, node["Version"]["Index"], spec)
     except APIError as error:
@@ -115,17 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--constraint", action="append", default=[])
     parser.add_argument("volumes", nargs="+")
     options = parser.parse_args(arguments)
-    address = f"{options.host}:{options.port}"
-    try:
-        engine = connect(f"tcp://{address}", options.certificates, timeout=_TIMEOUT_SECONDS)
-        print(pin(engine, options.project, options.volumes, options.constraint))  # noqa: T201
-    except NoPlaceError as error:
-        print(error, file=sys.stderr)  # noqa: T201  (Terraform shows it)
-        return 1
-    except (DockerException, OSError) as error:
-        print(f"{address}: the Docker API must answer, got: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    return run_step(
+        options,
+        lambda engine: [pin(engine, options.project, options.volumes, options.constraint)],
+    )
 
 
 if __name__ == "__main__":

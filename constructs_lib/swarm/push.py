@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from docker import auth
-from docker.errors import DockerException
-from requests import RequestException
 
 from constructs_lib.docker.reference import untagged
 from constructs_lib.host.endpoint import parser_of
-from constructs_lib.host.engine import connect
+from constructs_lib.host.step_program import StepError, run_step
 from constructs_lib.terraform.output_file import write_output
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ _ANSWER_SECONDS: Final = 600
 """How long the engine may be silent: it says nothing while it packs a large layer."""
 
 
-class PushError(Exception):
+class PushError(StepError):
     """A registry does not take an image."""
 
 
@@ -63,11 +61,11 @@ def push(engine: DockerClient, image: str) -> str:
         decode=True,
     ):
         if "error" in line:
-            raise PushError(str(line["error"]))
+            raise PushError(f"{image}: must be taken by its registry, got: {line['error']}")
         digest = str((line.get("aux") or {}).get("Digest", digest))
         _tell(line, said)
     if not digest:
-        raise PushError("it did not say by which digest it has it")
+        raise PushError(f"{image}: must be given a digest by its registry, got none")
     return f"{name}@{digest}"
 
 
@@ -96,19 +94,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, required=True, help="where its name is written")
     parser.add_argument("image")
     options = parser.parse_args(arguments)
-    address = f"tcp://{options.host}:{options.port}"
-    try:
-        engine = connect(address, options.certificates, timeout=_ANSWER_SECONDS)
+
+    def pushed(engine: DockerClient) -> list[str]:
         reference = push(engine, options.image)
         write_output(options.file, reference)
-    except (PushError, DockerException, RequestException, OSError) as error:
-        reason = getattr(error, "explanation", None) or error
-        print(  # noqa: T201  (Terraform shows it)
-            f"{options.image}: must be taken by its registry, got: {reason}", file=sys.stderr
-        )
-        return 1
-    print(reference)  # noqa: T201
-    return 0
+        return [reference]
+
+    must = f"{options.image}: must be taken by its registry"
+    return run_step(options, pushed, seconds=_ANSWER_SECONDS, must=must)
 
 
 if __name__ == "__main__":

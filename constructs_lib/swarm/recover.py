@@ -17,6 +17,7 @@ from constructs_lib.files.lock import exclusive_lock
 from constructs_lib.swarm.entries import Entry, entries, remove
 from constructs_lib.swarm.errors import SwarmError, told
 from constructs_lib.swarm.managers import ELECTION_SECONDS, Answer, Problem, ask, settled
+from constructs_lib.swarm.node import volume_labels
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -83,11 +84,12 @@ def recover(
             if answer.problem is not Problem.NO_SWARM:
                 _leave(answer)
                 joining.report(f"{answer.endpoint.name}: gave up what it had of the swarm")
-        _remove_managers(joining, chosen, keep=chosen.endpoint.name)
+        volumes = _remove_managers(joining, chosen, keep=chosen.endpoint.name)
     joined = []
     for answer in here:
         name = answer.endpoint.name
-        joining.ensure(nodes[name], answer.endpoint)
+        # Its disk is what it was, and a service whose volume is on it has to find it again.
+        joining.ensure(nodes[name], answer.endpoint, keep=volumes.get(name))
         joined.append(name)
     with chosen.engine(seconds=_BEGIN_SECONDS) as engine:
         return Recovery(
@@ -156,14 +158,21 @@ def _begin_anew(joining: Joining, chosen: Answer) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _remove_managers(joining: Joining, chosen: Answer, *, keep: str) -> None:
-    """Remove all other managers from the list: they are gone, or are about to join again."""
+def _remove_managers(joining: Joining, chosen: Answer, *, keep: str) -> dict[str, dict[str, str]]:
+    """Remove all other managers from the list: they are gone, or are about to join again.
+
+    Returns:
+        The labels of their volumes, by their names.
+    """
+    volumes: dict[str, dict[str, str]] = {}
     own = chosen.membership.node_id if chosen.membership is not None else ""
     with chosen.engine(seconds=_BEGIN_SECONDS) as engine:
         for found in entries(engine):
             if found.id != own and (found.is_manager or found.reachability):
+                volumes.setdefault(found.name, {}).update(volume_labels(found.labels))
                 remove(engine, found)
                 joining.report(f"{found}: removed from the list of managers, which {keep} leads")
+    return volumes
 
 
 def _leave(answer: Answer) -> None:

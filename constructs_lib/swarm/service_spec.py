@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.compose.convert import seconds
 from constructs_lib.compose.parse_deploy import go_duration
 from constructs_lib.compose.swarm_limits import tmpfs_size_and_mode, told_mode
+from constructs_lib.swarm.node import VOLUME_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
         VolumeDefinition,
     )
     from constructs_lib.docker.container_options import Healthcheck
-
-VOLUME_LABEL: Final = "moor.volume."
-"""What the labels of nodes begin with that have a volume: `moor.volume.PROJECT.VOLUME`."""
 
 NAMESPACE: Final = "com.docker.stack.namespace"
 """The label by which `docker stack` knows what belongs together."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from cdktf import DataTerraformRemoteStateLocal, TerraformResource
+from cdktf import TerraformResource
 from cdktf_cdktf_provider_docker.data_docker_network import DataDockerNetwork
 from constructs import Construct
 
@@ -16,6 +16,7 @@ from constructs_lib.docker.network import Network
 from constructs_lib.host.registry_place import REGISTRY
 from constructs_lib.swarm.contents import Kind, content_name, identity_file
 from constructs_lib.swarm.images import ImagesOfSwarm, NamedImage, digest_of
+from constructs_lib.swarm.kernel import ESP, IP_VS, Feature
 from constructs_lib.swarm.registry import Registry, registry_service
 from constructs_lib.swarm.service_spec import (
     File,
@@ -24,8 +25,7 @@ from constructs_lib.swarm.service_spec import (
     service_name,
 )
 from constructs_lib.terraform.literal import Expression, define, override
-from constructs_lib.terraform.output_file import OUTPUT
-from constructs_lib.terraform.steps import run_module, terraform_data
+from constructs_lib.terraform.steps import result_of, run_module, terraform_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,12 +104,13 @@ class SwarmServices(Construct):
         self._contents = Construct(self, "Contents")
         scopes = Construct(self, "Networks")
         used = {a.network for s in project.services.values() for a in s.networks}
+        encryption = self._look_at_kernels("Encryption", ESP, project.needs_encryption)
         self._networks = {
-            key: _network(scopes, project.name, network)
+            key: _network(scopes, project.name, network, encryption)
             for key, network in project.networks.items()
             if key in used or key != "default"
         }
-        self._mesh = self._look_at_kernels()
+        self._mesh = self._look_at_kernels("Mesh", IP_VS, project.needs_mesh)
         self._pins = self._choose_nodes()
         self._running: dict[str, TerraformResource] = {}
         self._images = self._define_images(registry)
@@ -179,7 +180,11 @@ class SwarmServices(Construct):
 
     def _define_images(self, registry: Registry | str | None) -> Images:
         """Define the images, and the registry before them where it is the swarm's own."""
-        builds = any(service.build is not None for service in self._project.services.values())
+        # Also what was built before, and is deployed by its digest: nodes pull it from there.
+        builds = any(
+            service.build is not None or str(service.image).startswith(f"{REGISTRY}/")
+            for service in self._project.services.values()
+        )
         repository = registry if isinstance(registry, str) else REGISTRY
         needs: tuple[TerraformResource, ...] = ()
         also: dict[str, str] = {}
@@ -258,17 +263,20 @@ class SwarmServices(Construct):
                 )
             ],
         )
-        read = define(DataTerraformRemoteStateLocal, scope, "Identity", path=str(file))
-        override(read, "depends_on", [f"terraform_data.{step.friendly_unique_id}"])
-        return Expression(read.get_string(OUTPUT))
+        return result_of(step, scope, "Identity", file=file)
 
-    def _look_at_kernels(self) -> TerraformResource | None:
+    def _look_at_kernels(
+        self, id_: str, feature: Feature, keys: Sequence[str]
+    ) -> TerraformResource | None:
         """Define the step that looks whether the nodes can do what the file itself asks for."""
-        keys = self._project.needs_mesh
         if not keys:
             return None
-        step = run_module("constructs_lib.swarm.mesh", *self._endpoint.words, "--", *keys)
-        return terraform_data(self, "Mesh", triggers={"keys": ",".join(keys)}, provisioners=[step])
+        step = run_module(
+            "constructs_lib.swarm.kernel_check",
+            *self._endpoint.words,
+            *("--feature", feature.name, "--", *keys),
+        )
+        return terraform_data(self, id_, triggers={"keys": ",".join(keys)}, provisioners=[step])
 
     def _choose_nodes(self) -> Mapping[str, TerraformResource]:
         """Define the steps that give volumes their node; those of one service get one together."""
@@ -359,7 +367,12 @@ def _needs_mesh(service: Service) -> bool:
     return deploy.endpoint_mode == "vip" or any(port.mode == "ingress" for port in service.ports)
 
 
-def _network(scope: Construct, project: str, network: NetworkDefinition) -> Expression:
+def _network(
+    scope: Construct,
+    project: str,
+    network: NetworkDefinition,
+    encryption: TerraformResource | None,
+) -> Expression:
     """Define a network. Returns its id: by name a service would be replaced at each apply."""
     if network.external:
         return Expression(define(DataDockerNetwork, scope, network.key, name=network.name).id)
@@ -381,5 +394,6 @@ def _network(scope: Construct, project: str, network: NetworkDefinition) -> Expr
             "com.docker.compose.version": COMPOSE_VERSION,
             "com.docker.stack.namespace": project,
         },
+        depends_on=[encryption] if encryption is not None and network.is_encrypted else (),
     )
     return made.id

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 _Parameters = ParamSpec("_Parameters")
 _Made = TypeVar("_Made")
 
-_OPENING: Final = re.compile(r"[$%#&]+(?=[{\r])|\r")
+_OPENING: Final = re.compile(r"[$%#&]+(?=[{\r])|\r|\A\ufeff")
 """What begins an interpolation (`${`) or a directive (`%{`) of Terraform's, or a mark of cdktf's
 (`${TfToken[`, `#{TfToken[`, `&{TfToken[`), with what would make `$${` of it. Behind a carriage
-return Terraform's scanner takes what is quoted here for text."""
+return Terraform's scanner takes what is quoted here for text. In front of everything else it takes
+U+FEFF for the mark of an encoding, and drops it."""
 
 _NUMBER: Final = re.compile(r"[-|\d.+]+e[-|\d.eE+]+", re.ASCII)
 """What cdktf takes for a number that may stand for a reference."""

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cdktf import LocalExecProvisioner, TerraformResource
+from cdktf import DataTerraformRemoteStateLocal, LocalExecProvisioner, TerraformResource
 
-from constructs_lib.terraform.literal import define, override
+from constructs_lib.terraform.literal import Expression, define, override
+from constructs_lib.terraform.output_file import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,20 @@ def terraform_data(
     )
     override(resource, "triggers_replace", triggers)
     return resource
+
+
+def result_of(step: TerraformResource, scope: Construct, id_: str, *, file: Path) -> Expression:
+    """Define the read of what a step writes for Terraform; see `output_file`.
+
+    Args:
+        step: The step, which calls `write_output`.
+        scope: The construct that the read belongs to.
+        id_: Its name there.
+        file: The file.
+    """
+    read = define(DataTerraformRemoteStateLocal, scope, id_, path=str(file))
+    override(read, "depends_on", [f"terraform_data.{step.friendly_unique_id}"])
+    return Expression(read.get_string(OUTPUT))
 
 
 def run_module(module: str, argument: str, *arguments: str) -> LocalExecProvisioner:

@@ -73,8 +73,8 @@ def unlock(session: Session, stack: _Stack, lock: _Lock) -> None:
 def adopt(session: Session, *, approve: Approve = False, verbose: Verbose = False) -> None:
     """Take what runs on the machine into a Docker stack's state that was lost.
 
-    Networks, volumes, images and containers that bear the project's labels are imported; then
-    the plan is shown of what `moor up` would still change.
+    Networks, volumes, images, containers and a swarm's services that bear the project's labels are
+    imported; then the plan is shown of what `moor up` would still change.
     """
     screen = session.screen(verbose=verbose)
     with contextlib.ExitStack() as stack:

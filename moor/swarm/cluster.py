@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from constructs_lib.swarm.node import VOLUME_LABEL, volume_labels
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moor.toolchain.stack import Stack
-
-VOLUME_LABEL: Final = "moor.volume."
-"""What the labels begin with of nodes that have a volume: `moor.volume.PROJECT.VOLUME`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,12 @@ class Member:
     @property
     def volumes(self) -> dict[str, str]:
         """The labels that say which volumes are on it: they bind services to the node."""
-        return {k: v for k, v in self.labels.items() if k.startswith(VOLUME_LABEL)}
+        return volume_labels(self.labels)
+
+    @property
+    def volume_names(self) -> list[str]:
+        """The volumes that are on it, as `PROJECT.VOLUME`."""
+        return sorted(label.removeprefix(VOLUME_LABEL) for label in self.volumes)
 
     @property
     def takes_tasks(self) -> bool:
@@ -72,6 +75,9 @@ class Cluster(Protocol):
             mark: Whether to note at the node that it is for a while only.
             despite: Whether a manager may go without which the others are no majority.
         """
+
+    def hold(self, name: str) -> None:
+        """Give a node no further tasks, for a while; those that it has stay."""
 
     def activate(self, name: str) -> None:
         """Let a node take tasks again, and forget that it was for a while only."""
@@ -113,11 +119,11 @@ class Cluster(Protocol):
             The addresses of the steps that have to run again.
         """
 
-    def withdraw(self, project: str) -> None:
-        """Take the services of a project out of the swarm, and wait until their tasks have ended.
+    def withdraw(self, services: Sequence[str]) -> None:
+        """Let services have no tasks, and wait until those that they have are over.
 
         Args:
-            project: The project's name.
+            services: The services' ids.
         """
 
     def settle(self, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from constructs_lib.swarm.node import HAS_VOLUME, VOLUME_LABEL
 from moor.failure import CommandError
 from moor.swarm import quorum
 from moor.swarm.cluster import by_name
@@ -39,6 +40,32 @@ def check(members: Iterable[Member], names: Sequence[str]) -> None:
         left = [replace(m, is_manager=False) if m.name == name else m for m in left]
 
 
+def check_volumes(members: Iterable[Member], names: Sequence[str]) -> None:
+    """Refuse to take nodes away that have volumes: their data, and the place of their services.
+
+    Args:
+        members: The swarm's members.
+        names: The nodes that are to go.
+
+    Raises:
+        CommandError: One of them has volumes; with the way.
+    """
+    known = by_name(members)
+    lines = []
+    for name in names:
+        for volume in known[name].volume_names if name in known else ():
+            label = f"{VOLUME_LABEL}{volume}"
+            lines.append(
+                f"node {name}: must stay, got a plan without it, and the volume {volume} is on it: "
+                "its data would be lost with the machine. Copy it to another node, and move the "
+                f"label there, by which its services find it: `moor node label NODE {label}="
+                f"{HAS_VOLUME}`, then `moor node label {name} {label}-`. Where the data may go, "
+                "the latter alone will do, and an empty volume is made on another node"
+            )
+    if lines:
+        raise CommandError("\n".join(lines))
+
+
 def dismiss(
     cluster: Cluster,
     names: Sequence[str],
@@ -58,9 +85,12 @@ def dismiss(
         CommandError: One of them cannot go; those before it in order are gone.
     """
     members = by_name(cluster.members())
-    for name in in_order(members.values(), names):
-        if name not in members:
-            continue
+    order = [name for name in in_order(members.values(), names) if name in members]
+    for name in order[1:]:
+        # Else it would get the tasks of those before it, which had to move again with its own.
+        if members[name].takes_tasks:
+            cluster.hold(name)
+    for name in order:
         member, despite = members[name], name in even_without_quorum
         if member.is_manager and not despite:
             # Asked anew each time: another one may have gone away meanwhile.

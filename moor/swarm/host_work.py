@@ -8,7 +8,7 @@ from moor import plan_view, typed
 from moor.approval import confirm
 from moor.failure import CommandError, WrongUseError
 from moor.swarm import impact, machines, restart
-from moor.swarm.cluster import VOLUME_LABEL, by_name
+from moor.swarm.cluster import by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -147,17 +147,13 @@ def must_not_have_volumes(
     """
     there = by_name(members)
     lines = [
-        f"node {name}: must have no volumes, got {', '.join(sorted(volumes))}, which would be lost "
+        f"node {name}: must have no volumes, got {', '.join(volumes)}, which would be lost "
         "with its machine; save what is in them, and say --lose-volumes"
         for name in names
-        if name in there and (volumes := _volumes(there[name]))
+        if name in there and (volumes := there[name].volume_names)
     ]
     if lines and not lose_volumes:
         raise CommandError("\n".join(lines))
-
-
-def _volumes(member: Member) -> list[str]:
-    return [label.removeprefix(VOLUME_LABEL) for label in member.volumes]
 
 
 def _upkeep(deployment: Deployment) -> Upkeep:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.swarm import entries, operations
+from constructs_lib.swarm import entries, operations, withdrawal
 from constructs_lib.swarm.errors import SwarmError
 from constructs_lib.swarm.managers import (
     Manager,
@@ -18,7 +18,6 @@ from constructs_lib.swarm.managers import (
 )
 from constructs_lib.swarm.membership import Joining
 from constructs_lib.swarm.node import SwarmNode
-from constructs_lib.swarm.service_spec import NAMESPACE
 from constructs_lib.swarm.words import join_lock
 from moor.failure import CommandError
 from moor.swarm import results
@@ -160,6 +159,16 @@ class LiveCluster:
                 despite_quorum=name if despite else None,
             )
 
+    def hold(self, name: str) -> None:
+        """Give a node no further tasks, for a while; those that it has stay."""
+
+        def edit(spec: dict[str, Any]) -> None:
+            spec["Availability"] = "pause"
+            spec["Labels"][RESTING] = "yes"
+
+        with self.engine(name) as engine:
+            entries.change(engine, entries.named(engine, name).id, edit)
+
     def activate(self, name: str) -> None:
         """Let a node take tasks again."""
 
@@ -238,32 +247,17 @@ class LiveCluster:
         with self.engine() as engine:
             return results.restore(engine, stack, folder)
 
-    def withdraw(self, project: str) -> None:
-        """Take the services of a project out of the swarm, and wait until their tasks have ended.
-
-        The provider would wait for the tasks on its manager no longer than a service may take to
-        end, to the moment, and fail.
+    def withdraw(self, services: Sequence[str]) -> None:
+        """Let services have no tasks; see `constructs_lib.swarm.withdrawal`.
 
         Args:
-            project: The project's name.
+            services: The services' ids.
 
         Raises:
             CommandError: No manager answers, or tasks do not end.
         """
         with self.engine() as engine:
-            api: Any = engine.api
-            label = f"{NAMESPACE}={project}"
-            gone = {service["ID"] for service in api.services(filters={"label": label})}
-            for service in gone:
-                api.remove_service(service)
-            end = time.monotonic() + self._drain_seconds
-            while left := [t for t in api.tasks() if t.get("ServiceID") in gone]:
-                if time.monotonic() > end:
-                    raise CommandError(
-                        f"swarm: tasks of {project}: must end within {self._drain_seconds:.0f} s, "
-                        f"got {len(left)} that do not; `moor node ls` tells which nodes are down"
-                    )
-                time.sleep(_PAUSE_SECONDS)
+            withdrawal.withdraw(engine, services, seconds=self._drain_seconds)
 
     def settle(self, name: str) -> None:
         """Wait until a node is ready, and no service has less than before nodes were changed."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from constructs_lib.swarm.node import OWN_PREFIX, VOLUME_LABEL
 from moor.swarm.roll import RESTING
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from moor.outputs import Node
     from moor.swarm.cluster import Member
 
-_OWN: Final = "moor."
 _STYLES: Final = {"ready": "green", "down": "bold red"}
 
 
@@ -37,7 +37,12 @@ def show(members: Iterable[Member], nodes: Mapping[str, Node], console: Console)
         state = str(row["state"])
         if row["role"] == "manager" and not row["reachable"]:
             state += ", not reached"
-        labels = " ".join(f"{k}={v}" if v else k for k, v in row["labels"].items())
+        labels = " ".join(
+            [
+                *(f"{k}={v}" if v else k for k, v in row["labels"].items()),
+                *(f"{VOLUME_LABEL}{volume}" for volume in row["volumes"]),
+            ]
+        )
         availability = str(row["availability"] or "")
         if row["resting"]:
             availability += " for a while"
@@ -76,8 +81,9 @@ def _row(name: str, member: Member | None, node: Node | None) -> dict[str, Any]:
         "reachable": member is not None and member.is_reachable,
         "state": "not in the swarm" if member is None else member.state,
         "availability": None if member is None else member.availability,
-        "resting": RESTING in labels and member is not None and member.availability == "drain",
+        "resting": RESTING in labels and member is not None and member.availability != "active",
         "public_ip": None if node is None else node.public_ip,
         "instance_id": None if node is None else node.instance_id,
-        "labels": {k: v for k, v in sorted(labels.items()) if not k.startswith(_OWN)},
+        "volumes": [] if member is None else member.volume_names,
+        "labels": {k: v for k, v in sorted(labels.items()) if not k.startswith(OWN_PREFIX)},
     }

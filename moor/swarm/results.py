@@ -19,7 +19,7 @@ from constructs_lib.swarm import contents
 from constructs_lib.terraform.output_file import write_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docker import DockerClient
 
@@ -46,6 +46,13 @@ def restore(engine: DockerClient, stack: Stack, folder: Path) -> list[str]:
         docker.errors.DockerException: The engine does not do as asked.
         OSError: A file cannot be written.
     """
+    known: dict[contents.Kind, dict[str, str]] = {}
+
+    def identity_of(kind: contents.Kind, name: str) -> str | None:
+        if kind not in known:
+            known[kind] = contents.everything(engine, kind)
+        return known[kind].get(name)
+
     document = stack.document()
     steps = document.get("resource", {}).get(_STEP, {})
     again = []
@@ -54,21 +61,25 @@ def restore(engine: DockerClient, stack: Stack, folder: Path) -> list[str]:
         if not file.is_relative_to(folder) or not body.get("depends_on"):
             continue
         made_by = str(body["depends_on"][0]).removeprefix(f"{_STEP}.")
-        if not _restored(engine, file, steps.get(made_by, {})):
+        if not _restored(engine, file, steps.get(made_by, {}), identity_of):
             file.unlink(missing_ok=True)
             again += [f"{_STEP}.{name}" for name in _origin(made_by, steps)]
     return again
 
 
-def _restored(engine: DockerClient, file: Path, step: dict[str, Any]) -> bool:
+def _restored(
+    engine: DockerClient,
+    file: Path,
+    step: dict[str, Any],
+    identity_of: Callable[[contents.Kind, str], str | None],
+) -> bool:
     """Write a file; returns whether the swarm has what it is about."""
     kind, _, name = file.stem.partition("-")
-    for known in contents.KINDS:
-        if kind == known:
-            identity = contents.find(engine, known, name)
-            if identity is not None:
-                contents.write_identity(file, identity)
-            return identity is not None
+    if kind in contents.KINDS:
+        identity = identity_of(kind, name)
+        if identity is not None:
+            contents.write_identity(file, identity)
+        return identity is not None
     image = step["provisioner"][0]["local-exec"]["command"]
     api: Any = engine.api
     try:

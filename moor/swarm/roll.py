@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from moor.swarm.cluster import Cluster, Member
 
 RESTING: Final = "moor.resting"
-"""The label of a node that is drained for a while, by a command that may be killed meanwhile."""
+"""The label of a node that gets no tasks for a while, by a command that may be killed meanwhile."""
 
 
 def check(members: Iterable[Member], *, renewed: Sequence[str], restarted: Sequence[str]) -> None:
@@ -138,12 +138,12 @@ def batches(members: Iterable[Member], names: Sequence[str], *, at_once: int) ->
 
 
 def unfinished(members: Iterable[Member]) -> list[str]:
-    """Return the nodes that a command has drained for a while, and has not come back to.
+    """Return the nodes that a command has taken tasks from for a while, and has not come back to.
 
     Args:
         members: The swarm's members.
     """
-    return sorted(m.name for m in members if RESTING in m.labels and m.availability == "drain")
+    return sorted(m.name for m in members if RESTING in m.labels and m.availability != "active")
 
 
 def _rests(members: dict[str, Member], name: str) -> bool:

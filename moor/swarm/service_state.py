@@ -90,8 +90,9 @@ def _row(expected: Expected, service: Mapping[str, Any], tasks: list[Mapping[str
     running = sum(_state(task) == "running" for task in meant)
     update = str((service.get("UpdateStatus") or {}).get("State", ""))
     told = _shown(image)
+    life: dict[str, Any] = {"restarts": _failed(tasks), "since": _since(meant or tasks)}
     if expected.ends and not running and tasks and all(_state(t) in _ENDED for t in tasks):
-        return Row(expected=expected, state="completed", verdict="good", image=told)
+        return Row(expected=expected, state="completed", verdict="good", image=told, **life)
     state = f"running {running} of {wanted}" if running else f"none of {wanted}"
     if "rollback" in update or update == "paused":
         message = str((service.get("UpdateStatus") or {}).get("Message", "")).strip()
@@ -100,10 +101,11 @@ def _row(expected: Expected, service: Mapping[str, Any], tasks: list[Mapping[str
             state=f"{state}, {update.replace('_', ' ')}",
             verdict="bad",
             image=told,
+            **life,
             problem=f"must be of the present configuration, got {update}: {message}",
         )
     if running >= wanted:
-        return Row(expected=expected, state=state, verdict="good", image=told)
+        return Row(expected=expected, state=state, verdict="good", image=told, **life)
     reasons = Counter(_reason(task) for task in meant if _state(task) != "running")
     reason = f" ({reasons.most_common(1)[0][0]})" if reasons else ""
     return Row(
@@ -111,8 +113,19 @@ def _row(expected: Expected, service: Mapping[str, Any], tasks: list[Mapping[str
         state=state,
         verdict="pending",
         image=told,
+        **life,
         problem=f"must run {wanted} times, got {running}{reason}",
     )
+
+
+def _failed(tasks: list[Mapping[str, Any]]) -> int:
+    """Return how many tasks have failed, of those that the swarm still remembers."""
+    return sum(_state(task) in ("failed", "rejected", "orphaned") for task in tasks)
+
+
+def _since(tasks: list[Mapping[str, Any]]) -> str:
+    """Return when the last of some tasks came into its state; empty for none."""
+    return max((str((t.get("Status") or {}).get("Timestamp") or "") for t in tasks), default="")
 
 
 def _wanted(service: Mapping[str, Any], meant: list[Mapping[str, Any]]) -> int:

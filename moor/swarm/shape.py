@@ -42,13 +42,15 @@ def check(session: Session, plan: StackPlan, *, is_swarm: bool) -> None:
         return
     environment = session.environment
     if is_swarm:
-        what, was, field = "a swarm", "one machine alone", "aws.machines"
+        what, was, field, way = "a swarm", "one machine alone", "aws.machines", "Take the"
     else:
         what, was, field = "one machine alone", "a swarm", "swarm"
+        way = "Say `swarm: true`, and it stays one, with a single node. Or take the"
     down = typed.command(environment, "down")
     raise CommandError(
         f"{environment.settings_file}: {field}: must keep the shape that is deployed, got {what} "
-        f"where {was} is: what is there would be destroyed, and all volumes with it. Either copy "
-        "this settings file under another name, deploy that beside it, take the data over, and "
-        f"end this one with `{down}`; or, where the data may go, run `{down}` first"
+        f"where {was} is: what is there would be destroyed, and all volumes with it. {way} change "
+        "back. Then either copy this settings file under another name, make the change there, "
+        "deploy that beside this one, take the data over, and end this one with "
+        f"`{down}`; or, where the data may go, run `{down}` first, and make the change after it"
     )

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 from moor import reopening
 from moor.failure import CommandError
 from moor.outputs import Outputs
-from moor.swarm import departure, impact, repair, roll
+from moor.swarm import departure, impact, repair, roll, volume_pins
 from moor.swarm.cluster import LostQuorumError, by_name
 from moor.swarm.impact import Impact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from constructs_lib.compose.model import ComposeProject
     from moor.outputs import Node
     from moor.plan import StackPlan
     from moor.screen import Screen
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "TF_VAR_manager"
 """What tells the Docker stack which manager it talks to."""
+
+_SERVICE: Final = "docker_service."
+"""What the addresses of a swarm's services begin with."""
 
 AT_A_TIME: Final = 50
 """How many services Terraform works on at a time: the provider waits 2 s before it reads one."""
@@ -126,11 +130,38 @@ class Upkeep:
             self.screen.say(finding.text, style="yellow")
         return again + impact.join_steps(stack, [f.node for f in found if f.joins_again])
 
-    def restore(self, stack: Stack) -> list[str]:
+    def check_kernels(self, services: ComposeProject) -> None:
+        """Refuse what services ask of the kernels of nodes that are known not to have it.
+
+        Nodes that are yet to come are looked at when the services are deployed.
+
+        Args:
+            services: The services.
+
+        Raises:
+            CommandError: A node's kernel lacks it; with the nodes and the way.
+        """
+        from constructs_lib.swarm import kernel  # noqa: PLC0415  # it brings the docker SDK
+
+        nodes = {name: m.labels for name, m in self._members.items() if name in self.wanted}
+        problems = [
+            f"{services.file}: {feature.refusal(keys, lacking)}"
+            for feature, keys in (
+                (kernel.IP_VS, services.needs_mesh),
+                (kernel.ESP, services.needs_encryption),
+            )
+            if keys and (lacking := feature.lacking(nodes))
+        ]
+        if problems:
+            raise CommandError("\n".join(problems))
+
+    def restore(self, stack: Stack, made: Callable[[], Collection[str]]) -> list[str]:
         """Have what a plan of the services reads on this computer, and say what is gone.
 
         Args:
             stack: The last stack, synthesized.
+            made: Returns the addresses of the stack's resources that its state knows: what was not
+                made yet is made by the plan as it is.
 
         Returns:
             The addresses of the steps that have to run again.
@@ -140,12 +171,23 @@ class Upkeep:
         """
         if self._cluster is None:
             return []
-        again = self._cluster.restore(stack, self.session.environment.swarm)
+        gone = self._cluster.restore(stack, self.session.environment.swarm)
+        project, members = self.session.settings.project, self._members.values()
+        homeless = volume_pins.without_node(stack, project, members)
+        known = made() if gone or homeless else ()
+        again = [address for address in gone if address in known]
         for address in again:
             self.screen.say(
                 f"{stack.name}: {address}: what it made is gone from the swarm; made again",
                 style="yellow",
             )
+        for address in (a for a in homeless if a in known):
+            self.screen.say(
+                f"{stack.name}: volumes {', '.join(homeless[address])}: no node of the swarm has "
+                "them any more; another one gets them, empty",
+                style="yellow",
+            )
+            again.append(address)
         return again
 
     def impact(self, plan: StackPlan, stack: Stack) -> Impact:
@@ -162,6 +204,7 @@ class Upkeep:
             return Impact()
         found = impact.impact(plan, stack=stack, nodes=self._nodes(), members=self._members)
         departure.check(self._members.values(), found.leaving)
+        departure.check_volumes(self._members.values(), found.leaving)
         if not found.leaving:
             roll.check(self._members.values(), renewed=found.renewed, restarted=found.restarted)
         return found
@@ -183,6 +226,11 @@ class Upkeep:
                 "one node at a time, its tasks elsewhere meanwhile as far as the swarm can place "
                 f"them there: {', '.join(order)}"
             )
+        lines += [
+            f"node {name}: what is in its volumes {', '.join(volumes)} is lost with its machine"
+            for name in found.renewed
+            if (volumes := self._members[name].volume_names)
+        ]
         return tuple(lines)
 
     def work(self, found: Impact, change: Callable[[Sequence[str]], None]) -> bool:
@@ -244,19 +292,19 @@ class Upkeep:
         )
         self.screen.finish(_KEY)
 
-    def withdraw(self) -> bool:
-        """Take the services out of the swarm, before what they are made of is destroyed.
+    def withdraw(self, plan: StackPlan) -> None:
+        """Take the tasks from the services that a plan removes, or removes and makes again.
 
-        Returns:
-            Whether there is a swarm that could be asked.
+        Args:
+            plan: A stack's plan, about to be applied.
 
         Raises:
             CommandError: Their tasks do not end.
         """
-        if self._cluster is None:
-            return False
-        self._cluster.withdraw(self.session.settings.project)
-        return True
+        services = services_that_end(plan)
+        if services and self._cluster is not None:
+            with self.screen.phase("the services end that the plan removes"):
+                self._cluster.withdraw(services)
 
     @property
     def cluster(self) -> Cluster:
@@ -285,6 +333,19 @@ class Upkeep:
         if self.screen.console.is_terminal:
             self.screen.say(f"node {name}: {text}")
         self.screen.start(_KEY, f"node {name}: {text}")
+
+
+def services_that_end(plan: StackPlan) -> list[str]:
+    """Return the ids of the services that a plan removes, or removes and makes again.
+
+    Args:
+        plan: A stack's plan.
+    """
+    return [
+        change.identity
+        for change in plan.changes
+        if change.address.startswith(_SERVICE) and change.action in ("destroy", "replace")
+    ]
 
 
 _KEY: Final = "node"

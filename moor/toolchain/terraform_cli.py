@@ -10,11 +10,12 @@ import json
 import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from moor.failure import CommandError
-from moor.toolchain import provider_choice, provider_lock, terraform_init
+from moor.toolchain import init_turn, provider_choice, provider_lock, terraform_init
 from moor.toolchain.events import Diagnostic, Event, parse
 from moor.toolchain.process import Process, wait_for
 
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 
 _QUIET: Final = frozenset({"Resource targeting is in effect", "Applied changes may be incomplete"})
 """Warnings about what we do on purpose."""
+
+_INIT_TURN: Final = (sys.executable, "-I", "-S", str(init_turn.__file__))
+"""What waits until no other `init` is at work on the shared plugin cache."""
+
+_STEP: Final = re.compile(
+    r"Error running command '.*': exit status \d+\. Output: (?P<said>\s*\S.*)", re.DOTALL
+)
+"""What Terraform makes of a step of ours that has failed."""
+
+_NAMED: Final = ": must "
 
 _LOCK_LINE: Final = re.compile(
     r"^\s*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*)$", re.MULTILINE
@@ -122,6 +133,11 @@ def explained(stack: str, error: Diagnostic) -> str:
             f"{stack}: the plan: must be of the state as it is, got one that another deployment "
             "has overtaken; nothing of it was applied: look at a new plan"
         )
+    found = _STEP.fullmatch(error.detail.strip())
+    first, *more = found["said"].strip().splitlines() if found else [""]
+    if _NAMED in first:
+        # A step of ours, which says itself what is wrong, and of what.
+        return "\n".join([f"{stack}: {first}", *(f"  {line}" for line in more if line.strip())])
     where = f"{stack}: {error.address}" if error.address else stack
     lines = [f"{where}: {error.summary}"]
     lines += [f"  {line}" for line in error.detail.strip().splitlines() if line.strip()]
@@ -187,7 +203,7 @@ class Terraform:
             provider_lock.keep(stack.folder, variables)
             return False
         lines: list[str] = []
-        process = self._start(stack, words, lines.append)
+        process = self._start(stack, words, lines.append, before=_INIT_TURN)
         wait_for([process], interrupts=interrupts, tick=self.tick, say=self.say)
         process.must_have_ended_well()
         if process.status != 0:
@@ -354,10 +370,15 @@ class Terraform:
         return runs[0]
 
     def _start(
-        self, stack: Stack, words: Sequence[str], on_line: Callable[[str], None], *inherited: int
+        self,
+        stack: Stack,
+        words: Sequence[str],
+        on_line: Callable[[str], None],
+        *inherited: int,
+        before: Sequence[str] = (),
     ) -> Process:
         return Process.start(
-            [str(self.program), *words],
+            [*before, str(self.program), *words],
             name=f"terraform {words[0]} ({stack.name})",
             folder=stack.folder,
             variables=self.variables,

@@ -30,6 +30,7 @@ from sandbox.api.snapshots import FOLDER as SNAPSHOTS
 from sandbox.api.snapshots import Snapshots
 from sandbox.api.turn import Turn
 from sandbox.api.volumes import FOLDER, Volumes
+from sandbox.at_once import at_once
 from sandbox.engine.connect import connect
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.machines.gate import Gates, Target
@@ -446,14 +447,20 @@ class Emulator:
     def _arrange(self) -> None:
         """Let in what the groups let in, and no more: through the gates, and to the machines."""
         self._arrange_gates()
+        changed: dict[str, str] = {}
         for instance in self._instances():
             former = self._filters.get(instance.id)
             if former is None or instance.state not in {_RUNNING, _STOPPED}:
                 continue
             wanted = self._filter(instance, self._addresses[instance.id])
             if wanted != former:
-                self._machines.let_in(instance.id, wanted)
-                self._filters[instance.id] = wanted
+                changed[instance.id] = wanted
+
+        def change(instance: str) -> None:
+            self._machines.let_in(instance, changed[instance])
+            self._filters[instance] = changed[instance]
+
+        at_once(change, changed)
 
     def _filter(self, instance: Any, address: IPv4Address) -> str:
         """Return what a machine has to let in."""

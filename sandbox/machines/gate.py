@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from docker.errors import APIError, NotFound
 
+from sandbox.at_once import at_once
 from sandbox.errors import ENGINE_ERRORS, SandboxError
 from sandbox.names import Role
 from sandbox.options import UNLESS_STOPPED, limited_log
@@ -94,6 +96,8 @@ class Gates:
         self._log = log
         self._gates: list[_Gate] = []
         self._count = 0
+        # Gates come and go side by side, in threads of `arrange` alone.
+        self._lock = threading.Lock()
 
     def open_ports(self, public: IPv4Address) -> frozenset[OpenPort]:
         """Return the ports that are open on a public address now."""
@@ -113,23 +117,15 @@ class Gates:
         Raises:
             SandboxError: A port is taken by someone else, or the engine refused.
         """
-        for gate in list(self._gates):
-            target = wanted.get(gate.public)
-            if (
-                target is None
-                # Another instance may have the former one's interface, and so its address.
-                or target.machine != gate.target.machine
-                or target.instance != gate.target.instance
-                or not gate.target.ports <= target.ports
-            ):
-                self._remove(gate)
-        for public, target in wanted.items():
-            missing = target.ports - self.open_ports(public)
-            if missing:
-                self._create(
-                    public,
-                    Target(machine=target.machine, ports=missing, instance=target.instance),
-                )
+        at_once(self._remove, [g for g in self._gates if not _is_right(g, wanted.get(g.public))])
+        missing = {
+            public: replace(target, ports=target.ports - self.open_ports(public))
+            for public, target in wanted.items()
+        }
+        at_once(
+            lambda place: self._create(*place),
+            [(public, target) for public, target in missing.items() if target.ports],
+        )
 
     def forget_missing(self, names: frozenset[str]) -> None:
         """Drop gates whose container is gone, so that `arrange` makes them anew.
@@ -137,14 +133,13 @@ class Gates:
         Args:
             names: The containers that run.
         """
-        for gate in list(self._gates):
-            if gate.container not in names:
-                self._remove(gate)
+        at_once(self._remove, [gate for gate in self._gates if gate.container not in names])
 
     def _create(self, public: IPv4Address, target: Target) -> None:
-        self._count += 1
-        name = self._owner.name(target.instance, "gate", str(self._count))
-        own = self._book.take()
+        with self._lock:
+            self._count += 1
+            name = self._owner.name(target.instance, "gate", str(self._count))
+            own = self._book.take()
         ports = sorted(target.ports)
         command = [str(target.machine), str(self._caller), *map(str, ports)]
         try:
@@ -168,7 +163,8 @@ class Gates:
                 log_config=limited_log("1m"),
             )
         except ENGINE_ERRORS as error:
-            self._book.give_back(own)
+            with self._lock:
+                self._book.give_back(own)
             msg = f"sandbox gate {name}: must be created, got {error}"
             raise SandboxError(msg) from error
         gate = _Gate(container=name, own=own, public=public, target=target)
@@ -193,12 +189,24 @@ class Gates:
         raise SandboxError(msg)
 
     def _remove(self, gate: _Gate) -> None:
-        self._gates.remove(gate)
-        self._book.give_back(gate.own)
+        with self._lock:
+            self._gates.remove(gate)
+            self._book.give_back(gate.own)
         with contextlib.suppress(NotFound):
             self._client.api.remove_container(gate.container, force=True, v=True)
         ports = ", ".join(map(str, sorted(gate.target.ports)))
         self._log(f"closed {gate.public} ports {ports}")
+
+
+def _is_right(gate: _Gate, target: Target | None) -> bool:
+    """Return whether a gate leads where its public address is to lead, and lets no more through."""
+    return (
+        target is not None
+        # Another instance may have the former one's interface, and so its address.
+        and target.machine == gate.target.machine
+        and target.instance == gate.target.instance
+        and gate.target.ports <= target.ports
+    )
 
 
 def _explain(public: IPv4Address, ports: list[OpenPort], error: Exception) -> str:

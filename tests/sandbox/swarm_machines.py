@@ -119,8 +119,10 @@ class SwarmMachines:
         """Run a command as root on a machine. Returns what it printed."""
         status, output = self.container(name).exec_run(["bash", "-c", command])
         assert isinstance(output, bytes)
-        assert status == 0, output.decode()
-        return output.decode()
+        # A journal has what a program has written, whatever that is.
+        text = output.decode(errors="backslashreplace")
+        assert status == 0, text
+        return text
 
     def kill(self, *names: str) -> None:
         """Take the power from machines; their disks stay."""

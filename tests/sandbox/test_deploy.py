@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from limited_user import limited_user
 from trial_sandbox import Shell, client, left_of, make_sandbox
 
 from constructs_lib.aws.permissions import policy, without_conditions
@@ -31,10 +32,9 @@ from constructs_lib.host.host_key import parse_keys
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
-from sandbox.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from docker.models.containers import Container
 
@@ -338,7 +338,8 @@ def test_two_deployments_at_once_are_refused(deployment: Deployment) -> None:
     assert first.returncode == 0
     text = (
         "environment deploy-test: must have one command at a time, "
-        f"got another at work (process {first.pid}); wait until it has ended"
+        f"got another at work (process {first.pid}); wait until it has ended; "
+        "`moor lock status` tells what it does"
     )
     assert second.returncode == 1
     assert second.stderr.strip() == f"error: {text}"
@@ -637,32 +638,6 @@ def test_what_does_not_run_is_told_with_a_status(deployment: Deployment) -> None
     assert deployment.run("status").returncode == 0
 
 
-@contextlib.contextmanager
-def limited_user(made: Deployment, document: dict[str, Any]) -> Iterator[Callable[..., None]]:
-    """Let deployments ask AWS as a user who has one policy, and nothing else.
-
-    Yields:
-        What gives the user another policy instead.
-    """
-    file = made.environment.sandbox_credentials
-    own = Credentials.read(file)
-    assert own is not None
-    iam = client(made.sandbox(), "iam")
-    iam.create_user(UserName="limited")
-
-    def allow(document: dict[str, Any]) -> None:
-        text = json.dumps(document)
-        iam.put_user_policy(UserName="limited", PolicyName="only", PolicyDocument=text)
-
-    allow(document)
-    key = iam.create_access_key(UserName="limited")["AccessKey"]
-    Credentials(access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]).write(file)
-    try:
-        yield allow
-    finally:
-        own.write(file)
-
-
 @pytest.mark.long
 def test_the_policy_is_all_that_deploying_changing_and_destroying_need(
     deployment: Deployment,
@@ -673,7 +648,7 @@ def test_the_policy_is_all_that_deploying_changing_and_destroying_need(
     usual = environment.settings_file.read_text(encoding="utf-8")
     larger = "aws:\n  instance_type: t3.large\n  root_volume: {size_gib: 40}\n"
     before = deployment.machine().id
-    with limited_user(deployment, document) as allow:
+    with limited_user(environment, deployment.sandbox(), document) as allow:
         changed = usual.replace("aws:\n", larger).replace("127.0.0.0/8", "127.0.0.0/9")
         environment.settings_file.write_text(changed, encoding="utf-8")
         deployment.up()

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
     from sandbox.lifecycle import Sandbox
 
+# What is there before and after is compared, of the whole computer.
+pytestmark = pytest.mark.alone
+
 NAME = "sandbox-test"
 
 

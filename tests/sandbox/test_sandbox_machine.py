@@ -547,6 +547,7 @@ ExecStart=/bin/sh -c 'until systemctl -q is-active docker.socket; do sleep 0.1; 
 ExecStart=/bin/systemctl restart --no-block sockets.target timers.target multi-user.target
 END
 """
+SETTLED = "systemctl is-active ensure-sysext && systemctl list-jobs | grep -q '^No jobs'"
 OS_WITHOUT_OPTIONS = """
 cat > /etc/systemd/system/docker.service.d/99-os.conf <<'END'
 [Service]
@@ -593,6 +594,11 @@ def test_a_request_before_the_extension_is_merged_leaves_the_port_open(
         wait_for(
             lambda: cloud.shell.run(docker_machine.address, ANSWERS).stdout == "OK",
             "the API answers",
+        )
+        # The last restart of targets goes on after that, and sshd's socket is in one of them.
+        wait_for(
+            lambda: cloud.shell.run(docker_machine.address, SETTLED).returncode == 0,
+            "the machine has started whole",
         )
     finally:
         as_root(cloud, docker_machine, "rm -r /etc/systemd/system/ensure-sysext.service.d")

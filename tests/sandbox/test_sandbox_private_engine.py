@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# It records itself where the engine of the other tests does.
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 
 needs_root = pytest.mark.skipif(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cdktf import App, LocalBackend, TerraformStack
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 from swarm_machines import IMAGE, PORT, SwarmMachines, swarm_machines
 from trial_sandbox import wait_for
 
@@ -220,10 +221,10 @@ def test_machines_become_a_swarm_with_their_roles_and_labels(swarm: SwarmMachine
         name: (name in MANAGERS, swarm.endpoint(name).private_address) for name in MEMBERS
     }
     # Machines of the sandbox have this computer's kernel, and no modules of their own.
-    has_ip_vs = "yes" if Path("/proc/net/ip_vs").exists() else "no"
     assert found[WORKER].labels == {
         "moor.node": WORKER,
-        "moor.ip_vs": has_ip_vs,
+        "moor.ip_vs": "yes" if Path("/proc/net/ip_vs").exists() else "no",
+        "moor.esp": "yes" if _has_esp() else "no",
         "moor.given": "tier",
         "tier": "web",
     }
@@ -232,6 +233,59 @@ def test_machines_become_a_swarm_with_their_roles_and_labels(swarm: SwarmMachine
         with swarm.engine(name) as engine:
             images += [tag for image in engine.images.list() for tag in image.tags]
     assert set(images) == {f"{IMAGE}:1"}
+
+
+def _has_esp() -> bool:
+    built_in = Path("/proc/config.gz")
+    return Path("/sys/module/esp4").exists() or (
+        built_in.exists() and b"\nCONFIG_INET_ESP=y\n" in gzip.decompress(built_in.read_bytes())
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"encrypted": ""}], ids=["plain", "encrypted"])
+def test_an_encrypted_network_carries_something_where_the_label_says_so(
+    swarm: SwarmMachines, options: dict[str, str]
+) -> None:
+    ends = ("manager-2", WORKER)
+    with swarm.engine(ends[0]) as engine:
+        made = engine.api.create_network(
+            "tried", driver="overlay", options=options, attachable=True
+        )
+    places = {}
+    try:
+        for name in ends:
+            with swarm.engine(name) as engine:
+                sleeping = ["/usr/bin/sleep", "1000"]
+                end = engine.containers.run(
+                    f"{IMAGE}:1", sleeping, name="tried", network="tried", detach=True
+                )
+                end.reload()
+                address = end.attrs["NetworkSettings"]["Networks"]["tried"]["IPAddress"]
+                places[name] = (f"nsenter -t {end.attrs['State']['Pid']} -n timeout 30 ", address)
+        (enter, _), (enter_other, address) = (places[name] for name in ends)
+        answer = "socat TCP-LISTEN:7000,fork SYSTEM:'echo it is here'"
+        swarm.run(ends[1], f"{enter_other} {answer} >/dev/null 2>&1 &")
+        ask = f"{enter} socat -T 3 STDOUT TCP:{address}:7000,connect-timeout=3,retry=3 2>&1 || true"
+        said = swarm.run(ends[0], ask)
+        has_it = nodes(swarm)[WORKER].labels["moor.esp"] == "yes"
+        assert ("it is here" in said) == (not options or has_it), said
+    finally:
+        for name in places:
+            with swarm.engine(name) as engine:
+                engine.containers.get("tried").remove(force=True)
+        with swarm.engine(ends[0]) as engine:
+            # The swarm hears a moment later that nobody is on it any more.
+            wait_for(lambda: _is_removed(engine, made["Id"]), "the network to go")
+
+
+def _is_removed(engine: Any, network: str) -> bool:  # noqa: ANN401
+    try:
+        engine.api.remove_network(network)
+    except NotFound:
+        return True
+    except APIError:
+        return False
+    return True
 
 
 def test_no_token_was_said_written_or_told_to_a_program(swarm: SwarmMachines, said: str) -> None:

@@ -56,6 +56,15 @@ def test_terraform_finds_nothing_wrong(tmp_path: Path, name: str, stack: str) ->
     assert validation(tmp_path, synthesized(name)[stack])["diagnostics"] == []
 
 
+@pytest.mark.parametrize("name", ["sandbox", SWARM])
+def test_terraform_finds_nothing_wrong_with_data_volumes(tmp_path: Path, name: str) -> None:
+    document = settings_of(name).model_dump(mode="json", exclude_unset=True)
+    document["aws"]["data_volume"] = {"size_gib": 20, "iops": 4000, "throughput": 500}
+    settings, environment = Settings.model_validate(document), environment_of(name)
+    stacks = synthesize(environment, settings, fixed_identity(environment, settings))
+    assert validation(tmp_path, stacks["aws"])["diagnostics"] == []
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_terraform_finds_nothing_wrong_with_several_machines(tmp_path: Path, stack: str) -> None:
     assert validation(tmp_path, synthesized(SWARM)[stack])["diagnostics"] == []

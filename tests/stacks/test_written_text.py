@@ -27,6 +27,7 @@ from terraform_evaluation import evaluate, texts
 from constructs_lib.aws import port_range
 from constructs_lib.compose import model as compose_model
 from constructs_lib.compose.delivery import Vault
+from constructs_lib.compose.folders import MachineFolders, list_folders
 from constructs_lib.compose.model import ComposeProject, Service
 from constructs_lib.compose.services import ComposeServices
 from constructs_lib.docker import container_options
@@ -89,6 +90,7 @@ STRUCTURE: Final[Mapping[tuple[str, str], str]] = {
     ("ComposeProject", "file"): "for messages",
     ("ComposeProject", "warnings"): "for messages",
     ("ComposeProject", "contents"): "they are written into files",
+    ("ComposeProject", "document"): "it is put on record, and Terraform never has it",
     ("RegistrySettings", "repository"): "it is in names of images, which are told as arguments",
     ("RegistrySettings", "image"): "it is asked for where a service is built",
     ("Settings", "variables"): "what the Compose files make of them is tried above",
@@ -224,6 +226,8 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         ("ComposeProject", "file"): "compose.yaml",
         ("ComposeProject", "warnings"): (),
         ("ComposeProject", "contents"): {},
+        ("ComposeProject", "folders"): MachineFolders(),
+        ("ComposeProject", "document"): {},
     }
     filled = Filled(evil, folder, fixed)
     build = filled.instance(compose_model.Build)
@@ -248,6 +252,7 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         networks={"net": networks, "outside": outside[0]},
         volumes={"vol": volumes, "outside": outside[1]},
     )
+    project = replace(project, folders=list_folders(project)[0])
     document = synth_of(
         lambda stack: ComposeServices(
             stack,

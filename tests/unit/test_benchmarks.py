@@ -12,7 +12,8 @@ import yaml
 
 from benchmarks import picture, report
 from benchmarks.measure import TIMES, Sample, alternate, run
-from benchmarks.subjects import growth_settings
+from benchmarks.shared import SERVICES, Counts, shared_settings
+from benchmarks.subjects import Synthesis, growth_settings
 from constructs_lib.settings.load import load_settings
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ RESULTS = report.Results(
         "no bindings at all": sample(1.0, 80),
     },
     growth={10: sample(1.0), 100: sample(1.9), 1000: sample(10.9)},
+    shared=(sample(1.2), Counts(images=3, lookups=2, builds=1)),
     deployment={"moor up": sample(10.0), "Terraform alone": sample(20.0)},
     many={"moor up SERVICE": sample(5.0), "docker compose up -d": sample(2.0)},
     rounds=5,
@@ -98,6 +100,11 @@ def test_the_page_has_figures_ratios_and_growth() -> None:
     assert "## One service of 50 changed, until it runs" in lines
     assert "| moor up SERVICE | 5.00 | 10.00 | 100 |" in lines
     assert "| 1000 | 10.90 | 21.80 | 100 | 10.0 |" in lines
+    assert "## 57 services that share images" in lines
+    assert "| images | 57 | 3 |" in lines
+    assert "| looked up in a registry | 38 | 2 |" in lines
+    assert "| built | 19 | 1 |" in lines
+    assert "| synthesis, wall s |  | 1.20 |" in lines
     assert "| Processor | 2 x A |" in lines
 
 
@@ -112,3 +119,12 @@ def test_settings_of_any_size_are_usable(tmp_path: Path) -> None:
     settings = load_settings(growth_settings(tmp_path, 7))
     (file,) = settings.services
     assert len(yaml.safe_load(file.read_text(encoding="utf-8"))["services"]) == 7
+
+
+def test_services_that_share_images_have_few_resources(tmp_path: Path) -> None:
+    synthesis = Synthesis(folder=tmp_path, settings=shared_settings(tmp_path))
+    synthesis.fast()
+    found = Counts.of_resources(synthesis.docker_stack)
+    assert found == Counts(images=3, lookups=2, builds=1)
+    assert SERVICES == 57
+    assert Counts.of_services() == Counts(images=57, lookups=38, builds=19)

@@ -78,19 +78,23 @@ prepare() {
   fi
 }
 
+foreign() {
+  fail "volume $volume: must be blank, or hold a file system of Moor's, got $1; nothing of it was changed: take what is on it, and another volume"
+}
+
 make_ready() {
   local kind named size holds
-  # Formats what is blank, and leaves alone what holds anything at all.
+  # What formats looks for file systems, and takes no notice of partitions.
+  [[ -z $(probe PTTYPE) ]] || foreign 'a partition table'
+  # Formats what is blank, and leaves alone what holds anything.
   "$makefs" ext4 "$device" || fail "volume $volume: must take a file system, got a failure"
   kind=$(probe TYPE) named=$(probe LABEL)
-  [[ -z $(probe PTTYPE) ]] || kind='a partition table'
   if [[ $kind == ext4 && $named != "$label" && "$(header 'Last mount time')" == n/a ]]; then
     # Made here a moment ago, and used by nobody.
     e2label "$device" "$label"
     named=$label
   fi
-  [[ $kind == ext4 ]] ||
-    fail "volume $volume: must be blank, or hold a file system of Moor's, got ${kind:-something that is none}; nothing of it was changed: take what is on it, and another volume"
+  [[ $kind == ext4 ]] || foreign "${kind:-something that is none}"
   [[ $named == "$label" ]] ||
     fail "volume $volume: must hold a file system of Moor's, whose label is $label, got ext4 with the label '$named'; nothing of it was changed: take what is on it, and another volume"
   size=$(blockdev --getsize64 "$device")

@@ -21,12 +21,23 @@ from constructs_lib.terraform.literal import Expression
 if TYPE_CHECKING:
     from cdktf import TerraformStack
 
+    from constructs_lib.compose.model import ComposeProject
+
+
+def loaded(folder: Path, text: str) -> ComposeProject:
+    """Write a Compose file, and read it."""
+    file = folder / "compose.yaml"
+    file.write_text(text)
+    return load_project([file], name="moor", variables={"TOKEN": "geheim"})
+
 
 def synthesized(folder: Path, text: str, *, machine: Expression | None = None) -> Json:
     """Synthesize a Compose file."""
-    file = folder / "compose.yaml"
-    file.write_text(text)
-    project = load_project([file], name="moor", variables={"TOKEN": "geheim"})
+    return defined(folder, loaded(folder, text), machine=machine)
+
+
+def defined(folder: Path, project: ComposeProject, *, machine: Expression | None = None) -> Json:
+    """Synthesize a project that has been read."""
 
     def define(stack: TerraformStack) -> None:
         ComposeServices(
@@ -121,6 +132,18 @@ def test_a_changed_file_is_a_changed_trigger_of_its_own(folder: Path) -> None:
     (folder / "data" / "a").write_text("changed")
     now = triggers()
     assert [name for name in before if before[name] != now[name]] == ["./data/a"]
+
+
+def test_a_folder_is_listed_once_and_what_was_checked_is_what_is_planned(folder: Path) -> None:
+    project = loaded(folder, services(app="['./data:/data']", reader="['./conf:/conf:ro']"))
+    for name in ("data/late", "conf/late"):
+        (folder / name).touch()
+    steps = defined(folder, project)["resource"]["terraform_data"]
+    planned = {path for step in steps.values() for path in step["triggers_replace"]}
+    assert planned == {
+        *("./data", "./data/a", "./data/sub", "./data/sub/b"),
+        *("./conf", "./conf/app.ini", "volume"),
+    }
 
 
 def test_many_files_are_one_trigger_and_take_seconds(folder: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
+from constructs_lib.compose.places import Written
 from constructs_lib.compose.reader import load_project
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def test_a_circle_of_aliases_ends(tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
     file.write_text('x-a: &a {b: *a, c: "$NOPE"}')
     warning = 'time=now msg="The \\"NOPE\\" variable is not set. Defaulting to a blank string."\n'
-    (line,) = unset_variables(warning, [file])
+    (line,) = unset_variables(warning, Written([file]))
     assert line.startswith('compose.yaml: x-a.c: variable "NOPE" is not set; ')
 
 
@@ -196,12 +197,12 @@ def test_a_missing_environment_file_is_told_with_its_service(tmp_path: Path) -> 
     ],
 )
 def test_what_is_seldom_said(tmp_path: Path, stderr: str, expected: str) -> None:
-    assert list(failures(stderr, [tmp_path / "compose.yaml"])) == [expected]
+    assert list(failures(stderr, Written([tmp_path / "compose.yaml"]))) == [expected]
 
 
 def test_a_variable_that_no_file_shows_is_told_all_the_same(tmp_path: Path) -> None:
     warning = 'time=now msg="The \\"GONE\\" variable is not set. Defaulting to a blank string."\n'
-    assert list(unset_variables(2 * warning, [tmp_path / "compose.yaml"])) == [
+    assert list(unset_variables(2 * warning, Written([tmp_path / "compose.yaml"]))) == [
         (
             'compose.yaml: variable "GONE" is not set; set it in .env or the settings\' '
             "variables, or write ${GONE:-} for nothing"
@@ -228,5 +229,5 @@ def test_what_is_not_set_is_told_in_the_order_of_the_file(tmp_path: Path) -> Non
     file = tmp_path / "compose.yaml"
     file.write_text("x-a: [$B, $A]")
     said = "".join(f'time=now msg="The \\"{v}\\" variable is not set."\n' for v in "CAB")
-    found = unset_variables(said, [file])
+    found = unset_variables(said, Written([file]))
     assert [line.split('"')[1] for line in found] == ["B", "A", "C"]

@@ -22,6 +22,7 @@ from constructs_lib.compose.fill import ChangedError, fill_copy, fill_files, fil
 from constructs_lib.compose.folders import CopiedFile
 from constructs_lib.files import tree
 from constructs_lib.files.tree import approval, digests, entries_of
+from constructs_lib.host import step_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -316,7 +317,7 @@ def test_the_program_says_what_it_has_done(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     del machine
-    monkeypatch.setattr(fill, "connect", lambda *_, **__: None)
+    monkeypatch.setattr(step_program, "connect", lambda *_, **__: None)
     approved = approval(digests(data, entries_of(data)))
     words = ["--project", "moor", "--place", "folders/data", "--approved", approved]
     assert main(command(data, *words, "--", str(data))) == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from constructs_lib.compose.places import scalars
+from constructs_lib.compose.places import Written, scalars
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,3 +40,13 @@ def test_aliases_of_aliases_take_no_time(tmp_path: Path) -> None:
 def test_nothing_is_found_in_what_cannot_be_read(tmp_path: Path, text: str | bytes) -> None:
     assert list(scalars(written(tmp_path, text))) == []
     assert list(scalars(tmp_path / "missing.yaml")) == []
+
+
+def test_files_are_read_when_somebody_asks_and_once(tmp_path: Path) -> None:
+    asked = Written([tmp_path / "compose.yaml", tmp_path / "more.yaml"])
+    file = written(tmp_path, "a: b")
+    (tmp_path / "more.yaml").write_text("c: [d]")
+    expected = [(file, "a", "b"), (tmp_path / "more.yaml", "c[0]", "d")]
+    assert list(asked) == expected
+    file.unlink()
+    assert list(asked) == expected

@@ -629,7 +629,7 @@ def synthesized(
 
 def test_no_supported_key_is_left_out_above(folder: Path) -> None:
     variables = {**os.environ, **VARIABLES}
-    said, _ = reader._config([folder / "compose.yaml"], "moor", variables)
+    said, _ = reader.read_config([folder / "compose.yaml"], "moor", variables, folder)
     assert set(supported(support.PROJECT)) - set(used(said, support.PROJECT)) == READ_BY_COMPOSE
 
 

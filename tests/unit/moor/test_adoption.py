@@ -19,6 +19,7 @@ from moor.adoption import Found
 from moor.failure import CommandError
 from moor.outputs import outputs_file
 from moor.session import Session
+from moor.swarm import access
 from moor.toolchain.stack import CONFIGURATION, Stack
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def session(tmp_path: Path) -> Session:
     session = Session(
         environment=Environment.from_variable(tmp_path, {"ENVIRONMENT": "production"})
     )
+    session.__dict__["settings"] = SimpleNamespace(is_swarm=False)
     session.__dict__["services"] = ComposeProject(
         name="moor", file="compose.yaml", services={}, networks={}, volumes={}
     )
@@ -116,6 +118,7 @@ class FakeEngine:
         self.containers = self._collection(("moor-web-1", "c1"), ("stray", "c2"))
         self.networks = self._collection(("moor_default", "n1"), ("stray", "n2"))
         self.volumes = self._collection(("moor_data", "v1"))
+        self.services = self._collection()
         self.closed = False
 
     @staticmethod
@@ -201,6 +204,45 @@ def test_nothing_is_applied_where_no_image_is_missing(deployment: FakeDeployment
         "network moor_default",
         ("docker", "docker_network.Default_1", "n1"),
     ]
+
+
+def test_services_of_a_swarm_are_found_with_the_steps_that_they_refer_to(
+    session: Session,
+    deployment: FakeDeployment,
+    docker: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    paths = {
+        "Secret_1": "docker/Compose/Contents/secret-moor_token_0123/Made/Resource",
+        "Volume_1": "docker/Compose/Pins/data/Resource",
+        "Mode_1": "docker/Compose/Services/web/Mode",
+        "Converged_1": "docker/Compose/Services/web/Converged/Resource",
+        "Push_1": "docker/Compose/Images/web/Push/Resource",
+        "Tidy_1": "docker/Compose/Tidy/Resource",
+    }
+    resources = {
+        "docker_network": {"Default_1": {"name": "moor_default"}},
+        "docker_service": {"Web_1": {"name": "moor_web"}, "New_1": {"name": "moor_new"}},
+        "terraform_data": {k: {"//": {"metadata": {"path": p}}} for k, p in paths.items()},
+    }
+    (tmp_path / CONFIGURATION).write_text(json.dumps({"resource": resources}), encoding="utf-8")
+    docker.services = docker._collection(("moor_web", "s1"), ("stray", "s2"))
+    cluster = SimpleNamespace(engine=lambda: contextlib.nullcontext(docker))
+    monkeypatch.setattr(access, "live_cluster", lambda *_: cluster)
+    session.__dict__["settings"] = SimpleNamespace(is_swarm=True)
+    web = Found(address="docker_service.Web_1", identity="s1", noun="service", name="moor_web")
+    steps = [
+        Found(address=f"terraform_data.{key}", identity="", noun="step", name=name)
+        for key, name in (
+            ("Secret_1", "Contents/secret-moor_token_0123/Made/Resource"),
+            ("Volume_1", "Pins/data/Resource"),
+            ("Mode_1", "Services/web/Mode"),
+        )
+    ]
+    assert find(session, deployment) == [NETWORK, web, *steps]
+    deployment.known = [("docker_service", "Web_1"), ("terraform_data", "Mode_1")]
+    assert find(session, deployment) == [NETWORK]
 
 
 def test_it_fails_when_the_docker_api_does_not_answer(

@@ -166,7 +166,7 @@ def test_one_that_was_kept_is_taken_over_and_a_plan_only_tells_it(trial: Trial) 
     "tags", [{"environment": "staging"}, {"project": "other"}, {"managed-by": "hand"}]
 )
 def test_one_of_somebody_else_is_none(trial: Trial, tags: dict[str, str]) -> None:
-    trial.make(**tags)
+    trial.make("manager-1", 20, **tags)
     assert trial.settle() == []
 
 

@@ -79,6 +79,27 @@ def test_a_change_that_the_second_stack_reads_is_planned_anew(trial: Trial) -> N
     assert "plan of docker, as the stack before it is now" in trial.text.getvalue()
 
 
+def test_what_a_newer_version_reads_of_the_first_stack_is_written_before_the_second_is_planned(
+    trial: Trial,
+) -> None:
+    trial.up()
+    trial.write(
+        outputs={"id": "${terraform_data.Address.output}"},
+        docker={"More": {"input": "${data.terraform_remote_state.aws.outputs.id}"}},
+    )
+    later = "it is planned, and shown, when the stack before it is applied"
+    for _ in range(2):
+        plans = trial.deployment().plan()
+        assert [(plan.summary, plan.assumed) for plan in plans] == [
+            (UNCHANGED, ""),
+            (UNCHANGED, later),
+        ]
+        assert plans[0].outputs == ("id",)
+    assert trial.up() == [UNCHANGED, "1 to add, 0 to change, 0 to destroy"]
+    assert trial.resources("docker") == {"Container": "on one", "More": "one"}
+    assert [plan.assumed for plan in trial.deployment().plan()] == ["", ""]
+
+
 def test_a_plan_changes_nothing(trial: Trial) -> None:
     plans = trial.deployment().plan()
     assert [plan.summary for plan in plans] == ["1 to add, 0 to change, 0 to destroy"] * 2

@@ -96,7 +96,8 @@ def test_the_second_is_refused_and_told_who_holds_it(environment: Environment) -
     with another(HOLDS, environment) as process:
         assert refusal(environment) == (
             "environment sandbox: must have one command at a time, "
-            f"got another at work (process {process.pid}); wait until it has ended"
+            f"got another at work (process {process.pid}); wait until it has ended; "
+            "`moor lock status` tells what it does"
         )
 
 

@@ -204,8 +204,33 @@ OLDER = "must be of the present configuration, got an older one"
 )
 def test_verdicts(found: Found, verdict: Verdict, problem: str) -> None:
     assert judge(WEB, found) == Row(
-        expected=WEB, state=found.state, verdict=verdict, image="nginx:1", problem=problem
+        expected=WEB,
+        state=found.state,
+        verdict=verdict,
+        image="nginx:1",
+        problem=problem,
+        health=found.health,
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "since"),
+    [
+        ({"Status": "running", "StartedAt": "2026-03-01T10:00:00Z"}, "2026-03-01T10:00:00Z"),
+        (
+            {"Status": "exited", "StartedAt": "2026-03-01T10:00:00Z", "FinishedAt": "2026-03-02"},
+            "2026-03-02",
+        ),
+        ({"Status": "created", "StartedAt": "0001-01-01T00:00:00Z"}, ""),
+    ],
+)
+def test_since_when_it_is_so_and_how_often_it_was_started_again(
+    state: dict[str, str], since: str
+) -> None:
+    found = found_in({"Name": "/web", "State": state, "RestartCount": 3}, {})
+    assert (found.since, found.restarts) == (since, 3)
+    row = judge(WEB, found)
+    assert (row.since, row.restarts) == (since, 3)
 
 
 def test_what_is_not_there() -> None:

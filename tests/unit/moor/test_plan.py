@@ -20,7 +20,9 @@ from moor.plan import (
     Change,
     StackPlan,
     assumed_plan,
+    destruction,
     differences,
+    looks_secret,
     read_plan,
     shown,
 )
@@ -697,3 +699,80 @@ def test_plans_of_terraform_itself(tmp_path: Path) -> None:
     )
     assert second.outputs == ("key",)
     assert "hunter" not in repr((first, second))
+
+
+def test_drift_is_what_the_plan_undoes_and_no_more() -> None:
+    gone = raw("docker_container", ["create"], after={"name": "web"}, name="Web")
+    new = raw("docker_container", ["create"], after={"name": "new"}, name="New")
+    # The address that AWS has given is another than in the state, and nobody minds.
+    told = raw("aws_instance", ["update"], before={}, after={"public_ip": "1"}, name="Machine")
+    plan = read_plan("docker", {"resource_changes": [gone, new], "resource_drift": [gone, told]})
+    assert [change.name for change in plan.changes] == ["new", "web"]
+    assert [change.name for change in plan.drifted] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "secret"),
+    [
+        ("DB_PASSWORD", "x", True),
+        ("URL", "db://user:x@host", True),
+        ("OPTIONS", "a=1 token=x", True),
+        ("COLOUR", "red", False),
+        ("URL", "http://host/", False),
+    ],
+)
+def test_a_secret_is_known_by_its_name_or_its_form(name: str, text: str, secret: bool) -> None:  # noqa: FBT001  (a case's expectation)
+    assert looks_secret(name, text) is secret
+
+
+def test_what_is_destroyed_is_told_as_terraform_tells_it(tmp_path: Path) -> None:
+    program = str(Toolchain.load().terraform)
+    variables = {"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1", "HOME": str(tmp_path)}
+
+    def terraform(*words: str) -> str:
+        done = subprocess.run(
+            [program, *words],
+            cwd=tmp_path,
+            env=variables,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    steps = {"One_0123ABCD": {"input": "a"}, "Two_0123ABCD": {"input": "b"}}
+    document = {
+        "resource": {"terraform_data": steps},
+        "output": {"key": {"value": "hunter2", "sensitive": True}},
+    }
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
+    terraform("apply", "-auto-approve", "-input=false")
+    terraform("plan", "-destroy", "-out=plan", "-input=false")
+    told = read_plan("aws", json.loads(terraform("show", "-json", "plan")))
+    addresses = {f"terraform_data.{name}" for name in steps}
+    found = destruction("aws", addresses, json.loads(terraform("state", "pull")))
+    assert found == told
+    assert [c.identity for c in found.changes] == [c.identity for c in told.changes]
+    assert found.summary == "0 to add, 0 to change, 2 to destroy"
+    (one,) = destruction("aws", list(addresses)[:1], json.loads(terraform("state", "pull"))).changes
+    assert one.action == "destroy"
+
+
+def test_nothing_that_is_a_secret_names_what_is_destroyed() -> None:
+    state = {
+        "resources": [
+            {
+                "mode": "managed",
+                "type": "docker_thing",
+                "name": "Thing_0123ABCD",
+                "instances": [
+                    {
+                        "attributes": {"id": "7", "name": "hunter2"},
+                        "sensitive_attributes": [[{"type": "get_attr", "value": "name"}]],
+                    }
+                ],
+            }
+        ]
+    }
+    (change,) = destruction("docker", ["docker_thing.Thing_0123ABCD"], state).changes
+    assert (change.noun, change.name, change.identity) == ("thing", "Thing", "7")

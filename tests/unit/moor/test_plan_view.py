@@ -141,6 +141,7 @@ def test_json() -> None:
             "destroy": 1,
             "outputs": ["cross-stack-output-x", "public_ip"],
             "warnings": [],
+            "cost": None,
             "changes": [
                 {
                     "address": "aws_instance.Machine_0123ABCD",
@@ -168,6 +169,7 @@ def test_json() -> None:
             "destroy": 0,
             "outputs": [],
             "warnings": [],
+            "cost": None,
             "changes": [
                 {
                     "address": "docker_network.N_0123ABCD",
@@ -181,6 +183,13 @@ def test_json() -> None:
             ],
         },
     }
+
+
+def test_what_a_plan_costs_stands_below_its_changes_and_in_the_json() -> None:
+    plan = StackPlan(stack="aws", changes=(MACHINE,), cost="+ 3.20 USD a month (list prices)")
+    assert shown([plan]).splitlines()[-1] == "  costs + 3.20 USD a month (list prices)"
+    assert as_json([plan])["aws"]["cost"] == "+ 3.20 USD a month (list prices)"
+    assert as_json(PLANS)["aws"]["cost"] is None
 
 
 def test_what_is_kept_is_told_quietly() -> None:

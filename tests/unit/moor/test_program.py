@@ -31,14 +31,42 @@ if TYPE_CHECKING:
 
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
-    *("certs", "data", "doctor", "down", "env", "graph", "host", "node", "permissions", "plan"),
-    *("providers", "share", "ssh", "state", "status", "swarm", "synth", "unshare", "up"),
+    *(
+        "certs",
+        "context",
+        "cost",
+        "data",
+        "doctor",
+        "down",
+        "env",
+        "exec",
+        "graph",
+        "history",
+        "host",
+    ),
+    *(
+        "host",
+        "lock",
+        "logs",
+        "ls",
+        "node",
+        "os",
+        "permissions",
+        "plan",
+        "port-forward",
+        "providers",
+        "ps",
+    ),
+    *("restart", "rollback", "run", "scp", "share", "ssh", "start", "state", "status", "stop"),
+    *("swarm", "synth", "top", "unshare", "up", "watch"),
 }
 
 GROUPS = {
     "certs": {"app", "Part", "rotate"},
     "data": {"app", "give_up"},
     "host": {"app", "replace", "reboot"},
+    "lock": {"app", "status", "release"},
+    "os": {"app", "status", "update", "reboot"},
     "node": {"app", "ls", "drain", "activate", "promote", "demote", "label", "rm"},
     "state": {"app", "restore", "unlock", "adopt"},
     "swarm": {"app", "recover"},
@@ -69,7 +97,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_file_is_a_command_and_nothing_else() -> None:
     files = {module.name for module in pkgutil.iter_modules(commands.__path__)}
-    assert files == NAMES
+    assert {name.replace("_", "-") for name in files} == NAMES
     for name in files:
         module = importlib.import_module(f"moor.commands.{name}")
         own = {
@@ -99,7 +127,9 @@ def test_help(words: list[str]) -> None:
 def test_each_command_has_a_help_and_an_environment(name: str) -> None:
     result = CliRunner().invoke(make_app(), [name, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    first = importlib.import_module(f"moor.commands.{name}").run.__doc__.splitlines()[0]
+    first = importlib.import_module(
+        f"moor.commands.{name.replace('-', '_')}"
+    ).run.__doc__.splitlines()[0]
     assert first in result.output
     assert "--environment" in result.output
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from moor.deployment import Deployment
 
-RESOURCES = {
+RESOURCES: dict[str, Any] = {
     "aws_instance": {
         "Machine_1": {
             "ami": "ami-1",

@@ -163,7 +163,11 @@ NODES = {
     for number, name in enumerate(("manager-1", "web-1", "web-2"), start=7)
 }
 MEMBERS = [
-    worker("web-1", availability="drain", labels={RESTING: "yes", "tier": "web", "empty": ""}),
+    worker(
+        "web-1",
+        availability="drain",
+        labels={RESTING: "yes", "tier": "web", "empty": "", "moor.volume.shop.data": "yes"},
+    ),
     manager("manager-1", leads=True),
     worker("stray", state="down"),
 ]
@@ -176,7 +180,7 @@ def test_nodes_are_shown_with_those_that_are_not_in_the_swarm() -> None:
         "node role state availability address machine labels",
         "manager-1 manager, leads ready active 192.0.2.7 i-7",
         "stray worker down active",
-        "web-1 worker ready drain for a while 192.0.2.8 i-8 empty tier=web",
+        "web-1 worker ready drain for a while 192.0.2.8 i-8 empty tier=web moor.volume.shop.data",
         "web-2 not in the swarm 192.0.2.9 i-9",
     ]
 
@@ -201,6 +205,7 @@ def test_nodes_for_a_script() -> None:
         "resting": True,
         "public_ip": "192.0.2.8",
         "instance_id": "i-8",
+        "volumes": ["shop.data"],
         "labels": {"empty": "", "tier": "web"},
     }
     assert rows[3]["state"] == "not in the swarm"

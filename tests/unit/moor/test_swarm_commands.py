@@ -15,6 +15,10 @@ from constructs_lib.settings.environment import Environment
 from constructs_lib.swarm.managers import NodeEndpoint
 from constructs_lib.swarm.recover import Recovery
 from moor import session
+from moor.overview import machines
+from moor.overview.api import Api
+from moor.overview.host import Disk, Host
+from moor.overview.machines import Machine
 from moor.program import make_app
 from moor.swarm import access, recovering
 
@@ -233,11 +237,21 @@ def test_docker_is_pointed_to_a_manager_that_answers() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_the_status_shows_nodes_and_services() -> None:
+def test_the_status_shows_nodes_and_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [
+        Machine(
+            name=name,
+            address="192.0.2.7",
+            identity="i",
+            api=Api(system="Flatcar", version="28.0.4"),
+            host=Host(disks=(Disk(path="/", used=1, size=4),)),
+        )
+        for name in NAMES
+    ]
+    monkeypatch.setattr(machines, "ask", lambda _session, _outputs, **_: there)
     out = run("status")
-    assert "manager-1  manager, leads  ready" in out
+    assert "manager-1  manager, leads  ready  192.0.2.7  Flatcar  28.0.4  / 25% of 0 GiB" in out
     assert "moor_web  running 1 of 1" in out
-    assert ".venv/bin/moor ssh NODE" in out
     document = json.loads(run("status", "--json"))
     assert [row["name"] for row in document["nodes"]] == list(NAMES)
     assert [(s["service"], s["state"]) for s in document["services"]] == [("web", "running 1 of 1")]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_cluster import FakeCluster, manager, three_and_two, worker
 from terraform_stacks import Trial, step
 
+from constructs_lib.compose.model import ComposeProject, NetworkDefinition
 from constructs_lib.terraform.stacks import DOCKER
 from moor.failure import CommandError, WrongUseError
-from moor.swarm import failed_node
+from moor.swarm import failed_node, upkeep
 from moor.swarm.cluster import LostQuorumError
 from moor.swarm.impact import Impact
 from moor.swarm.roll import RESTING
@@ -41,17 +43,27 @@ class Swarm:
         trial: The trial.
         cluster: The swarm.
         answers: The manager that answers; or what is raised.
+        asked: What the last stack's resource is that the manager is asked for.
         states: What EC2 says of machines.
         broken: The nodes whose steps fail.
+        services: What the Compose file says.
         closed: The nodes whose API is closed.
+        pins: The volumes that get a node, with commas between.
     """
 
     trial: Trial
     cluster: FakeCluster = field(default_factory=FakeCluster)
     answers: str | Exception = "manager-1"
+    asked: dict[str, str] = field(default_factory=lambda: {"input": "${var.manager}"})
     states: dict[str, str] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
+    services: ComposeProject = field(
+        default_factory=lambda: ComposeProject(
+            name="moor", file="compose.yaml", services={}, networks={}, volumes={}
+        )
+    )
     closed: tuple[str, ...] = ()
+    pins: str = ""
 
     @property
     def order(self) -> Path:
@@ -77,13 +89,20 @@ class Swarm:
             "ssh": "ssh",
             "nodes": {name: NODES[name] for name in names},
         }
-        asked = {"Asked": {"input": "${var.manager}"}}
+        asked: dict[str, Any] = {"Asked": self.asked}
+        if self.pins:
+            asked["Pins"] = {
+                **step(f"echo pin {self.pins} >> {self.order}"),
+                "triggers_replace": {"volumes": self.pins},
+                "//": {"metadata": {"path": f"{DOCKER}/Compose/Pins/data"}},
+            }
         self.trial.write(aws=resources, outputs=outputs, docker=asked)
         self._declare("manager", "manager-1")
 
     def deployment(self) -> Deployment:
         """Return a deployment with its upkeep."""
         made = self.trial.deployment()
+        made.session.__dict__["services"] = self.services
         made.upkeep = Upkeep(
             session=made.session,
             screen=made.screen,
@@ -116,8 +135,6 @@ class Swarm:
         return self.cluster, self.answers
 
     def _declare(self, name: str, default: str) -> None:
-        import json  # noqa: PLC0415
-
         file = self.trial.environment.output / "stacks" / DOCKER / "cdk.tf.json"
         document = json.loads(file.read_text(encoding="utf-8"))
         document["variable"] = {name: {"default": default}}
@@ -271,6 +288,51 @@ def test_nodes_leave_the_swarm_before_their_machines_are_gone(
     )
 
 
+def test_a_node_with_a_volume_is_not_taken_away(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.up()
+    monkeypatch.setattr(
+        "moor.swarm.impact.impact", lambda *_args, **_named: Impact(leaving=("web-2",))
+    )
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    with pytest.raises(
+        CommandError, match=r"^node web-2: must stay, .* volume moor\.data is on it"
+    ):
+        swarm.up()
+    assert swarm.cluster.done == []
+
+
+def test_a_machine_that_is_replaced_loses_its_volumes_and_the_plan_names_them(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.up()
+    monkeypatch.setattr(
+        "moor.swarm.impact.impact", lambda *_args, **_named: Impact(renewed=("web-1", "web-2"))
+    )
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    _, docker = swarm.deployment().plan()
+    assert docker.warnings[1:] == (
+        "node web-2: what is in its volumes moor.data is lost with its machine",
+    )
+
+
+def test_a_volume_without_a_node_gets_one_again(swarm: Swarm) -> None:
+    swarm.pins = "data,logs"
+    swarm.write()
+    swarm.up()
+    assert "no node of the swarm has them" not in swarm.text
+    swarm.cluster.there[-1] = worker("web-2", labels={"moor.volume.moor.data": "yes"})
+    assert swarm.up() == [UNCHANGED] * 2
+    swarm.cluster.there[-1] = worker("web-2")
+    assert swarm.up() == [UNCHANGED, "1 to add, 0 to change, 1 to destroy"]
+    assert swarm.ran() == ["pin data,logs"]
+    assert (
+        "docker: volumes data, logs: no node of the swarm has them any more; another one gets "
+        "them, empty"
+    ) in swarm.text
+
+
 def test_a_plan_that_the_swarm_would_not_survive_is_refused_before_anything_is_done(
     swarm: Swarm,
 ) -> None:
@@ -296,13 +358,79 @@ def test_a_node_is_rebooted_by_its_name_only(swarm: Swarm) -> None:
     )
 
 
+@pytest.fixture
+def _asked_is_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    # There is no provider here that could make one.
+    monkeypatch.setattr(upkeep, "_SERVICE", "terraform_data.Asked")
+
+
+def _identity(swarm: Swarm) -> str:
+    """Return what the service is known by."""
+    document = json.loads(swarm.trial.state("docker").read_text(encoding="utf-8"))
+    (found,) = (r for r in document["resources"] if r["name"] == "Asked")
+    return str(found["instances"][0]["attributes"]["id"])
+
+
+@pytest.mark.usefixtures("_asked_is_a_service")
 def test_services_end_before_their_stack_is_destroyed(swarm: Swarm) -> None:
     swarm.up()
-    swarm.cluster.done.clear()
+    assert swarm.cluster.done == []
+    service = _identity(swarm)
     plans = swarm.deployment().down(approve=False)
-    assert swarm.cluster.done == ["withdraw moor"]
+    assert swarm.cluster.done == [f"withdraw {service}"]
     assert [plan.stack for plan in plans] == ["docker", "aws"]
     assert swarm.trial.resources("aws") == swarm.trial.resources("docker") == {}
+
+
+@pytest.mark.usefixtures("_asked_is_a_service")
+def test_a_service_ends_before_it_is_replaced_and_not_when_it_changes(swarm: Swarm) -> None:
+    swarm.up()
+    service = _identity(swarm)
+    swarm.asked = {"input": "changed"}
+    swarm.write()
+    assert swarm.up()[1] == "0 to add, 1 to change, 0 to destroy"
+    assert swarm.cluster.done == []
+    swarm.asked = {"input": "changed", "triggers_replace": "another"}
+    swarm.write()
+    assert swarm.up()[1] == "1 to add, 0 to change, 1 to destroy"
+    assert swarm.cluster.done == [f"withdraw {service}"]
+    assert "the services end that the plan removes" in swarm.text
+    assert swarm.up() == [UNCHANGED, UNCHANGED]
+
+
+@pytest.mark.usefixtures("_asked_is_a_service")
+def test_nothing_is_removed_when_its_tasks_do_not_end(swarm: Swarm) -> None:
+    swarm.up()
+    before = swarm.trial.resources("docker")
+    swarm.cluster.fails_at = f"withdraw {_identity(swarm)}"
+    with pytest.raises(CommandError, match="must work, got a fake's failure"):
+        swarm.deployment().down(approve=False)
+    assert swarm.trial.resources("docker") == before
+
+
+def test_a_plan_refuses_what_the_kernel_of_a_node_cannot_do(swarm: Swarm) -> None:
+    swarm.up()
+    swarm.services = replace(
+        swarm.services,
+        networks={
+            "back": NetworkDefinition(key="back", name="b", driver_opts={"encrypted": "true"})
+        },
+    )
+    labels = {"moor.esp": "yes"}
+    swarm.cluster.there = [
+        *(replace(m, labels=labels) for m in three_and_two()[:-1]),
+        worker("web-2", labels={"moor.esp": "no"}),
+        # One that goes is no obstacle.
+        worker("old-1", labels={"moor.esp": "no"}),
+    ]
+    with pytest.raises(CommandError) as caught:
+        swarm.deployment().plan()
+    assert str(caught.value) == (
+        "compose.yaml: networks.back.driver_opts.encrypted: must not ask for encryption between "
+        "nodes where a node's kernel has no ESP, without which it silently does not work, got "
+        "web-2 (no); leave it out, or choose machines with a kernel that has it"
+    )
+    swarm.deployment().down(approve=False)
 
 
 def test_what_no_manager_answers_for_is_destroyed_all_the_same(swarm: Swarm) -> None:

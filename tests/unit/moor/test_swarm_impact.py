@@ -162,7 +162,7 @@ def test_what_keeps_the_shape_is_fine(session: Session, plan: StackPlan, *, is_s
 
 
 @pytest.mark.parametrize(
-    ("address", "is_swarm", "words"),
+    ("address", "is_swarm", "words", "way"),
     [
         (
             PLAIN,
@@ -171,22 +171,25 @@ def test_what_keeps_the_shape_is_fine(session: Session, plan: StackPlan, *, is_s
                 "aws.machines: must keep the shape that is deployed, got a swarm where one "
                 "machine alone is"
             ),
+            "Take the",
         ),
         (
             OF_A_SWARM,
             False,
             "swarm: must keep the shape that is deployed, got one machine alone where a swarm is",
+            "Say `swarm: true`, and it stays one, with a single node. Or take the",
         ),
     ],
 )
 def test_it_fails_when_the_shape_would_change(
-    session: Session, address: str, words: str, *, is_swarm: bool
+    session: Session, address: str, words: str, way: str, *, is_swarm: bool
 ) -> None:
     with pytest.raises(CommandError) as caught:
         shape.check(session, gone(address), is_swarm=is_swarm)
     assert str(caught.value) == (
         f"{session.environment.settings_file}: {words}: what is there would be destroyed, and all "
-        "volumes with it. Either copy this settings file under another name, deploy that beside "
-        "it, take the data over, and end this one with `ENVIRONMENT=production make down`; or, "
-        "where the data may go, run `ENVIRONMENT=production make down` first"
+        f"volumes with it. {way} change back. Then either copy this settings file under another "
+        "name, make the change there, deploy that beside this one, take the data over, and end "
+        "this one with `ENVIRONMENT=production make down`; or, where the data may go, run "
+        "`ENVIRONMENT=production make down` first, and make the change after it"
     )

@@ -44,6 +44,7 @@ def wanted(name: str, **labels: str) -> WantedNode:
         instance_type="t3.small",
         image=image,
         root_volume_gib=8,
+        data_volume=None,
         labels=labels,
         place=0,
     )
@@ -206,6 +207,15 @@ def test_a_node_is_drained_for_a_while_and_works_again(world: World) -> None:
     assert world.availability("web-1") == "active"
     assert world.labels("web-1") == {"moor.node": "web-1"}
     assert set(world.avoided) == {"web-1"}
+
+
+def test_a_node_gets_no_further_tasks_and_works_again(world: World) -> None:
+    world.cluster.hold("web-1")
+    assert world.availability("web-1") == "pause"
+    assert world.labels("web-1")[RESTING] == "yes"
+    world.cluster.activate("web-1")
+    assert world.availability("web-1") == "active"
+    assert world.labels("web-1") == {"moor.node": "web-1"}
 
 
 def test_a_node_is_drained_for_good(world: World) -> None:

@@ -66,8 +66,8 @@ def engine(
     """Return a manager's engine that knows these; a stand-in for what only a swarm has."""
 
     def found(filters: dict[str, str]) -> list[SimpleNamespace]:
-        name = filters["name"]
-        return [SimpleNamespace(name=name, id=secrets[name])] if name in secrets else []
+        assert filters == {}
+        return [SimpleNamespace(name=name, id=identity) for name, identity in secrets.items()]
 
     def distribution(image: str) -> dict[str, Any]:
         if refuses:

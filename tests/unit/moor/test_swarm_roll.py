@@ -258,7 +258,9 @@ def test_nodes_leave_workers_first() -> None:
         ["manager-3", "web-2"],
         tell=lambda name, text: told.append(f"{name}: {text}"),
     )
+    # Who is next gets no tasks of the one before, which would have to move a second time.
     assert cluster.done == [
+        "hold manager-3",
         "drain web-2",
         "remove web-2",
         "demote manager-3",
@@ -272,6 +274,33 @@ def test_nodes_leave_workers_first() -> None:
         "manager-3: its tasks move away",
         "manager-3: leaves the swarm",
     ]
+
+
+def test_what_a_killed_command_has_held_works_again() -> None:
+    held = worker("web-1", availability="pause", labels={roll.RESTING: "yes"})
+    by_hand = worker("web-2", availability="pause")
+    assert roll.unfinished([held, by_hand, worker("web-3", labels={roll.RESTING: "yes"})]) == [
+        "web-1"
+    ]
+    cluster = FakeCluster(there=[*three_and_two()[:3], held, by_hand])
+    departure.dismiss(cluster, ["web-1", "web-2"], tell=lambda *_: None)
+    assert cluster.done == ["drain web-1", "remove web-1", "drain web-2", "remove web-2"]
+
+
+def test_it_fails_when_a_volume_would_go_with_its_node() -> None:
+    label = "moor.volume.shop.data"
+    members = [*three_and_two()[:4], worker("web-2", labels={label: "yes", "tier": "web"})]
+    departure.check_volumes(members, ["web-1", "nobody"])
+    with pytest.raises(CommandError) as caught:
+        departure.check_volumes(members, ["web-1", "web-2"])
+    assert str(caught.value) == (
+        "node web-2: must stay, got a plan without it, and the volume shop.data is on it: its data "
+        "would be lost with the machine. Copy it to another node, and move the label there, by "
+        f"which its services find it: `moor node label NODE {label}=yes`, then `moor node label "
+        f"web-2 {label}-`. Where the data may go, the latter alone will do, and an empty volume is "
+        "made on another node"
+    )
+    departure.check_volumes([worker("web-2", labels={label: "no"})], ["web-2"])
 
 
 def test_who_is_down_has_no_tasks_to_move() -> None:

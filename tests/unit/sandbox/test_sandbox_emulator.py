@@ -13,11 +13,13 @@ from sandbox.api.emulator import Emulator
 from sandbox.parameters import Parameters
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox.machines.gate import Target
 
 
 @pytest.fixture
-def emulator(monkeypatch: pytest.MonkeyPatch) -> Emulator:
+def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Emulator:
     monkeypatch.setattr(emulating, "connect", lambda _url: Thing())
     parameters = Parameters(
         environment="trial",
@@ -29,11 +31,11 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Emulator:
         registry_port=5019,
         machine_image="moor-machine:0",
     )
-    return Emulator(parameters, lambda _: None)
+    return Emulator(parameters, lambda _: None, tmp_path)
 
 
-def test_each_emulator_is_another_generation(emulator: Emulator) -> None:
-    other = Emulator(emulator._parameters, lambda _: None)
+def test_each_emulator_is_another_generation(emulator: Emulator, tmp_path: Path) -> None:
+    other = Emulator(emulator._parameters, lambda _: None, tmp_path)
     assert emulator.generation != other.generation
 
 

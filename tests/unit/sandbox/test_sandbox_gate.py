@@ -106,6 +106,25 @@ def test_a_port_less_or_another_machine_is_another_gate(wanted: dict[IPv4Address
     assert engine.there == {"moor-trial-i-1-gate-2": [str(p) for p in sorted(wanted[PUBLIC].ports)]}
 
 
+def test_gates_of_several_addresses_come_and_go_together() -> None:
+    engine = Engine()
+    ours = gates(engine)
+    wanted = {
+        IPv4Address(f"127.19.0.{number}"): Target(
+            machine=IPv4Address(f"172.30.19.{number}"), ports=opened(22, 80), instance=f"i-{number}"
+        )
+        for number in range(10, 30)
+    }
+    ours.arrange(wanted)
+    # Each has an address and a name of its own.
+    senders = {own for t in wanted.values() for own in ours.to(t.machine)}
+    assert len(senders) == len(engine.there) == len(wanted)
+    ours.arrange({public: replace(t, ports=opened(22)) for public, t in wanted.items()})
+    assert list(engine.there.values()) == [["22"]] * len(wanted)
+    ours.arrange({})
+    assert engine.there == {}
+
+
 def test_another_instance_at_the_same_address_has_a_gate_of_its_own() -> None:
     engine = Engine()
     ours = gates(engine)

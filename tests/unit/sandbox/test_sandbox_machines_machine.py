@@ -11,6 +11,7 @@ import pytest
 from docker.errors import DockerException, NotFound
 
 from sandbox.errors import SandboxError
+from sandbox.machines.block_device import BlockDevice
 from sandbox.machines.machine import BootError, Machines, MachineSpec, name_servers, plain
 from sandbox.names import Owner
 
@@ -71,7 +72,11 @@ class Engine:
 
     def exec_run(self, command: list[str]) -> tuple[int, bytes]:
         """Answer for the script that waits for the boot, and for the one that sets the filter."""
-        assert command in (["/usr/lib/moor/wait-until-ready", "60"], ["/usr/lib/moor/filter"])
+        assert command in (
+            ["/usr/lib/moor/wait-until-ready", "60"],
+            ["/usr/lib/moor/filter"],
+            ["/usr/lib/moor/devices"],
+        )
         self.run.append(command[0])
         return self._status, self._said
 
@@ -115,14 +120,16 @@ def test_it_is_given_what_it_reads_at_boot_and_only_root_may_read_it() -> None:
     boot(engine)
     assert {mode for mode, _ in engine.files.values()} == {0o600}
     files = {name: content for name, (_, content) in engine.files.items()}
-    assert files.pop("var/lib/moor/docker.env").startswith(
+    assert files.pop("var/lib/moor-sandbox/docker.env").startswith(
         b"MOOR_SANDBOX_OPTS=--insecure-registry=172.30.19.1/32 "
         b"--insecure-registry=http://172.30.19.1:5019"
     )
     # User data and keys are for the metadata service to tell.
-    assert files == {"var/lib/moor/filter": b"*mangle\nCOMMIT\n"}
+    assert files == {"var/lib/moor-sandbox/filter": b"*mangle\nCOMMIT\n"}
     assert engine.options["hostname"] == "ip-172-30-19-5"
     assert "privileged" not in engine.options
+    # Of all block devices one, which no other machine may have.
+    assert engine.options["device_cgroup_rules"] == [BlockDevice.of(SPEC.address).rule]
     assert engine.removed == []
 
 
@@ -157,8 +164,27 @@ def test_what_it_lets_in_is_changed_at_once_and_kept_for_its_next_start(
     engine = Engine()
     engine.status = state
     machines(engine).let_in("i-1", "new\n")
-    assert engine.files == {"var/lib/moor/filter": (0o600, b"new\n")}
+    assert engine.files == {"var/lib/moor-sandbox/filter": (0o600, b"new\n")}
     assert engine.run == run
+
+
+@pytest.mark.parametrize(("state", "run"), [("running", ["/usr/lib/moor/devices"]), ("exited", [])])
+def test_a_volume_is_seen_at_once_and_at_the_next_start(state: str, run: list[str]) -> None:
+    engine = Engine()
+    engine.status = state
+    machines(engine).give_device("i-1", "vol-0abc", BlockDevice(2000, 2000))
+    assert engine.files == {"var/lib/moor-sandbox/devices": (0o600, b"vol0abc 2000 2000\n")}
+    assert engine.run == run
+    machines(engine).take_device("i-1")
+    assert engine.files == {"var/lib/moor-sandbox/devices": (0o600, b"")}
+
+
+def test_it_fails_when_the_machine_does_not_take_its_device() -> None:
+    with pytest.raises(SandboxError) as caught:
+        machines(Engine(1, b"mknod: refused\n")).take_device("i-1")
+    assert str(caught.value) == (
+        "machine moor-trial-i-1: its block device must be made, got: mknod: refused"
+    )
 
 
 def test_it_fails_when_the_machine_does_not_take_its_rules() -> None:

@@ -102,7 +102,7 @@ def test_the_script_of_the_image_names_the_same_chain_and_file() -> None:
     image = Path(packet_filter.__file__).parent / "machine_image"
     text = (image / "filter").read_text()
     assert f"-j {CHAIN}" in text
-    assert f"/var/lib/moor/{machine._FILTER}" in text
+    assert f"/{machine._OURS}/{machine._FILTER}" in text
     entry = (image / "entry-point").read_text()
     assert entry.index("/usr/lib/moor/filter") < entry.index("exec /sbin/init")
 

@@ -12,9 +12,10 @@ from moto import mock_aws
 from sandbox.api import volumes as emulated
 from sandbox.api.methods import wrapped
 from sandbox.api.volumes import FOLDER, Volumes
+from sandbox.machines import block_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sandbox.machines.block_device import BlockDevice
@@ -65,8 +66,8 @@ class Addresses(dict[str, IPv4Address]):
 @pytest.fixture
 def machines(monkeypatch: pytest.MonkeyPatch) -> Machines:
     found = Machines()
-    monkeypatch.setattr(emulated.block_device, "must_be_there", lambda: None)
-    device = emulated.BlockDevice
+    monkeypatch.setattr(block_device, "must_be_there", lambda: None)
+    device = block_device.BlockDevice
     monkeypatch.setattr(device, "attach", lambda d, file: found.devices.update({d.number: file}))
     monkeypatch.setattr(device, "detach", lambda d: found.devices.pop(d.number, None))
     monkeypatch.setattr(device, "grow", lambda _: None)
@@ -91,7 +92,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def install(found: Volumes, monkeypatch: pytest.MonkeyPatch) -> None:
     from moto.ec2.models import EC2Backend  # noqa: PLC0415
 
-    methods = {
+    methods: dict[str, Callable[..., Any]] = {
         "create_volume": found.create,
         "delete_volume": found.delete,
         "modify_volume": found.modify,

@@ -14,7 +14,6 @@ from constructs_lib.swarm.contents import (
     ensure,
     forget_others,
     identity_file,
-    refresh,
     remove_others,
     write_identity,
 )
@@ -156,13 +155,3 @@ def test_the_files_of_what_is_needed_no_longer_go(tmp_path: Path) -> None:
         write_identity(file, "x")
     forget_others(tmp_path, ["secret shop_a_1"])
     assert list(tmp_path.iterdir()) == [kept]
-
-
-def test_files_are_written_anew_and_those_of_nothing_are_told(engine: Any, tmp_path: Path) -> None:  # noqa: ANN401
-    one = identity_file(tmp_path, "secret", "shop_a_1")
-    other = identity_file(tmp_path, "config", "shop_b_1")
-    write_identity(one, "old")
-    write_identity(other, "gone")
-    engine.there["secret"]["shop_a_1"] = "new"
-    assert refresh(engine, tmp_path) == [other.name]
-    assert json.loads(one.read_text())["outputs"]["value"]["value"] == "new"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -11,7 +13,9 @@ from docker.errors import NotFound
 
 from constructs_lib.swarm.entries import Entry, entries, named, remove
 from constructs_lib.swarm.errors import SwarmError, remedy_of, told
-from constructs_lib.swarm.membership import labelled, pool_of
+from constructs_lib.swarm.managers import NodeEndpoint
+from constructs_lib.swarm.membership import Joining, labelled, pool_of
+from constructs_lib.swarm.node import SwarmNode, volume_labels
 from constructs_lib.swarm.operations import (
     check_absence,
     check_removal,
@@ -20,9 +24,14 @@ from constructs_lib.swarm.operations import (
     remove_node,
     tidy,
 )
+from constructs_lib.swarm.recover import _remove_managers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from docker import DockerClient
+
+    from constructs_lib.swarm.managers import Answer
 
 
 def node(
@@ -188,6 +197,39 @@ def test_labels_are_given_and_taken_and_ours_are_not_touched() -> None:
     message = "node web-1: labels: must not begin with moor., got 'moor.node'; use another"
     with pytest.raises(SwarmError, match=message):
         label(swarm.client, "web-1", {"moor.node": None})
+
+
+def test_who_moves_a_volume_moves_its_label() -> None:
+    swarm = Swarm(WORKER)
+    assert label(swarm.client, "web-1", {"moor.volume.shop.data": "yes"})
+    assert volume_labels(named(swarm.client, "web-1").labels) == {"moor.volume.shop.data": "yes"}
+    assert label(swarm.client, "web-1", {"moor.volume.shop.data": None})
+    assert volume_labels(named(swarm.client, "web-1").labels) == {}
+
+
+def test_a_machine_keeps_the_volumes_of_the_one_before_it(tmp_path: Path) -> None:
+    former = node("web-1", state="down", number=1)
+    former["Spec"]["Labels"] |= {"moor.volume.shop.data": "yes", "moor.volume.shop.old": "no"}
+    swarm = Swarm(*THREE, former)
+    joining = Joining(managers=[], certificates=[], lock=tmp_path / "lock", report=print)
+    here = NodeEndpoint(name="web-1", address="192.0.2.1", private_address="10.0.0.9", port=2376)
+    described = SwarmNode(name="web-1", is_manager=False)
+    assert joining._remove_former(described, here, swarm.client) == {"moor.volume.shop.data": "yes"}
+    assert "web-1" not in [e.name for e in entries(swarm.client)]
+
+
+def test_a_recovery_remembers_which_manager_has_which_volumes(tmp_path: Path) -> None:
+    second = copy.deepcopy(THREE[1])
+    second["Spec"]["Labels"]["moor.volume.shop.data"] = "yes"
+    swarm = Swarm(THREE[0], second, THREE[2])
+    chosen = SimpleNamespace(
+        membership=SimpleNamespace(node_id=THREE[0]["ID"]),
+        engine=lambda **_: contextlib.nullcontext(swarm.client),
+    )
+    joining = Joining(managers=[], certificates=[], lock=tmp_path / "lock", report=print)
+    volumes = _remove_managers(joining, cast("Answer", chosen), keep="manager-1")
+    assert volumes == {"manager-2": {"moor.volume.shop.data": "yes"}, "manager-3": {}}
+    assert [e.name for e in entries(swarm.client)] == ["manager-1"]
 
 
 def test_a_node_at_work_is_not_removed_without_force() -> None:

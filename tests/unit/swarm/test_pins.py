@@ -109,5 +109,5 @@ def test_pinning_fails_when_volumes_of_one_service_are_on_two_nodes() -> None:
         run(engine, "data", "logs")
     assert str(caught.value) == (
         "volumes data, logs: must be on one node, since one service mounts them, got a, b; move "
-        "the data, and take the label away: moor node label NAME moor.volume.shop.data="
+        "the data, and take the label away: moor node label NAME moor.volume.shop.data-"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import APIError
 
-from constructs_lib.swarm import push as module
+from constructs_lib.host import step_program
 from constructs_lib.swarm.push import PushError, main, push
 from constructs_lib.terraform.output_file import read_output
 
@@ -51,8 +51,11 @@ def test_a_pushed_image_is_known_by_its_digest(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([{"error": "no basic auth credentials"}], "no basic auth credentials"),
-        (SAID[:-1], "it did not say by which digest it has it"),
+        (
+            [{"error": "no basic auth credentials"}],
+            f"{IMAGE}: must be taken by its registry, got: no basic auth credentials",
+        ),
+        (SAID[:-1], f"{IMAGE}: must be given a digest by its registry, got none"),
     ],
 )
 def test_a_push_fails_that_the_registry_does_not_take(
@@ -75,7 +78,7 @@ def arguments(tmp_path: Path) -> list[str]:
 def test_the_program_writes_down_what_the_registry_calls_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "connect", lambda *_, **__: Engine(SAID))
+    monkeypatch.setattr(step_program, "connect", lambda *_, **__: Engine(SAID))
     assert main(arguments(tmp_path)) == 0
     assert read_output(tmp_path / "image.tfstate") == f"moor-registry:5000/shop-web@{DIGEST}"
     assert capsys.readouterr().out.endswith(f"moor-registry:5000/shop-web@{DIGEST}\n")
@@ -87,7 +90,7 @@ def test_the_program_tells_the_image_and_the_reason(
     def refuse(*_: object, **__: object) -> Engine:
         raise APIError("refused", explanation="x509: unknown authority")
 
-    monkeypatch.setattr(module, "connect", refuse)
+    monkeypatch.setattr(step_program, "connect", refuse)
     assert main(arguments(tmp_path)) == 1
     assert capsys.readouterr().err == (
         f"{IMAGE}: must be taken by its registry, got: x509: unknown authority\n"

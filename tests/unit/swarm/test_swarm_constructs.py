@@ -235,9 +235,31 @@ def test_the_mesh_is_used_where_the_file_itself_says_so(tmp_path: Path) -> None:
         "long": ("dnsrr", "host"),
         "meshed": ("vip", "ingress"),
     }
-    assert words(step(document, "Compose_Mesh"))[6:] == ["--", "services.meshed.ports"]
+    assert words(step(document, "Compose_Mesh"))[6:] == [
+        *("--feature", "IP_VS", "--", "services.meshed.ports")
+    ]
     assert service(document, "meshed")["depends_on"] == ["terraform_data.Compose_Mesh"]
     assert "depends_on" not in service(document, "short")
+
+
+def test_an_encrypted_network_waits_for_the_look_at_kernels(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(
+        "services:\n"
+        "  web: {image: a@sha256:" + "0" * 64 + ", networks: [open, closed]}\n"
+        "networks:\n"
+        "  open:\n"
+        "  closed: {driver_opts: {encrypted: ''}}\n"
+    )
+    document = synthesized(read(file), tmp_path)
+    assert words(step(document, "Compose_Encryption"))[6:] == [
+        *("--feature", "ESP", "--", "networks.closed.driver_opts.encrypted")
+    ]
+    networks = document["resource"]["docker_network"]
+    closed = networks["Compose_Networks_closed"]
+    assert closed["options"] == {"encrypted": ""}
+    assert closed["depends_on"] == ["terraform_data.Compose_Encryption"]
+    assert "depends_on" not in networks["Compose_Networks_open"]
 
 
 def test_defining_fails_when_the_file_was_read_for_one_machine(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from synthesis import Json, synth_of
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.compose.reader import load_project
 from constructs_lib.host.endpoint import DockerEndpoint
+from constructs_lib.host.registry_place import REGISTRY
 from constructs_lib.swarm.registry import Registry, registry_service
 from constructs_lib.swarm.services import SwarmServices
 
@@ -162,3 +163,14 @@ def test_it_fails_when_a_service_is_built_and_there_is_no_registry(
 ) -> None:
     with pytest.raises(ValueError, match=r"services\.web\.build: must have a registry to go to"):
         synthesized(project, tmp_path, None)
+
+
+def test_the_registry_stays_for_what_was_built_before(tmp_path: Path, registry: Registry) -> None:
+    file = tmp_path / "former.json"
+    image = f"{REGISTRY}/shop-web@sha256:{'b' * 64}"
+    file.write_text(yaml.safe_dump({"services": {"web": {"image": image}}}), encoding="utf-8")
+    former = load_project([file], name="shop", environment={"PATH": "/usr/bin:/bin"}, swarm=True)
+    document = synthesized(former, tmp_path, registry)
+    services = document["resource"]["docker_service"]
+    assert len(services) == 2
+    assert image in str(services)

@@ -35,6 +35,7 @@ EVIL: Final = (
     "&", "$$", "~",
     "${TfToken[TOKEN.0]}", "#{TfToken[TOKEN.0]}", "&{TfToken[TOKEN.0]}", "TfToken[", "$#{TfToken[",
     "-1.8881545897087503e+289", "-2.4e+292", "1e5", "e", "String Map Token Value", "<<EOT", "*/",
+    "\ufeff", "\ufeffx", "\ufeff\ufeff${",
 )  # fmt: skip
 
 TEXTS: Final = st.lists(

@@ -1,0 +1,137 @@
+"""What docs/operations.md shows: a line a command, in the order of an operator's days.
+
+A command that comes anew is one line here, in the part that it belongs to. It runs in a shell,
+in a folder with `environments/shop.yaml` and `services/`, with ENVIRONMENT set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A command, and what is said of it.
+
+    Attributes:
+        command: What is typed.
+        text: What stands before it on the page.
+        status: How it ends.
+    """
+
+    command: str
+    text: str = ""
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of the page.
+
+    Attributes:
+        title: Its title.
+        text: What stands below that.
+        steps: Its commands, in their order.
+    """
+
+    title: str
+    text: str = ""
+    steps: tuple[Step, ...]
+
+
+def _step(command: str, text: str = "", status: int = 0) -> Step:
+    return Step(command=command, text=text, status=status)
+
+
+PARTS: Final = (
+    Part(
+        title="Create",
+        text="Settings and a Compose file are there; nothing else is.",
+        steps=(
+            _step("moor cost", "What it will cost, before anything is made."),
+            _step("moor cost --as-on-aws"),
+            _step("moor graph --output pictures", "And what it will look like."),
+            _step("moor up", "Outside of a sandbox the plan is shown and asked for first."),
+        ),
+    ),
+    Part(
+        title="Verify",
+        text="`up` ends well only when everything that should run was seen to run. To see it:",
+        steps=(
+            _step("moor status"),
+            _step("curl --silent --show-error http://127.33.0.2/"),
+            _step(
+                'eval "$(moor env)"; docker ps --format "{{.Names}}  {{.Ports}}"',
+                "Any `docker` of yours talks to the machine, with the certificate that `moor env` "
+                "points to.",
+            ),
+            _step("moor doctor --security", "What is open, to whom, and who answers."),
+        ),
+    ),
+    Part(
+        title="Change",
+        text="Edit the settings or the Compose file, look at the plan, and apply it.",
+        steps=(
+            _step("moor plan --detailed-exitcode", "Without an edit there is nothing to do."),
+            _step("sed -i 's/Moor/The shop/' services/web/index.html"),
+            _step("moor plan --detailed-exitcode", "Status 3 is for a script: changes wait.", 3),
+            _step("moor up web", "One service, without touching the machine."),
+            _step(
+                "sed -i 's/service_ports: .*/service_ports: [9200, 9300]/' environments/shop.yaml"
+            ),
+            _step("moor up", "A port that is opened is a rule of its own."),
+            _step("moor history", "Each deployment that succeeded is on record."),
+            _step("moor rollback 1", "The services as they were, with the images that they had."),
+            _step("moor up web", "And forward again, to what the files say."),
+            _step(
+                "sed -i 's/port: 2222/port: 22222222/' environments/shop.yaml; moor plan",
+                "What cannot be is told before anything is touched.",
+                1,
+            ),
+            _step("sed -i 's/port: 22222222/port: 2222/' environments/shop.yaml"),
+        ),
+    ),
+    Part(
+        title="Look",
+        steps=(
+            _step("moor status --drift", "What was changed by hand is told, too."),
+            _step("moor status --json | head -n 12", "For a script."),
+            _step("moor ls", "All environments at once."),
+            _step(
+                "moor ssh <<< 'systemctl is-active docker sshd.socket'", "A shell on the machine."
+            ),
+            _step("moor providers", "Which Terraform providers this environment is bound to."),
+        ),
+    ),
+    Part(
+        title="Back up",
+        steps=(
+            _step(
+                'eval "$(moor env)"; docker run --rm -v shop_elastic-data:/data:ro '
+                "172.30.33.1:5033/busybox:1.36 tar -c -C /data . > elastic-data.tar; "
+                "tar -tf elastic-data.tar",
+                "What is in a volume, as an archive on this computer.",
+            ),
+        ),
+    ),
+    Part(
+        title="Rotate",
+        text="Other certificates are one step of the next `up`; containers run on meanwhile.",
+        steps=(
+            _step("moor certs rotate client"),
+            _step(
+                "moor share anna --days 30", "Somebody else has access of their own, for a while."
+            ),
+            _step("moor up"),
+            _step("moor share", "Who has access."),
+            _step("moor unshare anna; moor up", "And it is taken back."),
+        ),
+    ),
+    Part(
+        title="Destroy",
+        steps=(
+            _step("moor down", "Outside of a sandbox it asks first. All data is lost with it."),
+        ),
+    ),
+)

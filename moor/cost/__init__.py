@@ -1,0 +1,1 @@
+"""What a configuration costs a month by the list price, and where that price is from."""

@@ -1,0 +1,1 @@
+"""Pictures of what is deployed: one of both stacks for a person, and Terraform's own."""

@@ -1,0 +1,1 @@
+"""What was deployed when, and the way back to it."""

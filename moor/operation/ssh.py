@@ -1,0 +1,124 @@
+"""SSH to a machine of the environment, and to no other: it is known by its host key.
+
+OpenSSH does it, as everywhere here: it has the user's agent, jump hosts and configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+from moor import typed
+from moor.failure import CommandError
+from moor.operation.hosts import must_be_known
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from constructs_lib.settings.environment import Environment
+    from moor.operation.hosts import Host
+
+_UNATTENDED: Final = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
+_LOST: Final = 255
+"""The exit status of ssh itself; any other is the command's."""
+
+
+def program(name: str) -> str:
+    """Return the path of a program of OpenSSH.
+
+    Args:
+        name: `ssh` or `scp`.
+
+    Raises:
+        CommandError: It is not there.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise CommandError(
+            f"{name}: must be installed for this command, got nothing of that name; install "
+            "OpenSSH's client"
+        )
+    return found
+
+
+def words(environment: Environment, host: Host, *options: str) -> list[str]:
+    """Return the words of the command that opens a shell.
+
+    Args:
+        environment: The environment.
+        host: The machine.
+        options: Further options of ssh.
+
+    Raises:
+        CommandError: ssh is not there, or the machine's host keys are not known.
+    """
+    must_be_known(environment, host)
+    return [program("ssh"), *options, *host.ssh[1:]]
+
+
+def become(environment: Environment, host: Host, command: Sequence[str]) -> None:
+    """Become a shell on a machine, or a command there; this process is another one then.
+
+    Args:
+        environment: The environment.
+        host: The machine.
+        command: The command's words, as they are to reach it; none for a shell.
+
+    Raises:
+        CommandError: ssh is not there, or the machine's host keys are not known.
+    """
+    # ssh hands one text to a shell there. Words that were typed apart stay apart, and one word
+    # alone is for that shell, as it is for ssh itself.
+    text = command[0] if len(command) == 1 else shlex.join(command)
+    whole = words(environment, host)
+    os.execv(whole[0], ["ssh", *whole[1:], *([text] if command else [])])
+
+
+def output(environment: Environment, host: Host, command: str, *, seconds: float = 30.0) -> str:
+    """Run a command on a machine, and return what it prints.
+
+    Args:
+        environment: The environment.
+        host: The machine.
+        command: The command, for a shell there.
+        seconds: How long it may take.
+
+    Raises:
+        CommandError: The machine is not reached, or the command fails.
+    """
+    whole = [*words(environment, host, *_UNATTENDED), command]
+    try:
+        done = subprocess.run(
+            whole,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandError(
+            f"{host}: SSH must do it within {seconds:.0f} s, got no answer; "
+            f"`{typed.program(environment, 'doctor')}` looks why"
+        ) from None
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+        if done.returncode == _LOST:
+            said += f"; `{typed.program(environment, 'doctor')}` looks why"
+        raise CommandError(f"{host}: SSH must do it, got: {said}")
+    return done.stdout
+
+
+def copying(host: Host) -> list[str]:
+    """Return the options of scp that lead to a machine, and what stands in front of a path there.
+
+    Args:
+        host: The machine.
+    """
+    *options, target = host.ssh[1:]
+    # The one option that scp spells otherwise.
+    return [*("-P" if word == "-p" else word for word in options), target]
