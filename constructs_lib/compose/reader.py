@@ -123,7 +123,7 @@ def _project(
     if strict or (isinstance(extension, dict) and extension.get("strict") is True):
         problems += unset
         unset = []
-    _add_backups(document, files, name, environ)
+    _add_backups(document, files, name, environ, folder)
     mounts, volumes = _local_sources(document, files, name, environ, folder)
     mesh = _mesh(document, files) if swarm else None
     contents: Mapping[str, str] = {}
@@ -153,7 +153,11 @@ def _project(
 
 
 def _add_backups(
-    document: dict[str, Any], files: Sequence[Path], name: str, environ: Mapping[str, str]
+    document: dict[str, Any],
+    files: Sequence[Path],
+    name: str,
+    environ: Mapping[str, str],
+    folder: Path,
 ) -> None:
     """Add a key of this project's to services: Compose writes those as YAML, and never as JSON.
 
@@ -162,7 +166,7 @@ def _add_backups(
     texts = [file.read_bytes() for file in files]
     if not any(word in text for text in texts for word in (BACKUP.encode(), *_OTHER_FILES)):
         return
-    told, _ = _config(files, name, environ, *_YAML)
+    told, _ = read_config(files, name, environ, folder, *_YAML)
     for service, raw in (told.get("services") or {}).items():
         if BACKUP in raw:
             document["services"][service][BACKUP] = raw[BACKUP]
