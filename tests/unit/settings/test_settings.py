@@ -774,7 +774,8 @@ def test_a_data_volume_is_gp3_and_every_machines(load: Load) -> None:
     assert settings.aws.data_volume is not None
     assert settings.aws.data_volume.type == "gp3"
     assert settings.aws.data_volume.snapshots is not None
-    assert settings.aws.data_volume.snapshots.model_dump() == {"keep": 7, "keep_days": None}
+    kept = {"keep": 7, "keep_days": None, "schedule": None}
+    assert settings.aws.data_volume.snapshots.model_dump() == kept
 
 
 def test_without_the_setting_no_machine_has_a_data_volume(load: Load) -> None:
