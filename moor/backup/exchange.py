@@ -61,8 +61,6 @@ class Exchange:
         with screen.phase(f"volume {self.coming} is put in", done=""):
             self._put_in(ec2, screen.tick)
             self.tag(ec2)
-        with screen.phase("Terraform takes note", done=""):
-            self._take_note(deployment)
         with screen.phase("Docker starts with it", done=""):
             shell.use_volume(self.coming)
 
@@ -116,8 +114,15 @@ class Exchange:
                 gone = [loses, *([SCHEDULE_TAG] if loses == DATA_VOLUME_TAG else [])]
                 ec2.client.delete_tags(Resources=[volume], Tags=[{"Key": key} for key in gone])
 
-    def _take_note(self, deployment: Deployment) -> None:
-        """Let Terraform's state know the one instead of the other."""
+    def take_note(self, deployment: Deployment) -> None:
+        """Let Terraform's state know the one instead of the other; services may run by then.
+
+        Args:
+            deployment: The deployment, prepared.
+
+        Raises:
+            CommandError: The state cannot be changed.
+        """
         terraform, stack = deployment.terraform, deployment.stacks[0]
         known = _known(terraform.state(stack))
         wanted = {

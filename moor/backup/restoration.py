@@ -229,7 +229,7 @@ def formers(session: Session, ec2: Ec2) -> list[dict[str, Any]]:
 def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored:
     """Do what of a restore is not done."""
     session, screen = deployment.session, deployment.screen
-    begin = time.monotonic()
+    seconds = 0.0
     try:
         with ending_asked(_half_done(session, under_way)) as asked:
             if not under_way.new and not under_way.goes_back:
@@ -240,12 +240,14 @@ def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored
                 shell = Machine.of(session.environment, Outputs.load(session.environment).ssh)
                 under_way.exchange.run(deployment, ec2, shell)
                 _start(deployment)
+                seconds = time.monotonic() - begin
+                with screen.phase("Terraform takes note", done=""):
+                    under_way.exchange.take_note(deployment)
             asked.must_not_have_come()
     except StoppedError:
         raise
     except CommandError as error:
         raise CommandError(f"{error}\n{_half_done(session, under_way)}") from None
-    seconds = time.monotonic() - begin
     # What the Docker stack does not know has come with the snapshot: it is looked for.
     recovery.begin(session.environment, DOCKER)
     _file(session.environment).unlink(missing_ok=True)

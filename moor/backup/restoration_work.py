@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moor import status, typed
+from moor import outcome, typed
 from moor.approval import confirm
 from moor.backup import restoration
 from moor.backup.aws import Ec2
 from moor.deployment import deploying
-from moor.failure import CommandError
-from moor.health import PATIENCE_SECONDS, problems
-from moor.outputs import Outputs
 
 if TYPE_CHECKING:
     from moor.screen import Screen
@@ -53,14 +50,8 @@ def restore(
             else restoration.restore(deployment, ec2, snapshot)
         )
         deployment.up(approve=True)
-    outputs = Outputs.load(session.environment)
-    screen.start("check", "does everything run that should?")
-    try:
-        rows = status.rows(session, outputs, patience_seconds=PATIENCE_SECONDS)
-    finally:
-        screen.close()
-    status.show(session, outputs, rows, session.console)
-    wrong = list(problems(rows, seconds=PATIENCE_SECONDS))
+    rows = outcome.check(session, screen)
+    is_good = all(row.verdict == "good" for row in rows)
     say = session.console.print
     say()
     if snapshot is None:
@@ -68,11 +59,10 @@ def restore(
     else:
         say(f"[green]{snapshot.told}: restored[/] as volume {done.volume}", soft_wrap=True)
     say(f"services were down for {done.seconds:.0f} s until Docker had it", soft_wrap=True)
-    if snapshot is not None and discard_old and not wrong:
+    if snapshot is not None and discard_old and is_good:
         ec2.delete_volume(done.former)
         say(f"deleted the former volume {done.former}")
     elif snapshot is not None:
         lose = typed.program(session.environment, f"backup discard {done.former}")
         say(f"the former volume {done.former} is kept; `{lose}` loses it", soft_wrap=True)
-    if wrong:
-        raise CommandError("\n".join(wrong))
+    outcome.must_be_good(session, rows)

@@ -121,7 +121,26 @@ def running(deployed: Deployment) -> list[str]:
     return [name for name in ("writer", "told") if deployed.container(name).status == "running"]
 
 
+def sh(deployed: Deployment, command: str) -> None:
+    """Run a command in the writer's container."""
+    status, output = deployed.container("writer").exec_run(["sh", "-c", command])
+    assert status == 0, output
+
+
+def mark(deployed: Deployment) -> int:
+    """Leave something behind that no snapshot has; returns how many rows there are."""
+    sh(deployed, "touch /data/since")
+    return len(rows(deployed))
+
+
+def must_be_of_the_snapshot(deployed: Deployment) -> None:
+    """See that the rows are there that were acknowledged before, and nothing of the time since."""
+    assert len(rows(deployed)) >= int(read(deployed.container("writer"), "/data/before"))
+    sh(deployed, "test ! -e /data/since")
+
+
 def test_a_snapshot_is_made_while_what_writes_stands_still(deployed: Deployment) -> None:
+    sh(deployed, "cat /data/told > /data/before")
     before = acknowledged(deployed)
     text = said(deployed, "create")
     assert re.search(r"snapshot snap-[0-9a-f]+ of manager-1, 2 GiB, .* UTC: complete", text)
@@ -159,10 +178,9 @@ def test_a_command_that_fails_leaves_no_snapshot_and_everything_running(
 
 def test_a_snapshot_is_restored_and_terraform_agrees(deployed: Deployment) -> None:
     (one,) = listed(deployed)
-    before = len(rows(deployed))
+    assert mark(deployed) > int(read(deployed.container("writer"), "/data/before"))
     text = said(deployed, "restore", "newest")
-    restored = len(rows(deployed))
-    assert restored < before, (restored, before)
+    must_be_of_the_snapshot(deployed)
     former = re.search(r"the former volume (vol-[0-9a-f]+) is kept; `(.*)` loses it", text)
     assert former, text
     assert re.search(r"services were down for \d+ s", text)
@@ -277,18 +295,18 @@ def acknowledged_or_zero(deployed: Deployment) -> int:
 @pytest.mark.long
 @pytest.mark.parametrize("phase", ["is put in", "Terraform takes note", "Docker starts with it"])
 def test_a_restore_that_is_killed_is_gone_on_with_by_up(deployed: Deployment, phase: str) -> None:
-    before = len(rows(deployed))
+    mark(deployed)
     there, _, text = deployed.killed(("backup", "restore", "newest"), phase, "moor")
     assert there, text
     text = deployed.up()
     assert "was cut short: it goes on" in text
-    assert 0 < len(rows(deployed)) < before
+    must_be_of_the_snapshot(deployed)
     assert UNCHANGED in deployed.up()
 
 
 @pytest.mark.long
 def test_a_restore_that_is_killed_can_go_back(deployed: Deployment) -> None:
-    before = len(rows(deployed))
+    before = mark(deployed)
     there, _, text = deployed.killed(
         ("backup", "restore", "newest"), "Terraform takes note", "moor"
     )
@@ -296,17 +314,15 @@ def test_a_restore_that_is_killed_can_go_back(deployed: Deployment) -> None:
     text = said(deployed, "restore", "--back")
     assert "as before the restore" in text
     assert len(rows(deployed)) >= before
+    sh(deployed, "rm /data/since")
     assert UNCHANGED in deployed.up()
 
 
 @pytest.mark.long
 def test_a_snapshot_without_its_services_health_is_no_good_one(deployed: Deployment) -> None:
-    container = deployed.container("writer")
-    container.exec_run(
-        ["sh", "-c", "mkdir /data/told.d; rm /data/told; mv /data/told.d /data/told"]
-    )
+    sh(deployed, "until rm -f /data/told && mkdir /data/told; do :; done")
     said(deployed, "create")
     text = said(deployed, "verify", "newest", "--within", "60", status=1)
     assert "each service must be well, got otherwise from backup-writer-1" in text
     assert_no_trial(deployed)
-    container.exec_run(["sh", "-c", "rmdir /data/told; echo 0 > /data/told"])
+    sh(deployed, "rmdir /data/told; echo 0 > /data/told")
