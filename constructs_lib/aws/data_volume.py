@@ -10,11 +10,13 @@ from cdktf_cdktf_provider_aws.ebs_volume import EbsVolume
 from cdktf_cdktf_provider_aws.volume_attachment import VolumeAttachment
 from constructs import Construct
 
-from constructs_lib.aws.limits import DATA_VOLUME_DEVICE, DATA_VOLUME_TAG
+from constructs_lib.aws.limits import DATA_VOLUME_DEVICE, DATA_VOLUME_TAG, SCHEDULE_TAG
+from constructs_lib.aws.snapshot_policy import SnapshotPolicy
 from constructs_lib.terraform.literal import Expression, define
 
 if TYPE_CHECKING:
     from constructs_lib.aws.machine import Machine
+    from constructs_lib.aws.snapshot_policy import SnapshotSchedule
 
 
 class DataVolume(Construct):
@@ -43,6 +45,7 @@ class DataVolume(Construct):
         kind: str,
         iops: int | None,
         throughput: int | None,
+        schedule: SnapshotSchedule | None = None,
     ) -> None:
         """Define the volume and its attachment.
 
@@ -59,6 +62,7 @@ class DataVolume(Construct):
             kind: The volume type, such as `gp3`.
             iops: I/O operations per second; AWS's default where unset.
             throughput: MiB per second; likewise.
+            schedule: When AWS takes snapshots of it by itself; never where unset.
         """
         super().__init__(scope, id_)
         subnet = define(DataAwsSubnet, self, "Subnet", id=subnet_id)
@@ -72,7 +76,11 @@ class DataVolume(Construct):
             type=kind,
             iops=iops,
             throughput=throughput,
-            tags={"Name": name, DATA_VOLUME_TAG: node},
+            tags={
+                "Name": name,
+                DATA_VOLUME_TAG: node,
+                **({} if schedule is None else {SCHEDULE_TAG: name}),
+            },
             lifecycle=TerraformResourceLifecycle(
                 # It cannot move: where the machine would, the precondition below says so.
                 ignore_changes=["availability_zone"],
@@ -90,6 +98,8 @@ class DataVolume(Construct):
             stop_instance_before_detaching=True,
             lifecycle=self._only_here(subnet) if not isinstance(subnet_id, Expression) else None,
         )
+        if schedule is not None:
+            SnapshotPolicy(self, "Snapshots", name=name, schedule=schedule)
         self.id = Expression(self.attachment.volume_id)
         self.size_gib = size_gib
 

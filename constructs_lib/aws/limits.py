@@ -13,3 +13,9 @@ DATA_VOLUME_DEVICE: Final = "/dev/sdf"
 
 Source: Amazon EC2 User Guide, "Device names for volumes on Amazon EC2 instances".
 """
+
+FORMER_VOLUME_TAG: Final = "former-data-volume"
+"""The tag of a volume that a restore has taken out, or is about to put in; likewise."""
+
+SCHEDULE_TAG: Final = "snapshot-schedule"
+"""The tag by which Data Lifecycle Manager finds a volume, whose value is the volume's name."""
