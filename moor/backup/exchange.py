@@ -9,7 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.aws.limits import DATA_VOLUME_TAG, FORMER_VOLUME_TAG, SCHEDULE_TAG
+from constructs_lib.aws.limits import (
+    DATA_VOLUME_DEVICE,
+    DATA_VOLUME_TAG,
+    FORMER_VOLUME_TAG,
+    SCHEDULE_TAG,
+)
 from moor.backup.aws import as_list, told
 from moor.backup.snapshot import tags_of
 from moor.failure import CommandError
@@ -20,9 +25,6 @@ if TYPE_CHECKING:
     from moor.backup.aws import Ec2
     from moor.backup.machine import Machine
     from moor.deployment import Deployment
-
-DEVICE: Final = "/dev/sdf"
-"""As the configuration has it (`constructs_lib.aws.data_volume`)."""
 
 _VOLUME: Final = "aws_ebs_volume"
 _ATTACHMENT: Final = "aws_volume_attachment"
@@ -86,7 +88,7 @@ class Exchange:
         if there["State"] != "in-use":
             with told(f"volume {self.coming}: must be attached"):
                 ec2.client.attach_volume(
-                    VolumeId=self.coming, InstanceId=self.machine, Device=DEVICE
+                    VolumeId=self.coming, InstanceId=self.machine, Device=DATA_VOLUME_DEVICE
                 )
         ec2.await_volume(self.coming, "in-use", tick)
 
@@ -127,7 +129,7 @@ class Exchange:
         known = _known(terraform.state(stack))
         wanted = {
             _VOLUME: self.coming,
-            _ATTACHMENT: f"{DEVICE}:{self.coming}:{self.machine}",
+            _ATTACHMENT: f"{DATA_VOLUME_DEVICE}:{self.coming}:{self.machine}",
         }
         for kind in (_ATTACHMENT, _VOLUME):
             if kind in known and known[kind][1] != self.coming:

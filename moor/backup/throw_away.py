@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.aws.firewall import SSH
+from constructs_lib.aws.limits import DATA_VOLUME_DEVICE
 from constructs_lib.host import host_key
 from moor.backup.aws import told
 from moor.backup.ending import ending_asked
-from moor.backup.exchange import DEVICE
 from moor.backup.machine import Machine
 from moor.failure import CommandError
 
@@ -101,7 +101,7 @@ class ThrowAway:
             self.ec2.await_volume(self._volume, "available", self.screen.tick)
             with told(f"volume {self._volume}: must be attached"):
                 self.ec2.client.attach_volume(
-                    VolumeId=self._volume, InstanceId=self.instance, Device=DEVICE
+                    VolumeId=self._volume, InstanceId=self.instance, Device=DATA_VOLUME_DEVICE
                 )
             shell = self._reach(model, address, outputs, seconds=seconds)
         with self.screen.phase("it takes the data", done=""):
