@@ -12,7 +12,7 @@ from constructs import Construct
 
 from constructs_lib.aws.limits import DATA_VOLUME_DEVICE, DATA_VOLUME_TAG, SCHEDULE_TAG
 from constructs_lib.aws.snapshot_policy import SnapshotPolicy
-from constructs_lib.terraform.literal import Expression, define
+from constructs_lib.terraform.literal import Expression, define, joined
 
 if TYPE_CHECKING:
     from constructs_lib.aws.machine import Machine
@@ -108,12 +108,21 @@ class DataVolume(Construct):
         volume, place = self.resource.fqn, subnet.fqn
         return TerraformResourceLifecycle(
             precondition=[
-                Precondition(
-                    condition=f"${{{volume}.availability_zone == {place}.availability_zone}}",
-                    error_message=(
-                        f"aws.network: must name a subnet in ${{{volume}.availability_zone}}, the "
-                        f"zone of the data volume ${{{volume}.id}}, got ${{{place}.id}} in "
-                        f"${{{place}.availability_zone}}; a volume stays in its zone"
+                define(
+                    Precondition,
+                    condition=Expression(
+                        f"${{{volume}.availability_zone == {place}.availability_zone}}"
+                    ),
+                    error_message=joined(
+                        "aws.network: must name a subnet in ",
+                        Expression(f"${{{volume}.availability_zone}}"),
+                        ", the zone of the data volume ",
+                        Expression(f"${{{volume}.id}}"),
+                        ", got ",
+                        Expression(f"${{{place}.id}}"),
+                        " in ",
+                        Expression(f"${{{place}.availability_zone}}"),
+                        "; a volume stays in its zone",
                     ),
                 )
             ]
