@@ -121,6 +121,9 @@ def replaced(database: Database, fault: str, delay: float) -> int:
         return 0
     last = (told or "").strip().splitlines()[-1:] or [fault]
     _console.print(f"  {last[0][:150]}")
+    if fault == "AWS killed":
+        # The sandbox's registry goes with it, and has its own images again, but not this one.
+        database.publish(_console.print)
     return database.repair()
 
 
