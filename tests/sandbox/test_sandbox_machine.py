@@ -323,7 +323,7 @@ def test_the_metadata_service_tells_a_machine_about_itself(cloud: Cloud, host: H
     private = found["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
     assert f"COREOS_PRIVATE_IPV4={private}" in environment
     # Nothing else brings the user data: no file was put into the machine.
-    left = cloud.shell.output(host.address, "sudo ls /var/lib/moor").split()
+    left = cloud.shell.output(host.address, "sudo ls /var/lib/moor-sandbox").split()
     assert not {"user-data", "authorized-keys", "addresses"} & {*left}
 
 
