@@ -148,11 +148,12 @@ def restored(database: Database, writer: Writer) -> tuple[Row, str]:
         lost=len(writer.lost()),
         load=load,
     )
-    _console.print(" | ".join(row.cells))
-    return row, (
+    counts = (
         f"{then} rows just after the snapshot, {before} before the restore, and after it {after} "
         "of those from before"
     )
+    _console.print(f"{' | '.join(row.cells)}\n  {counts}")
+    return row, counts
 
 
 def page(rows: Sequence[Row], counts: str, *, version: str) -> str:
@@ -160,7 +161,7 @@ def page(rows: Sequence[Row], counts: str, *, version: str) -> str:
 
     Args:
         rows: What was seen.
-        counts: The counts of rows around the restore, in words.
+        counts: The counts of rows around the restore, in words; empty where they are not known.
         version: PostgreSQL's version.
     """
     header = ("what happens", "seconds without a write", "`up` after it", "rows", "lost", "load")
@@ -181,8 +182,7 @@ def page(rows: Sequence[Row], counts: str, *, version: str) -> str:
                 "among it."
             ),
             "",
-            f"Around the restore: {counts}.",
-            "",
+            *([f"Around the restore: {counts}.", ""] if counts else []),
             f"| {' | '.join(header)} |",
             f"| --- |{' ---: |' * (len(header) - 1)}",
             *(f"| {' | '.join(row.cells)} |" for row in rows),

@@ -124,13 +124,31 @@ PARTS: Final = (
     ),
     Part(
         title="Back up",
+        text="The data volume outlives the machine; a snapshot of it outlives a mistake.",
         steps=(
             _step(
-                'eval "$(moor env)"; docker run --rm -v shop_elastic-data:/data:ro '
-                "172.30.33.1:5033/busybox:1.36 tar -c -C /data . > elastic-data.tar; "
-                "tar -tf elastic-data.tar",
-                "What is in a volume, as an archive on this computer.",
+                "moor backup create",
+                "What writes stands still for the moment in which the snapshot begins.",
             ),
+            _step("moor backup ls"),
+            _step(
+                "moor backup verify newest",
+                "A machine of its own starts the services from it, and is gone again.",
+            ),
+            _step(
+                "moor backup restore newest",
+                "Back to that moment. The volume that there was is kept.",
+            ),
+        ),
+    ),
+    Part(
+        title="Replace",
+        steps=(
+            _step(
+                "moor host replace",
+                "Another machine with the same address and the same data.",
+            ),
+            _step("moor plan --detailed-exitcode"),
         ),
     ),
     Part(
@@ -149,7 +167,8 @@ PARTS: Final = (
     Part(
         title="Destroy",
         steps=(
-            _step("moor down", "Outside of a sandbox it asks first. All data is lost with it."),
+            _step("moor down", "Outside of a sandbox it asks first. The data volume stays."),
+            _step("echo shop | moor data give-up", "That loses it, and asks for the name."),
         ),
     ),
 )
