@@ -96,7 +96,9 @@ def execute(session: Session, placed: Placed, call: Call) -> int:
         connection = api.exec_start(made["Id"], tty=call.has_terminal, socket=True)
 
         def resize(rows: int, columns: int) -> None:
-            api.exec_resize(made["Id"], height=rows, width=columns)
+            # What ends at once may be over before its terminal has a size.
+            with contextlib.suppress(*ENGINE_ERRORS):
+                api.exec_resize(made["Id"], height=rows, width=columns)
 
         with _told(placed.label, "its program may run on"):
             _carry(connection, call, resize, lambda: not api.exec_inspect(made["Id"])["Running"])

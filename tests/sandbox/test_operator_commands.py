@@ -108,6 +108,23 @@ class Deployed:
             text=True,
         )
 
+    def at_a_terminal(self, *words: str) -> int:
+        """Run a command at a terminal, and return its exit status."""
+        ours, theirs = os.openpty()
+        try:
+            return subprocess.call(
+                [sys.executable, "-m", "moor", *words],
+                cwd=ROOT,
+                env=self.variables,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                timeout=300,
+            )
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
     def sandbox(self) -> Sandbox:
         """Return the sandbox beneath."""
         settings = load_settings(self.environment.settings_file).sandbox
@@ -257,6 +274,8 @@ def test_a_program_in_a_container(deployed: Deployed) -> None:
     assert done.stderr == (
         "error: service: must be the name of one, got 'wbe'; did you mean web?\n"
     )
+    # A program that is over before its terminal has a size ends as it would elsewhere.
+    assert deployed.at_a_terminal("exec", "web", "sh", "-c", "exit 7") == 7
 
 
 def test_one_more_container_has_the_services_configuration_and_is_gone_after(
