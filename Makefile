@@ -51,7 +51,7 @@ synth: ## Write the Terraform configuration of both stacks; needs no Docker and 
 test: ## Run the tests; the last ones deploy to the sandbox
 	@$(SETUP) --for test
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/stacks
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup \
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile \
 	  -m 'not alone and not kills and not compose and not long' tests/sandbox
 	@.venv/bin/python -m pytest -m alone tests/sandbox
 

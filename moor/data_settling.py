@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from constructs_lib.aws.limits import DATA_VOLUME_DEVICE as DEVICE
 from constructs_lib.aws.limits import DATA_VOLUME_TAG
 from constructs_lib.settings.nodes import nodes_of
 from constructs_lib.terraform.stacks import AWS
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from moor.deployment import Deployment
     from moor.session import Session
     from moor.toolchain.stack import Stack
+
+_WITH_A_VOLUME: Final = frozenset({"running", "stopping", "stopped"})
+"""The states of a machine to which EC2 attaches a volume; one that stops has stopped by then."""
 
 
 def settle(deployment: Deployment, *, change: bool) -> None:
@@ -46,14 +50,13 @@ def settle(deployment: Deployment, *, change: bool) -> None:
         say(f"{volume.told}: kept, though its machine goes; {how_to_lose(session)}")
     if not wanted:
         return
-    for volume in _fitting(session, wanted, _machines(state)):
+    for volume in _fitting(session, wanted, {*_named_machines(state).values()}):
         if volume.id not in in_state:
             say(f"{volume.told}: kept from before; its data is here again")
             if change:
                 deployment.terraform.take_over(stack, wanted[volume.node], volume.id)
     if change:
-        for machine in _woken(session, _machines(state)):
-            say(f"machine {machine}: was stopped, for a replacement that did not end; started")
+        heal(deployment)
 
 
 def _going(
@@ -100,38 +103,67 @@ def _fitting(session: Session, nodes: Iterable[str], machines: set[str]) -> Iter
             yield volume
 
 
-def _machines(state: Mapping[str, Any]) -> set[str]:
-    """Return the ids of the machines that a state knows."""
-    return {
-        str((instance.get("attributes") or {}).get("id"))
-        for resource in state.get("resources", [])
-        if resource.get("mode") == "managed" and resource.get("type") == "aws_instance"
-        for instance in resource.get("instances", [])
-    }
+def heal(deployment: Deployment) -> None:
+    """Let machines run with their volumes that a replacement has parted from them, and then ended.
+
+    Terraform stops a machine, and detaches its volume, before it makes another one. Where it was
+    killed then, Docker waits on the former machine for its volume, and whoever asks it waits, too.
+
+    Args:
+        deployment: The deployment, prepared.
+
+    Raises:
+        CommandError: AWS refuses.
+    """
+    session, stack = deployment.session, deployment.stacks[0]
+    if not _wanted(stack) and not _had_some(session):
+        return
+    machines = _named_machines(deployment.terraform.state(stack))
+    if machines:
+        for line in _healed(session, machines):
+            deployment.screen.say(line)
 
 
-def _woken(session: Session, machines: set[str]) -> Iterator[str]:
-    """Start machines that a deployment has stopped, to detach a volume, and then has ended."""
+def _healed(session: Session, machines: Mapping[str, str]) -> Iterator[str]:
+    """Attach volumes to machines, by their names, and start the machines that were stopped."""
     from botocore.exceptions import BotoCoreError, ClientError, WaiterError  # noqa: PLC0415
 
     from moor.aws_client import ec2  # noqa: PLC0415  # heavy
 
-    filters = [
-        {"Name": "instance-id", "Values": sorted(machines)},
-        {"Name": "instance-state-name", "Values": ["stopping", "stopped"]},
-    ]
-    if not machines:
-        return
+    environment = f"{session.settings.project}-{session.environment.name}"
+    volumes = exist(session)
     try:
         client = ec2(session.settings, session.environment.sandbox_credentials)
+        filters = [{"Name": "instance-id", "Values": sorted(machines.values())}]
         pages = client.describe_instances(Filters=filters)["Reservations"]
-        for machine in [i["InstanceId"] for page in pages for i in page["Instances"]]:
-            client.get_waiter("instance_stopped").wait(InstanceIds=[machine])
-            client.start_instances(InstanceIds=[machine])
-            client.get_waiter("instance_running").wait(InstanceIds=[machine])
-            yield machine
+        states = {i["InstanceId"]: i["State"]["Name"] for page in pages for i in page["Instances"]}
+        for name, machine in sorted(machines.items()):
+            state = states.get(machine, "")
+            if state == "stopping":
+                client.get_waiter("instance_stopped").wait(InstanceIds=[machine])
+            for volume in volumes if state in _WITH_A_VOLUME else ():
+                # One machine alone bears the environment's name.
+                if volume.machine or name not in (environment, f"{environment}-{volume.node}"):
+                    continue
+                client.attach_volume(VolumeId=volume.id, InstanceId=machine, Device=DEVICE)
+                yield f"{volume.told}: was detached; attached to {machine} again"
+            if state in ("stopping", "stopped"):
+                client.start_instances(InstanceIds=[machine])
+                client.get_waiter("instance_running").wait(InstanceIds=[machine])
+                yield f"machine {machine}: was stopped; started"
     except (BotoCoreError, ClientError, WaiterError) as error:
-        raise CommandError(f"aws: a machine that is stopped must start, got: {error}") from None
+        raise CommandError(f"aws: a machine must run with its data volume, got: {error}") from None
+
+
+def _named_machines(state: Mapping[str, Any]) -> dict[str, str]:
+    """Return the machines that a state knows: the id of each by its name in AWS."""
+    return {
+        str((attributes.get("tags") or {}).get("Name")): str(attributes.get("id"))
+        for resource in state.get("resources", [])
+        if resource.get("mode") == "managed" and resource.get("type") == "aws_instance"
+        for instance in resource.get("instances", [])
+        if (attributes := instance.get("attributes"))
+    }
 
 
 def _only(session: Session, node: str, volumes: Sequence[Volume]) -> Volume | None:

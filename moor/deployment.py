@@ -14,6 +14,7 @@ from moor import (
     data_volumes,
     drift,
     first_boot,
+    half_known,
     last_words,
     missing_images,
     plan_view,
@@ -246,6 +247,7 @@ class Deployment:
             CommandError: Something failed, or was not approved.
             StoppedError: Somebody asked to end.
         """
+        data_settling.heal(self)
         self._look(repair=False)
         gone = self._gone()
         backwards = [stack for stack in reversed(self.stacks) if stack.name in gone]
@@ -627,6 +629,8 @@ class Deployment:
                     state=f"{made}, and {state}; {self._goes_on()}",
                 ) from None
         self.screen.close()
+        if half_known.is_all(applying) and self._apply_rest(run, plan):
+            return
         try:
             applying.must_have_succeeded()
         except CommandError as error:
@@ -644,6 +648,25 @@ class Deployment:
                 f"{self._goes_on()}" + (f"\n{reason}" if reason else "")
             ) from None
         recovery.end(environment, name)
+
+    def _apply_rest(self, run: Run, plan: StackPlan) -> bool:
+        """Plan and apply what is left of a plan that knew too little; returns whether it could."""
+        name = run.stack.name
+        self.screen.say(f"{name}: {half_known.TOLD}")
+        with self.screen.phase(f"plan of what is left of {name}"):
+            left = self._terraform.plan(run.stack, targets=run.targets)
+            self._terraform.finish([left])
+        with contextlib.closing(left):
+            left.must_have_succeeded()
+            what = self._details(left)
+            # The same again would come to the same end, and what nobody has seen is not done.
+            if not half_known.is_rest(what, plan) or what.key == plan.key:
+                return False
+            if left.changes:
+                self._apply(left, what)
+            else:
+                recovery.end(self.session.environment, name)
+        return True
 
     def _goes_on(self) -> str:
         return f"the next `{typed.command(self.session.environment, 'up')}` goes on from there"

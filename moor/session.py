@@ -75,6 +75,14 @@ class Session:
 
         return load_settings(self.environment.settings_file)
 
+    @property
+    def has_data_volume(self) -> bool:
+        """Whether some machine's data outlives it."""
+        aws = self.settings.aws
+        return aws.data_volume is not None or any(
+            pool.data_volume is not None for pool in aws.machines.workers.values()
+        )
+
     @cached_property
     def services(self) -> ComposeProject:
         """The services, as the Compose files say.

@@ -24,6 +24,7 @@ from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
 from constructs_lib.aws.network_interface import NetworkInterface
 from constructs_lib.aws.security_group import SecurityGroup
+from constructs_lib.aws.snapshot_policy import SnapshotSchedule
 from constructs_lib.aws.subnets import DefaultSubnets, NamedSubnets
 from constructs_lib.host.client_change import ClientChange
 from constructs_lib.host.docker_api import AwsAccess, DockerApi
@@ -40,7 +41,12 @@ if TYPE_CHECKING:
     from constructs_lib.host.docker_api import CertificateStore
     from constructs_lib.host.ssh_access import SshAccess
     from constructs_lib.settings.nodes import Node
-    from constructs_lib.settings.settings import AwsSettings, DataVolumeSettings, ImageSettings
+    from constructs_lib.settings.settings import (
+        AwsSettings,
+        DataVolumeSettings,
+        ImageSettings,
+        SnapshotSettings,
+    )
     from constructs_lib.terraform.state_backend import LocalState, S3State
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
@@ -315,6 +321,8 @@ class AwsStack(TerraformStack):
             kind=wanted.type,
             iops=wanted.iops,
             throughput=wanted.throughput,
+            # The emulated AWS has no Data Lifecycle Manager; a warning says so.
+            schedule=None if self._emulator else _schedule(wanted.snapshots),
         )
         self._volumes[node] = volume
         return volume
@@ -369,6 +377,17 @@ class AwsStack(TerraformStack):
             for name, host in hosts.items()
         }
         _output(self, "nodes", nodes, "how each machine is reached, by its name")
+
+
+def _schedule(snapshots: SnapshotSettings | None) -> SnapshotSchedule | None:
+    if snapshots is None or snapshots.schedule is None:
+        return None
+    return SnapshotSchedule(
+        every_hours=snapshots.schedule.every_hours,
+        at=snapshots.schedule.at,
+        keep=snapshots.keep,
+        keep_days=snapshots.keep_days,
+    )
 
 
 def _image(settings: ImageSettings) -> MachineImage:

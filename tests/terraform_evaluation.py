@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_REFERENCE: Final = re.compile(r"\$\{(data\.)?(aws|docker|terraform)_[\w.-]+\}")
+_ATTRIBUTE: Final = r"(data\.)?(aws|docker|terraform)_[\w.-]+"
+_REFERENCE: Final = re.compile(rf"\$\{{{_ATTRIBUTE}( == {_ATTRIBUTE})?\}}")
+"""A reference, or the comparison of two."""
 
 
 def evaluate(folder: Path, value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cdktf import Precondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_subnet import DataAwsSubnet
@@ -10,17 +10,13 @@ from cdktf_cdktf_provider_aws.ebs_volume import EbsVolume
 from cdktf_cdktf_provider_aws.volume_attachment import VolumeAttachment
 from constructs import Construct
 
-from constructs_lib.aws.limits import DATA_VOLUME_TAG
-from constructs_lib.terraform.literal import Expression, define
+from constructs_lib.aws.limits import DATA_VOLUME_DEVICE, DATA_VOLUME_TAG, SCHEDULE_TAG
+from constructs_lib.aws.snapshot_policy import SnapshotPolicy
+from constructs_lib.terraform.literal import Expression, define, joined
 
 if TYPE_CHECKING:
     from constructs_lib.aws.machine import Machine
-
-DEVICE: Final = "/dev/sdf"
-"""What EC2 calls the device; a machine of the Nitro system finds it by the volume's id.
-
-Source: Amazon EC2 User Guide, "Device names for volumes on Amazon EC2 instances".
-"""
+    from constructs_lib.aws.snapshot_policy import SnapshotSchedule
 
 
 class DataVolume(Construct):
@@ -49,6 +45,7 @@ class DataVolume(Construct):
         kind: str,
         iops: int | None,
         throughput: int | None,
+        schedule: SnapshotSchedule | None = None,
     ) -> None:
         """Define the volume and its attachment.
 
@@ -65,6 +62,7 @@ class DataVolume(Construct):
             kind: The volume type, such as `gp3`.
             iops: I/O operations per second; AWS's default where unset.
             throughput: MiB per second; likewise.
+            schedule: When AWS takes snapshots of it by itself; never where unset.
         """
         super().__init__(scope, id_)
         subnet = define(DataAwsSubnet, self, "Subnet", id=subnet_id)
@@ -78,7 +76,11 @@ class DataVolume(Construct):
             type=kind,
             iops=iops,
             throughput=throughput,
-            tags={"Name": name, DATA_VOLUME_TAG: node},
+            tags={
+                "Name": name,
+                DATA_VOLUME_TAG: node,
+                **({} if schedule is None else {SCHEDULE_TAG: name}),
+            },
             lifecycle=TerraformResourceLifecycle(
                 # It cannot move: where the machine would, the precondition below says so.
                 ignore_changes=["availability_zone"],
@@ -89,13 +91,15 @@ class DataVolume(Construct):
             VolumeAttachment,
             self,
             "Attachment",
-            device_name=DEVICE,
+            device_name=DATA_VOLUME_DEVICE,
             volume_id=Expression(self.resource.id),
             instance_id=machine.id,
             # What has mounted it would keep EC2 from detaching it.
             stop_instance_before_detaching=True,
             lifecycle=self._only_here(subnet) if not isinstance(subnet_id, Expression) else None,
         )
+        if schedule is not None:
+            SnapshotPolicy(self, "Snapshots", name=name, schedule=schedule)
         self.id = Expression(self.attachment.volume_id)
         self.size_gib = size_gib
 
@@ -104,12 +108,21 @@ class DataVolume(Construct):
         volume, place = self.resource.fqn, subnet.fqn
         return TerraformResourceLifecycle(
             precondition=[
-                Precondition(
-                    condition=f"${{{volume}.availability_zone == {place}.availability_zone}}",
-                    error_message=(
-                        f"aws.network: must name a subnet in ${{{volume}.availability_zone}}, the "
-                        f"zone of the data volume ${{{volume}.id}}, got ${{{place}.id}} in "
-                        f"${{{place}.availability_zone}}; a volume stays in its zone"
+                define(
+                    Precondition,
+                    condition=Expression(
+                        f"${{{volume}.availability_zone == {place}.availability_zone}}"
+                    ),
+                    error_message=joined(
+                        "aws.network: must name a subnet in ",
+                        Expression(f"${{{volume}.availability_zone}}"),
+                        ", the zone of the data volume ",
+                        Expression(f"${{{volume}.id}}"),
+                        ", got ",
+                        Expression(f"${{{place}.id}}"),
+                        " in ",
+                        Expression(f"${{{place}.availability_zone}}"),
+                        "; a volume stays in its zone",
                     ),
                 )
             ]

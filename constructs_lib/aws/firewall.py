@@ -20,6 +20,7 @@ EVERYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 
 WEB: Final = "AllowAllHttpHttps"
+SSH: Final = "allow-ssh"
 """The id of the group of the web services, which a load balancer is in, too."""
 
 
@@ -204,7 +205,7 @@ def groups(settings: AwsSettings, *, swarm: bool = False) -> tuple[Group, ...]:
     plain = (
         Group(
             id="AllowSsh",
-            name="allow-ssh",
+            name=SSH,
             description="SSH to the Docker host",
             openings=(
                 Opening(

@@ -35,6 +35,7 @@ class Statement:
         actions: Actions of IAM, such as `ec2:RunInstances`.
         own: Whether they are for what bears the environment's tags only.
         resource: The kind of resource of S3 that they are for: `bucket` or `object`.
+        role: What the name of the roles ends with that they are for, and no others.
     """
 
     sid: str
@@ -42,6 +43,7 @@ class Statement:
     actions: tuple[str, ...]
     own: bool = False
     resource: str = ""
+    role: str = ""
 
 
 DEPLOYMENT: Final = (
@@ -161,13 +163,14 @@ Source: the AWS provider, its resource `aws_network_interface` and its data sour
 DATA_VOLUME: Final = (
     Statement(
         sid="MakeTheDataVolume",
-        why="The volume that outlives its machine.",
+        why="The volume that outlives its machine, a blank one or one of a snapshot.",
         actions=("ec2:CreateVolume",),
     ),
     Statement(
         sid="OwnDataVolumes",
         why="Attaching, detaching and deleting are for volumes and machines with the environment's "
-        "tags, and for no others; nothing but `moor data give-up` deletes one.",
+        "tags, and for no others; `moor data give-up` and `moor backup discard` alone delete one "
+        "that was in use.",
         actions=("ec2:AttachVolume", "ec2:DeleteVolume", "ec2:DetachVolume"),
         own=True,
     ),
@@ -228,6 +231,75 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 Load Balancing V2"; the AWS provider, its resources `aws_lb` and those beside it.
 """
 
+BACKUPS: Final = (
+    Statement(
+        sid="LookForSnapshots",
+        why="What `moor backup ls` lists, and what each deployment lets go.",
+        actions=("ec2:DescribeSnapshots",),
+    ),
+    Statement(
+        sid="MakeSnapshots",
+        why="For `moor backup create`: a snapshot of the volume, born with the environment's tags.",
+        actions=("ec2:CreateSnapshot",),
+    ),
+    Statement(
+        sid="DeleteOwnSnapshots",
+        why="Those that the settings do not keep, and none without the environment's tags.",
+        actions=("ec2:DeleteSnapshot",),
+        own=True,
+    ),
+    Statement(
+        sid="ExchangeOwnTags",
+        why="A restore exchanges one volume for another, and a tag tells which one is in use.",
+        actions=("ec2:DeleteTags",),
+        own=True,
+    ),
+)
+"""What snapshots of a data volume need as well.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
+"""
+
+SCHEDULE: Final = (
+    Statement(
+        sid="SnapshotSchedule",
+        why="The policy of Data Lifecycle Manager that takes snapshots by itself.",
+        actions=(
+            "dlm:CreateLifecyclePolicy",
+            "dlm:DeleteLifecyclePolicy",
+            "dlm:GetLifecyclePolicy",
+            "dlm:ListTagsForResource",
+            "dlm:TagResource",
+            "dlm:UntagResource",
+            "dlm:UpdateLifecyclePolicy",
+        ),
+    ),
+    Statement(
+        sid="RoleOfTheSchedule",
+        why="The role that the service has for that, which may make and delete snapshots.",
+        actions=(
+            "iam:CreateRole",
+            "iam:DeleteRole",
+            "iam:DeleteRolePolicy",
+            "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:ListAttachedRolePolicies",
+            "iam:ListInstanceProfilesForRole",
+            "iam:ListRolePolicies",
+            "iam:PassRole",
+            "iam:PutRolePolicy",
+            "iam:TagRole",
+        ),
+        role="snapshots",
+    ),
+)
+"""What a schedule of snapshots needs as well.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Data
+Lifecycle Manager", and for AWS Identity and Access Management; the AWS provider, its resources
+`aws_dlm_lifecycle_policy`, `aws_iam_role` and `aws_iam_role_policy`.
+"""
+
 STATE: Final = (
     Statement(
         sid="FindTheState",
@@ -255,16 +327,22 @@ def policy(settings: Settings, *, environment: str) -> dict[str, Any]:
     tags = {"project": settings.project, "environment": environment, "managed-by": "moor"}
     region = {"aws:RequestedRegion": settings.aws.region}
     statements = []
-    balancer = settings.aws.load_balancer is not None
-    pools = settings.aws.machines.workers.values()
-    volumes = (settings.aws.data_volume, *(pool.data_volume for pool in pools))
+    aws = settings.aws
+    volumes = [aws.data_volume, *(pool.data_volume for pool in aws.machines.workers.values())]
     has_volume = any(volume is not None for volume in volumes)
+    is_scheduled = any(v and v.snapshots and v.snapshots.schedule for v in volumes)
     for one in (
         *DEPLOYMENT,
         *(SWARM if settings.is_swarm else SWARM[:1] if has_volume else ()),
-        *(DATA_VOLUME if has_volume else ()),
-        *(LOAD_BALANCER if balancer else ()),
+        *(DATA_VOLUME + BACKUPS if has_volume else ()),
+        *(SCHEDULE if is_scheduled and settings.sandbox is None else ()),
+        *(LOAD_BALANCER if aws.load_balancer is not None else ()),
     ):
+        if one.role:
+            # IAM is of no region.
+            roles = f"arn:*:iam::*:role/{settings.project}-{environment}-*-{one.role}"
+            statements.append(_statement(one, [roles]))
+            continue
         equal = region | {f"aws:ResourceTag/{k}": v for k, v in tags.items()} if one.own else region
         statements.append(_statement(one, ["*"]) | {"Condition": {"StringEquals": equal}})
     if s3 := settings.state.s3:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from constructs_lib.aws.permissions import DATA_VOLUME, DEPLOYMENT, LOAD_BALANCER, STATE, SWARM
+from constructs_lib.aws.permissions import (
+    BACKUPS,
+    DATA_VOLUME,
+    DEPLOYMENT,
+    LOAD_BALANCER,
+    SCHEDULE,
+    STATE,
+    SWARM,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,16 +52,26 @@ def _lines() -> Iterator[str]:
     yield _HEAD
     yield "| statement | what for | actions |"
     yield "| --- | --- | --- |"
-    for one in (*DEPLOYMENT, *SWARM, *DATA_VOLUME, *LOAD_BALANCER, *STATE):
+    for one in (
+        *DEPLOYMENT,
+        *SWARM,
+        *DATA_VOLUME,
+        *BACKUPS,
+        *SCHEDULE,
+        *LOAD_BALANCER,
+        *STATE,
+    ):
         only = " Only with a state in S3." if one.resource else ""
         if one in SWARM:
             only = " Only in a swarm."
         if one is SWARM[0]:
             only = " Only in a swarm, or with a data volume."
-        if one in DATA_VOLUME:
+        if one in (*DATA_VOLUME, *BACKUPS):
             only = " Only with a data volume."
         if one in LOAD_BALANCER:
             only = " Only with a load balancer."
+        if one in SCHEDULE:
+            only = " Only with a schedule of snapshots, which no sandbox has."
         yield f"| `{one.sid}` | {one.why}{only} | {', '.join(f'`{a}`' for a in one.actions)} |"
 
 

@@ -292,6 +292,19 @@ class Deploy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupCommands:
+    """What runs in each container of a service around a snapshot, instead of stopping it.
+
+    Attributes:
+        pre: The words of what runs before the snapshot begins; empty where nothing does.
+        post: The words of what runs afterwards, whatever has failed before; likewise.
+    """
+
+    pre: tuple[str, ...] = ()
+    post: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """A service.
 
@@ -320,6 +333,7 @@ class Service:
         pids_limit: How many processes it may have; None is no limit.
         config_hash: A digest of all that makes the container what it is.
         deploy: What a swarm is told; None on one machine.
+        backup: What runs around a snapshot; None where it is stopped for one.
     """
 
     name: str
@@ -345,6 +359,7 @@ class Service:
     pids_limit: int | None = None
     config_hash: str = ""
     deploy: Deploy | None = None
+    backup: BackupCommands | None = None
 
     def container_names(self, project: str) -> list[str]:
         """Return the names of its containers."""

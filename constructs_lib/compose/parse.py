@@ -21,6 +21,8 @@ from constructs_lib.compose.model import (
     Service,
     VolumeDefinition,
 )
+from constructs_lib.compose.parse_backup import KEY as BACKUP
+from constructs_lib.compose.parse_backup import read_backup
 from constructs_lib.compose.parse_build import read_build
 from constructs_lib.compose.parse_deploy import read_deploy
 from constructs_lib.compose.parse_files import check_deliveries, read_deliveries, read_mounts
@@ -45,7 +47,10 @@ if TYPE_CHECKING:
 
 _INTERFACE_NAME: Final = "com.docker.network.endpoint.ifname"
 """The driver's option that an interface's name becomes, as in Compose."""
-_NOT_IN_HASH: Final = ("build", "pull_policy", "scale", "depends_on", "profiles", "expose")
+_NOT_IN_HASH: Final = (
+    *("build", "pull_policy", "scale", "depends_on", "profiles", "expose"),
+    BACKUP,
+)
 """What can change without another container, as in Compose."""
 
 
@@ -133,6 +138,7 @@ class _Reader:
             deploy=read_deploy(raw, where, self.problems, completes=name in self._completes)
             if in_swarm
             else None,
+            backup=read_backup(raw, where, self.problems),
         )
 
     def _ports(self, name: str, raw: Mapping[str, Any], where: str) -> tuple[Port, ...]:

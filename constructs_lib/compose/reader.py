@@ -16,6 +16,7 @@ from constructs_lib.compose.check import check
 from constructs_lib.compose.errors import ComposeError
 from constructs_lib.compose.failures import failures, shown, unset_variables
 from constructs_lib.compose.parse import parse
+from constructs_lib.compose.parse_backup import KEY as BACKUP
 from constructs_lib.compose.places import LOADER, Written, mapping_of
 from constructs_lib.compose.plugin import MISSING, find_compose, is_missing
 from constructs_lib.compose.portable import portable
@@ -36,6 +37,9 @@ _REPLACED: Final = ("\ufffd", r"\ufffd")
 
 _EXTENSION: Final = "x-moor"
 """A key of this project's in Compose files."""
+
+_OTHER_FILES: Final = (b"include", b"extends")
+"""Keys that name other files."""
 
 _ENGINE_VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
 """Variables that would point Compose somewhere else. Reading needs no engine."""
@@ -119,6 +123,7 @@ def _project(
     if strict or (isinstance(extension, dict) and extension.get("strict") is True):
         problems += unset
         unset = []
+    _add_backups(document, files, name, environ, folder)
     mounts, volumes = _local_sources(document, files, name, environ, folder)
     mesh = _mesh(document, files) if swarm else None
     contents: Mapping[str, str] = {}
@@ -145,6 +150,26 @@ def _project(
         contents=contents,
         document=portable(document, folder, mounts=mounts, volumes=volumes, mesh=mesh or ()),
     )
+
+
+def _add_backups(
+    document: dict[str, Any],
+    files: Sequence[Path],
+    name: str,
+    environ: Mapping[str, str],
+    folder: Path,
+) -> None:
+    """Add a key of this project's to services: Compose writes those as YAML, and never as JSON.
+
+    Nothing is asked where the key can be nowhere, in no file that another one names either.
+    """
+    texts = [file.read_bytes() for file in files]
+    if not any(word in text for text in texts for word in (BACKUP.encode(), *_OTHER_FILES)):
+        return
+    told, _ = read_config(files, name, environ, folder, *_YAML)
+    for service, raw in (told.get("services") or {}).items():
+        if BACKUP in raw:
+            document["services"][service][BACKUP] = raw[BACKUP]
 
 
 def _extension_problems(document: Mapping[str, Any], file: str) -> list[str]:

@@ -198,7 +198,10 @@ second pair of columns counts.
 
 ## What is supported
 
-Keys beginning with `x-` are Compose's own extension and are free. Whatever is refused, or is not
+Keys beginning with `x-` are Compose's own extension and are free, but for two. `x-moor` is told of
+in the settings, and `x-backup` of a service says what runs in its containers around a snapshot of
+the data volume, instead of stopping them: `pre` before it begins, and `post` afterwards, whatever
+has failed. Each is a text for `sh -c`, or a list of words. Whatever is refused, or is not
 in these tables, is an error that names file, service and key; all of them are told at once. What
 Compose itself does not heed on one engine is accepted, and a warning says so. What the engine would
 refuse, such as an address that is none, is told before anything is deployed.

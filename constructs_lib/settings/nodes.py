@@ -100,6 +100,12 @@ def warnings_of(settings: Settings) -> tuple[str, ...]:
 
 
 def _warnings(settings: Settings) -> Iterator[str]:
+    volumes = [node.data_volume for node in nodes_of(settings) if node.data_volume is not None]
+    if settings.sandbox is not None and any(v.snapshots and v.snapshots.schedule for v in volumes):
+        yield (
+            "data_volume.snapshots.schedule: has no effect in a sandbox, whose emulated AWS has no "
+            "Data Lifecycle Manager; `moor backup create` makes snapshots there"
+        )
     if not settings.is_swarm:
         return
     aws = settings.aws

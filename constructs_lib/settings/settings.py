@@ -55,6 +55,7 @@ from constructs_lib.settings.values import (
     SubnetId,
     SubnetIds,
     Text,
+    TimeOfDay,
     TimeOfWeek,
     VariableName,
     VolumeSize,
@@ -237,6 +238,17 @@ class RootVolumeSettings(_Model):
     )
 
 
+class ScheduleSettings(_Model):
+    """When AWS itself takes snapshots."""
+
+    every_hours: Literal[12, 24] = Field(
+        default=24, description="how many hours are between two of them: 12 or 24"
+    )
+    at: TimeOfDay = Field(
+        default="03:00", description="when the first of a day is taken, in UTC, in quotes"
+    )
+
+
 class SnapshotSettings(_Model):
     """Which snapshots of a data volume are kept."""
 
@@ -248,6 +260,11 @@ class SnapshotSettings(_Model):
         description="for how many days a snapshot is kept, 1 to 36500; with `keep` as well, one "
         "goes that either of them lets go, but never the newest",
         examples=[30],
+    )
+    schedule: Annotated[ScheduleSettings | None, Otherwise("`moor backup create` only")] = Field(
+        default=None,
+        description="has Amazon Data Lifecycle Manager take snapshots by itself, of the volume as "
+        "it is at that moment: nothing is stopped, and `x-backup` does not run",
     )
 
     @model_validator(mode="after")

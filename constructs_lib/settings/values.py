@@ -94,6 +94,14 @@ def _written_as_text(value: object) -> object:
     return value
 
 
+def _in_quotes(value: object) -> object:
+    """Refuse what YAML makes of a bare time: it takes 13:00 for the number 780."""
+    if not isinstance(value, str):
+        msg = 'must be a time of day in quotes, such as "13:00"'
+        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError only)
+    return value
+
+
 def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) != len(values):
         msg = "must name each one once; remove the other"
@@ -204,6 +212,11 @@ KeyPrefix = Annotated[str, _matching(r"[\w./-]*[\w.-]", "a key prefix without a 
 # A backend takes it as it is, but the other stack, which reads the state, evaluates it.
 Profile = Annotated[Text, _matching(r"((?!\$\{|%\{)[^\x00-\x1f\x7f])+", "a profile's name")]
 
+TimeOfDay = Annotated[
+    str,
+    BeforeValidator(_in_quotes),
+    _matching(r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day from 00:00 to 23:59"),
+]
 TimeOfWeek = Annotated[str, _matching(WINDOW_START.pattern, "a time such as Sun 04:00")]
 Duration = Annotated[str, _matching(WINDOW_LENGTH.pattern, "a duration such as 1h30m")]
 

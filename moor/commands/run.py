@@ -52,7 +52,7 @@ def run(
 
     The container has the image, variables, volumes and networks of the service's own, but no ports
     and no restart policy, and is removed when it has ended. Signals are handed on to it; a second
-    Ctrl-C kills it.
+    Ctrl-C kills it. What is piped in reaches it on one machine only: in a swarm a terminal's does.
     """
     from moor.operation import enter, terminal  # noqa: PLC0415  # heavy
 

@@ -8,6 +8,7 @@ import typer
 
 from moor import deployment_lock, outcome
 from moor.approval import must_be_attended
+from moor.backup import unfinished
 from moor.deployment import deploying
 from moor.options import Approve, Services, Verbose  # noqa: TC001  (read at run time)
 
@@ -41,6 +42,8 @@ def run(
             must_be_attended(session, approve=approve)
             if reboot:
                 deployment.reboot()
+            if session.has_data_volume:
+                unfinished.go_on(deployment)
             try:
                 changed = any(p.changes for p in deployment.up(approve=approve, services=only))
             except BaseException:
@@ -50,6 +53,8 @@ def run(
         if changed:
             recording.mark(session.environment)
         rows = outcome.check(session, screen, only=only)
+        if session.has_data_volume:
+            unfinished.let_go(session, screen.say)
         outcome.must_be_good(session, rows)
         if recording.is_due(session):
             recording.keep(session, is_all=not only, say=session.console.print)

@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from moor.failure import CommandError
@@ -132,6 +132,9 @@ def run(session: Session, service: str, call: Call) -> int:
     with engines.engine(session.environment, model.host) as client:
         engines.without_limit(client)
         if model.host.private_address:
+            # A swarm's container keeps its input open when ours ends: a program would wait for
+            # the end of what was piped in, and never hear of it.
+            call = replace(call, has_input=call.has_terminal)
             started: contextlib.AbstractContextManager[str] = one_off.of_a_swarm(
                 session, client, model, name, call
             )

@@ -174,7 +174,7 @@ def _end(session: Session, lock: Held) -> None:
     """Ask the holders to end, as a person would, and wait: a deployment comes to a good state."""
     for pid in lock.here:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)
+            os.kill(pid, signal.SIGTERM if _ignores_interrupts(pid) else signal.SIGINT)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while left := deployment_lock.holders(session.environment):
         if time.monotonic() > deadline:
@@ -184,6 +184,16 @@ def _end(session: Session, lock: Held) -> None:
                 f"{listed} still at work; a second Ctrl-C at their terminal kills what they do"
             )
         time.sleep(_PAUSE_SECONDS)
+
+
+def _ignores_interrupts(pid: int) -> bool:
+    """Return whether Ctrl-C does nothing to it, as to what a shell has started by `&`."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    ignored = next((line for line in text.splitlines() if line.startswith("SigIgn:")), "SigIgn: 0")
+    return bool(int(ignored.split()[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 def _remove(session: Session, lock: Held) -> None:

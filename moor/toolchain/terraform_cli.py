@@ -57,6 +57,7 @@ class Run:
         outputs_change: Whether an output becomes another.
         done: The actions that it has taken, by address.
         plan: The descriptor of the plan, for as long as this is open; None for other runs.
+        targets: The addresses of the resources that the plan is about; none for all.
     """
 
     stack: Stack
@@ -67,6 +68,7 @@ class Run:
     outputs_change: bool = False
     done: dict[str, str] = field(default_factory=dict)
     plan: int | None = None
+    targets: tuple[str, ...] = ()
 
     def take(self, event: Event) -> None:
         """Learn from something that Terraform says."""
@@ -243,10 +245,12 @@ class Terraform:
         words += [f"-target={target}" for target in targets]
         words += [f"-replace={address}" for address in replace]
         try:
-            return self._run(stack, "plan", words, plan)
+            run = self._run(stack, "plan", words, plan)
         except BaseException:
             os.close(plan)
             raise
+        run.targets = tuple(targets)
+        return run
 
     def apply(self, run: Run) -> Run:
         """Start to apply exactly what was planned; `finish` waits for it.

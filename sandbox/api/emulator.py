@@ -26,6 +26,8 @@ from sandbox.api.books import (
 from sandbox.api.firewall import admissions, open_ports
 from sandbox.api.interfaces import Interfaces
 from sandbox.api.methods import api_error, description_of, with_ports, wrapped
+from sandbox.api.snapshots import FOLDER as SNAPSHOTS
+from sandbox.api.snapshots import Snapshots
 from sandbox.api.turn import Turn
 from sandbox.api.volumes import FOLDER, Volumes
 from sandbox.at_once import at_once
@@ -116,6 +118,7 @@ class Emulator:
         # Of those that have a machine, by the instance's id.
         self._addresses: dict[str, IPv4Address] = {}
         self._volumes = Volumes(folder / FOLDER, self._machines, self._addresses)
+        self._snapshots = Snapshots(folder / SNAPSHOTS, self._volumes)
         # What each machine that has booted lets in.
         self._filters: dict[str, str] = {}
         self._notes: set[str] = set()
@@ -141,13 +144,15 @@ class Emulator:
             "allocate_address": self._allocate_address,
             "create_network_interface": self._interfaces.create,
             "delete_network_interface": self._interfaces.delete,
-            "create_volume": self._volumes.create,
+            "create_snapshot": self._snapshots.create,
+            "delete_snapshot": self._snapshots.delete,
+            "create_volume": self._snapshots.create_volume,
             "delete_volume": self._volumes.delete,
             "modify_volume": self._volumes.modify,
             "attach_volume": self._volumes.attach,
             "detach_volume": self._volumes.detach,
-            "create_tags": self._volumes.tag,
-            "delete_tags": self._volumes.tag,
+            "create_tags": self._tag,
+            "delete_tags": self._tag,
             "modify_instance_metadata_options": self._modify_metadata_options,
         }
         replacements |= dict.fromkeys(_CHANGES_GATES, self._change_gates)
@@ -163,6 +168,7 @@ class Emulator:
         # Of a rule whose source is a group moto keeps the description, and does not tell it.
         setattr(SecurityGroupRule, "description", property(description_of))  # noqa: B010
         self._volumes.restore()
+        self._snapshots.restore()
 
     def describe(self) -> dict[str, Any]:
         """Return what is running, for `/moor-sandbox`."""
@@ -341,6 +347,13 @@ class Emulator:
             with self.turn.aside():
                 self._machines.remove(instance.id)
             self._forget(instance)
+        return result
+
+    def _tag(
+        self, original: Callable[..., Any], backend: Any, ids: list[str], *args: Any, **kwargs: Any
+    ) -> Any:
+        result = self._volumes.tag(original, backend, ids, *args, **kwargs)
+        self._snapshots.tag(backend, ids)
         return result
 
     def _allocate_address(

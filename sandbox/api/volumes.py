@@ -186,6 +186,34 @@ class Volumes:
                 self._remember(backend.volumes[volume_id])
         return result
 
+    # For snapshots
+
+    def has(self, volume_id: str) -> bool:
+        """Return whether there is a file behind a volume, and not only moto's word."""
+        return self._has(volume_id)
+
+    @contextlib.contextmanager
+    def still(self, volume_id: str) -> Iterator[Path]:
+        """Have a volume's file whole, and nobody write to it: what is mounted waits."""
+        holder = self._holders.get(volume_id)
+        if holder is None:
+            yield self._file(volume_id)
+            return
+        with self._machines.frozen(holder, self._device(holder)):
+            yield self._file(volume_id)
+
+    def fill(self, volume: Any, write: Callable[[Path], None]) -> None:
+        """Let something write what a new volume begins with.
+
+        Args:
+            volume: The volume, as moto has it.
+            write: Takes the file; it may make another one in its place.
+        """
+        file = self._file(volume.id)
+        write(file)
+        with file.open("r+b") as opened:
+            opened.truncate(volume.size * _GIB)
+
     # What happens to machines
 
     @contextlib.contextmanager

@@ -70,10 +70,10 @@ def build_images(client: DockerClient, report: Callable[[str], None]) -> Images:
     registry_files = _folder("registry_image")
     registry = f"moor-registry:{_digest(registry_files, machine)}"
     if not _exists(client, machine):
-        base = _base(client, report)
-        _build(client, machine, machine_files, base, report)
+        base = base_image(client, report)
+        build(client, machine, machine_files, base, report)
     if not _exists(client, registry):
-        _build(client, registry, registry_files, machine, report)
+        build(client, registry, registry_files, machine, report)
     return Images(machine=machine, registry=registry)
 
 
@@ -109,8 +109,19 @@ def _exists(client: DockerClient, name: str) -> bool:
     return True
 
 
-def _base(client: DockerClient, report: Callable[[str], None]) -> str:
-    """Get Debian: from the engine, from Docker Hub, or from Debian's own mirror."""
+def base_image(client: DockerClient, report: Callable[[str], None]) -> str:
+    """Get Debian: from the engine, from Docker Hub, or from Debian's own mirror.
+
+    Args:
+        client: The engine.
+        report: Takes one line of progress for each step that takes seconds.
+
+    Returns:
+        The image's name.
+
+    Raises:
+        SandboxError: There is no way to have one.
+    """
     for name in (_PUBLIC_BASE, _LOADED_BASE, _own_base(_SUITES[0])):
         if _exists(client, name):
             return name
@@ -173,13 +184,25 @@ def _bootstrap(client: DockerClient, report: Callable[[str], None]) -> str:
     raise SandboxError(msg)
 
 
-def _build(
+def build(
     client: DockerClient,
     name: str,
     files: Mapping[str, tuple[bytes, int]],
     base: str,
     report: Callable[[str], None],
 ) -> None:
+    """Build an image with the network of this computer.
+
+    Args:
+        client: The engine.
+        name: The image's name, with its tag.
+        files: The content and mode of each file of the context, by its path.
+        base: The image that its Dockerfile begins with, as the argument `BASE`.
+        report: As `build_images` takes it.
+
+    Raises:
+        SandboxError: It failed; the text has the end of its output.
+    """
     begun = time.monotonic()
     report(f"building image {name}")
     lines: list[str] = []

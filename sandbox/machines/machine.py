@@ -39,6 +39,17 @@ _DEVICES: Final = "devices"
 _OURS: Final = "var/lib/moor-sandbox"
 """Where a machine reads at its boot what this computer tells it; of no concern to what it runs."""
 
+_FROZEN_SECONDS: Final = 120
+_FREEZE: Final = """
+set -eu
+place=$(awk -v device="$1" '$1 == device { print $2; exit }' /proc/mounts)
+fsfreeze --freeze "$place"
+# Whoever froze it may be gone by then: what waits for it could not even be killed.
+(sleep "$2"; exec fsfreeze --unfreeze "$place") </dev/null >/dev/null 2>&1 &
+echo "$place"
+"""
+"""Freezes what is mounted from the device `$1`, for `$2` seconds at most, and prints where."""
+
 _VOLUMES: Final = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 
@@ -216,6 +227,28 @@ class Machines:
         """Return whether a running machine has mounted its device."""
         words = ["grep", "-q", f"^{device.path} ", "/proc/mounts"]
         return self._get(instance).exec_run(words)[0] == 0
+
+    @contextlib.contextmanager
+    def frozen(self, instance: str, device: BlockDevice) -> Iterator[None]:
+        """Hold whatever a machine writes to its device, for as long as it is mounted there.
+
+        Raises:
+            SandboxError: The file system could not be frozen.
+        """
+        container = self._get(instance)
+        if container.status != "running" or not self.mounts(instance, device):
+            yield
+            return
+        words = ["sh", "-c", _FREEZE, "freeze", str(device.path), str(_FROZEN_SECONDS)]
+        status, output = container.exec_run(words)
+        place = _as_bytes(output).decode(errors="replace").strip()
+        if status:
+            msg = f"machine {container.name}: {device.path} must be frozen, got: {place}"
+            raise SandboxError(msg)
+        try:
+            yield
+        finally:
+            container.exec_run(["fsfreeze", "--unfreeze", place])
 
     def _set_devices(self, instance: str, lines: str) -> None:
         container = self._get(instance)

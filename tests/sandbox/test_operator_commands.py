@@ -292,7 +292,8 @@ def test_one_more_container_has_the_services_configuration_and_is_gone_after(
     line_with(waits, "ready")
     waits.send_signal(signal.SIGTERM)
     line_with(waits, "caught")
-    assert waits.wait(60) == 9
+    waits.communicate(timeout=60)
+    assert waits.returncode == 9
     assert deployed.containers() == {"moor-web-1": "running", "moor-hidden-1": "running"}
 
 

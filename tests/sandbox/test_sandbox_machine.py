@@ -39,6 +39,9 @@ SSH = 2222
 USUAL_SSH = 22
 HTTP = 9200
 DOCKER = 2376
+# Its sandbox has the ports and networks of other modules.
+pytestmark = pytest.mark.alone
+
 METADATA = "moor-sandbox-test-metadata"
 SCRIPTS = Path(user_data.__file__).parent / "scripts"
 HERE = "127.0.0.0/8"

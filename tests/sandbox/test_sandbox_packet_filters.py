@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from sandbox.lifecycle import Sandbox
 
+# Its sandbox has the ports and networks of other modules.
+pytestmark = pytest.mark.alone
+
 HERE = "127.0.0.0/8"
 LISTEN = """
 listen() { socat -t 5 "$1" SYSTEM:'read line; echo there' & }

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 HERE = "127.0.0.0/8"
 SSH = 22
+# Its sandbox has the ports and networks of other modules.
+pytestmark = pytest.mark.alone
+
 CERTAIN = str(SETTINGS.subnet[50])
 
 MANAGERS = ("tcp", 2377)

@@ -19,6 +19,7 @@ from project_stacks import (
 )
 from synthesis import Json, counts, only, provisioners, words_of
 
+from constructs_lib.settings.nodes import warnings_of
 from constructs_lib.settings.settings import Settings
 
 
@@ -282,3 +283,33 @@ def test_productions_state_is_in_s3() -> None:
             "use_lockfile": True,
         }
     }
+
+
+def test_a_schedule_of_snapshots_finds_the_volume_by_a_tag_of_its_own() -> None:
+    volume = {"size_gib": 20, "snapshots": {"keep": 7, "schedule": {}}}
+    found = changed(data_volume=volume)["resource"]
+    (policy,) = found["aws_dlm_lifecycle_policy"].values()
+    (disk,) = found["aws_ebs_volume"].values()
+    (tag,) = policy["policy_details"]["target_tags"].items()
+    assert tag == ("snapshot-schedule", "moor-production-data")
+    assert disk["tags"] == {
+        "Name": "moor-production-data",
+        "data-volume": "manager-1",
+        "snapshot-schedule": "moor-production-data",
+    }
+    plain = changed(data_volume={"size_gib": 20, "snapshots": {"keep": 7}})["resource"]
+    assert "aws_dlm_lifecycle_policy" not in plain
+    assert "aws_iam_role" not in plain
+
+
+def test_a_sandbox_has_no_schedule_and_says_so() -> None:
+    document = settings_of("sandbox").model_dump(mode="json")
+    document["aws"]["data_volume"] = {"size_gib": 2, "snapshots": {"keep": 7, "schedule": {}}}
+    environment, settings = environment_of("sandbox"), Settings.model_validate(document)
+    stack = synthesize(environment, settings, fixed_identity(environment, settings))["aws"]
+    assert "aws_dlm_lifecycle_policy" not in stack["resource"]
+    (warning,) = warnings_of(settings)
+    assert warning == (
+        "data_volume.snapshots.schedule: has no effect in a sandbox, whose emulated AWS has no "
+        "Data Lifecycle Manager; `moor backup create` makes snapshots there"
+    )

@@ -83,6 +83,16 @@ def test_terraform_finds_nothing_wrong_with_a_load_balancer(tmp_path: Path) -> N
         assert validation(tmp_path / name, stack)["diagnostics"] == []
 
 
+def test_terraform_finds_nothing_wrong_with_a_schedule_of_snapshots(tmp_path: Path) -> None:
+    document = settings_of("production").model_dump(mode="json", exclude_unset=True)
+    snapshots = {"keep": 7, "schedule": {"every_hours": 12, "at": "13:00"}}
+    document["aws"] |= {"data_volume": {"size_gib": 20, "snapshots": snapshots}}
+    settings, environment = Settings.model_validate(document), environment_of("production")
+    stack = synthesize(environment, settings, fixed_identity(environment, settings))["aws"]
+    assert len(stack["resource"]["aws_dlm_lifecycle_policy"]) == 1
+    assert validation(tmp_path, stack)["diagnostics"] == []
+
+
 def test_terraform_would_find_something_wrong(tmp_path: Path) -> None:
     stack = json.loads(json.dumps(synthesized("sandbox")["docker"]))
     next(iter(stack["resource"]["docker_container"].values()))["imagee"] = "nginx"

@@ -91,6 +91,7 @@ STRUCTURE: Final[Mapping[tuple[str, str], str]] = {
     ("ComposeProject", "warnings"): "for messages",
     ("ComposeProject", "contents"): "they are written into files",
     ("ComposeProject", "document"): "it is put on record, and Terraform never has it",
+    ("Service", "backup"): "it runs around a snapshot, and Terraform never has it",
     ("RegistrySettings", "repository"): "it is in names of images, which are told as arguments",
     ("RegistrySettings", "image"): "it is asked for where a service is built",
     ("Settings", "variables"): "what the Compose files make of them is tried above",
@@ -228,6 +229,7 @@ def compose(evil: str, folder: Path) -> tuple[set[str], Json]:
         ("ComposeProject", "contents"): {},
         ("ComposeProject", "folders"): MachineFolders(),
         ("ComposeProject", "document"): {},
+        ("Service", "backup"): None,
     }
     filled = Filled(evil, folder, fixed)
     build = filled.instance(compose_model.Build)

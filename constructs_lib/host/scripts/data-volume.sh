@@ -207,17 +207,20 @@ UNIT
 [Unit]
 Description=The data volume $volume is there, and holds a file system
 Before=mnt-moor.mount
+# Each request for Docker tries again, at leisure: another volume may be there by then.
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
-ExecStart=/bin/bash $home/data-volume.sh prepare
+ExecStart=/bin/bash -c '/bin/bash $home/data-volume.sh prepare || { sleep 5; exit 1; }'
 UNIT
   unit mnt-moor.mount <<UNIT
 [Unit]
 Description=The data volume $volume
 Requires=moor-data-volume.service
 After=moor-data-volume.service
+StartLimitIntervalSec=0
 
 [Mount]
 What=$device
@@ -229,6 +232,7 @@ UNIT
 Description=Docker's data and the services' folders on the data volume
 Requires=mnt-moor.mount
 After=mnt-moor.mount
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot

@@ -1,16 +1,23 @@
 """A user's SSH keys, from several sources, as Flatcar's `update-ssh-keys` keeps them.
 
 Each source has a file of its own beside the one that sshd reads, which is all of them together: a
-source that writes anew takes nothing away from another.
+source that writes anew takes nothing away from another. Two sources that come at the same time, as
+they do while a machine boots, take turns.
 
 Source: flatcar/update-ssh-keys, README.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pwd
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def authorize(user: str, source: str, keys: tuple[str, ...], *, root: Path = Path("/")) -> None:
@@ -34,12 +41,24 @@ def authorize(user: str, source: str, keys: tuple[str, ...], *, root: Path = Pat
     for path in (folder, sources):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _own(path, entry)
-    _write(sources / source, "".join(f"{key.strip()}\n" for key in keys), entry)
-    _write(
-        folder / "authorized_keys",
-        "".join(file.read_text() for file in sorted(sources.iterdir())),
-        entry,
-    )
+    with _turn(folder):
+        _write(sources / source, "".join(f"{key.strip()}\n" for key in keys), entry)
+        _write(
+            folder / "authorized_keys",
+            "".join(file.read_text() for file in sorted(sources.iterdir())),
+            entry,
+        )
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Be the only one that writes into a folder; another one waits."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write(file: Path, text: str, entry: pwd.struct_passwd | None) -> None:

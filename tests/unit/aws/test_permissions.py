@@ -11,9 +11,11 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator
 from settings_files import document
 
 from constructs_lib.aws.permissions import (
+    BACKUPS,
     DATA_VOLUME,
     DEPLOYMENT,
     LOAD_BALANCER,
+    SCHEDULE,
     STATE,
     SWARM,
     policy,
@@ -24,6 +26,8 @@ from constructs_lib.settings.settings import Settings
 SETTINGS = Settings.model_validate(document())
 S3 = {"s3": {"bucket": "states", "region": "eu-west-1", "prefix": "moor/trial"}}
 WITH_S3 = Settings.model_validate({**document(), "state": S3})
+
+EVERY = (*DEPLOYMENT, *SWARM, *DATA_VOLUME, *BACKUPS, *SCHEDULE, *LOAD_BALANCER, *STATE)
 
 
 def allowed(found: dict[str, object], action: str) -> bool:
@@ -38,18 +42,14 @@ def test_it_is_a_valid_policy() -> None:
 
 
 def test_each_action_is_in_one_statement_and_none_is_a_pattern() -> None:
-    actions = [
-        action
-        for one in (*DEPLOYMENT, *SWARM, *DATA_VOLUME, *LOAD_BALANCER, *STATE)
-        for action in one.actions
-    ]
+    actions = [action for one in EVERY for action in one.actions]
     assert len(set(actions)) == len(actions)
     assert [
         a
         for a in actions
-        if not re.fullmatch(r"(ec2|s3|elasticloadbalancing):[A-Z][A-Za-z0-9]+", a)
+        if not re.fullmatch(r"(dlm|ec2|iam|s3|elasticloadbalancing):[A-Z][A-Za-z0-9]+", a)
     ] == []
-    for one in (*DEPLOYMENT, *SWARM, *DATA_VOLUME, *LOAD_BALANCER, *STATE):
+    for one in EVERY:
         assert list(one.actions) == sorted(one.actions)
         assert re.fullmatch(r"[A-Z].*\.", one.why)
 
@@ -90,6 +90,31 @@ def test_a_machine_of_somebody_else_cannot_be_ended() -> None:
         one["Condition"]["StringEquals"]["aws:RequestedRegion"] == "eu-central-1"
         for one in statements
     )
+
+
+def with_volume(**snapshots: object) -> Settings:
+    volume = {"size_gib": 20, **({"snapshots": snapshots} if snapshots else {})}
+    return Settings.model_validate(document(data_volume=volume))
+
+
+def test_only_a_data_volume_is_backed_up_and_what_is_deleted_is_ours() -> None:
+    plain, kept = (policy(s, environment="trial") for s in (SETTINGS, with_volume()))
+    for action in (action for one in BACKUPS for action in one.actions):
+        assert not allowed(without_conditions(plain), action)
+        assert allowed(without_conditions(kept), action)
+    (own,) = [one for one in kept["Statement"] if "ec2:DeleteSnapshot" in one["Action"]]
+    assert own["Condition"]["StringEquals"]["aws:ResourceTag/environment"] == "trial"
+    assert not allowed(without_conditions(kept), "dlm:CreateLifecyclePolicy")
+
+
+def test_a_schedule_may_make_its_own_role_and_no_other() -> None:
+    settings = with_volume(keep=7, schedule={"every_hours": 12})
+    found = policy(settings, environment="trial")
+    IAMPolicyDocumentValidator(json.dumps(found)).validate()
+    (role,) = [one for one in found["Statement"] if "iam:PassRole" in one["Action"]]
+    assert role["Resource"] == ["arn:*:iam::*:role/moor-trial-*-snapshots"]
+    assert allowed(without_conditions(found), "dlm:CreateLifecyclePolicy")
+    assert len(json.dumps(found)) < 6144
 
 
 def test_a_state_in_s3_is_its_own_objects_only() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from constructs_lib.compose import plugin, reader
 from constructs_lib.compose.errors import ComposeError
+from constructs_lib.compose.model import BackupCommands
 from constructs_lib.compose.reader import load_project
 
 if TYPE_CHECKING:
@@ -438,3 +439,18 @@ def test_compose_is_stopped_in_time_and_the_file_is_named(
     monkeypatch.setattr(reader, "_TIMEOUT_SECONDS", 0.2)
     (line,) = problems(tmp_path, "services: {web: {image: x}}")
     assert line.startswith("compose.yaml: must be read by Compose within")
+
+
+def test_what_runs_around_a_snapshot_is_read_from_whichever_file_says_it(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "services: {db: {image: postgres, x-backup: {pre: 'echo $$HOME'}}}\n"
+    )
+    text = "services: {db: {extends: {file: base.yaml, service: db}}, web: {image: nginx}}"
+    project = load(tmp_path, text)
+    assert project.services["db"].backup == BackupCommands(pre=("sh", "-c", "echo $HOME"))
+    assert project.services["web"].backup is None
+    own = load(tmp_path, "services: {db: {image: postgres, x-backup: {post: [sync]}}}")
+    assert own.services["db"].backup == BackupCommands(post=("sync",))
+    assert problems(tmp_path, "services: {db: {image: postgres, x-backup: {before: sync}}}") == [
+        "compose.yaml: services.db.x-backup.before: must be pre or post; leave it out"
+    ]

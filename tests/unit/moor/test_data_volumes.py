@@ -204,19 +204,28 @@ def test_one_that_is_attached_elsewhere_is_refused(trial: Trial) -> None:
     assert trial.settle()[-1] == ("take over", ADDRESS, volume)
 
 
-def test_a_machine_that_was_stopped_to_detach_its_volume_is_started(trial: Trial) -> None:
-    machine = trial.run()
+def test_a_machine_that_was_parted_from_its_volume_runs_with_it_again(trial: Trial) -> None:
+    volume, machine = trial.make(), trial.run()
+    known = told(trial)
+    trial.know("aws_ebs_volume", "Data_1", id=volume, size=20, tags={"data-volume": "manager-1"})
+    trial.know("aws_instance", "Machine", id=machine, tags={"Name": "moor-production"})
     trial.client.stop_instances(InstanceIds=[machine])
-    trial.know("aws_instance", "Machine", id=machine)
     assert trial.settle(change=False) == []
     assert trial.settle() == [
-        (
-            "say",
-            f"machine {machine}: was stopped, for a replacement that did not end; started",
-        )
+        ("say", f"{known}: was detached; attached to {machine} again"),
+        ("say", f"machine {machine}: was stopped; started"),
     ]
-    (page,) = trial.client.describe_instances(InstanceIds=[machine])["Reservations"]
-    assert page["Instances"][0]["State"]["Name"] == "running"
+    (found,) = data_volumes.exist(trial.session)
+    assert found.machine == machine
+    assert trial.settle() == []
+
+
+@pytest.mark.parametrize("name", ["moor-production-web-1", "moor-staging"])
+def test_a_volume_is_attached_to_no_other_machine(trial: Trial, name: str) -> None:
+    trial.make()
+    trial.know("aws_instance", "Machine", id=trial.run(), tags={"Name": name})
+    data_settling.heal(cast("Deployment", trial))
+    assert trial.done == []
 
 
 def had_one(trial: Trial, node: str) -> Volume:

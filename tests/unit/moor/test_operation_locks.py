@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -81,9 +82,15 @@ def test_nobody_works_on_it(tmp_path: Path) -> None:
     assert deployment_lock.recorded(environment) == str(os.getpid())
 
 
-def test_a_command_at_work_is_told_and_not_ended_unless_that_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("handling", [signal.SIG_DFL, signal.SIG_IGN], ids=["usual", "by &"])
+def test_a_command_at_work_is_told_and_not_ended_unless_that_is_said(
+    tmp_path: Path, handling: signal.Handlers
+) -> None:
     given = session(tmp_path)
+    # A child takes over that it is ignored, and Python makes of the default its own.
+    before = signal.signal(signal.SIGINT, handling)
     with another(tmp_path) as process:
+        signal.signal(signal.SIGINT, before)
         (lock,) = locks.held(given)
         assert lock.what == "environment sandbox"
         assert lock.who.endswith(f"@{socket.gethostname()}")

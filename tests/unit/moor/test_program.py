@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(program.__file__).resolve().parents[1]
 NAMES = {
     *(
+        "backup",
         "certs",
         "context",
         "cost",
@@ -62,6 +63,7 @@ NAMES = {
 }
 
 GROUPS = {
+    "backup": {"app", "create", "ls", "prune", "restore", "verify", "discard"},
     "certs": {"app", "Part", "rotate"},
     "data": {"app", "give_up"},
     "host": {"app", "replace", "reboot"},

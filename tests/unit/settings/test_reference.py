@@ -109,7 +109,8 @@ def test_every_key_has_a_row_and_a_line() -> None:
     plain = set(names(Settings))
     sections = {"aws.key_pair", "aws.load_balancer", "aws.network", "state.s3", "sandbox"}
     volumes = {f"{of}.data_volume" for of in ("aws", "aws.machines.workers.NAME")}
-    sections |= volumes | {f"{volume}.snapshots" for volume in volumes}
+    parts = (".snapshots", ".snapshots.schedule")
+    sections |= volumes | {f"{volume}{part}" for volume in volumes for part in parts}
     assert set(rows) == plain | sections
     loaded = yaml.safe_load(opened(reference.example()))
 

@@ -774,7 +774,8 @@ def test_a_data_volume_is_gp3_and_every_machines(load: Load) -> None:
     assert settings.aws.data_volume is not None
     assert settings.aws.data_volume.type == "gp3"
     assert settings.aws.data_volume.snapshots is not None
-    assert settings.aws.data_volume.snapshots.model_dump() == {"keep": 7, "keep_days": None}
+    kept = {"keep": 7, "keep_days": None, "schedule": None}
+    assert settings.aws.data_volume.snapshots.model_dump() == kept
 
 
 def test_without_the_setting_no_machine_has_a_data_volume(load: Load) -> None:
@@ -814,3 +815,21 @@ def test_a_data_volume_that_aws_would_refuse_is_refused(
 ) -> None:
     (found,) = problems(document(data_volume=volume))
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("schedule", "problem"),
+    [
+        ({"every_hours": 6}, "every_hours: must be one of 12 or 24, got 6"),
+        ({"at": "3:00"}, "at: must be a time of day from 00:00 to 23:59, got '3:00'"),
+        ({"at": "24:00"}, "at: must be a time of day from 00:00 to 23:59, got '24:00'"),
+        # What YAML makes of 13:00 without quotes.
+        ({"at": 780}, 'at: must be a time of day in quotes, such as "13:00", got 780'),
+    ],
+)
+def test_a_schedule_of_snapshots_is_one_that_aws_takes(
+    problems: Problems, schedule: dict[str, object], problem: str
+) -> None:
+    snapshots = {"keep": 7, "schedule": schedule}
+    found = problems(document(data_volume={"size_gib": 20, "snapshots": snapshots}))
+    assert found == [f"aws.data_volume.snapshots.schedule.{problem}"]

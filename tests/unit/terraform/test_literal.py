@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import tempfile
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -25,8 +27,6 @@ from constructs_lib.terraform.literal import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cdktf import TerraformStack
 
 EVIL: Final = (
@@ -88,11 +88,11 @@ def test_terraform_gives_every_text_back(tmp_path: Path, drawn: list[str]) -> No
 @given(names=st.lists(TEXTS, min_size=5, max_size=20))
 def test_the_path_of_a_file_is_text_too(tmp_path: Path, names: list[str]) -> None:
     paths = []
+    # No file of one example is where another one has a folder.
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
     for number, name in enumerate([*EVIL, *names]):
-        path = (
-            tmp_path / str(number) / as_terraform_has_it(name).replace("/", "_").replace("~", "_")
-        )
-        path.mkdir(parents=True, exist_ok=True)
+        path = folder / str(number) / as_terraform_has_it(name).replace("/", "_").replace("~", "_")
+        path.mkdir(parents=True)
         paths.append(path / "key")
         paths[-1].write_text(f"content {number}", encoding="utf-8")
     found = evaluate(tmp_path, [literal(content_of_file(str(path))) for path in paths])

@@ -1,0 +1,1 @@
+"""A real PostgreSQL on a data volume, and its rows when the machine does not stay."""

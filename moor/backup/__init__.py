@@ -1,0 +1,1 @@
+"""Snapshots of the data volumes: made, listed, tried, restored, and let go."""

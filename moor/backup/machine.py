@@ -1,0 +1,171 @@
+"""The machine during a backup: commands on it over SSH, to the one with the learned host keys."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from moor import typed
+from moor.failure import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from constructs_lib.settings.environment import Environment
+
+PLACE: Final = "/mnt/moor"
+"""Where the data volume is mounted, as `data-volume.sh` does it."""
+
+_LAST_LINES: Final = 12
+
+# The sockets first: whoever connects meanwhile would start Docker, which would wait for the volume.
+_LEAVE: Final = """sudo bash -ec '
+! mountpoint --quiet /mnt/moor || bash /etc/moor/data-volume.sh end
+systemctl stop docker-tls-tcp.socket docker.socket docker.service
+systemctl stop moor-data-folders.service mnt-moor.mount'"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that is reached over SSH.
+
+    Attributes:
+        environment: The environment.
+        ssh: The words of the command that opens a shell there.
+    """
+
+    environment: Environment
+    ssh: tuple[str, ...]
+
+    @classmethod
+    def of(cls, environment: Environment, ssh: str) -> Machine:
+        """Take the command that an output tells.
+
+        Args:
+            environment: The environment.
+            ssh: The command.
+
+        Raises:
+            CommandError: It would not ask for the machine's host keys.
+        """
+        words = tuple(shlex.split(ssh))
+        if "StrictHostKeyChecking=yes" not in words:
+            up = typed.command(environment, "up")
+            raise CommandError(f"ssh: the machine's host keys must be known; run {up} first")
+        return cls(environment=environment, ssh=words)
+
+    def run(self, command: str, *, seconds: float = 60.0, given: bytes = b"") -> str:
+        """Run a command there, and return what it prints.
+
+        Args:
+            command: For a shell there.
+            seconds: How long it may take.
+            given: What it reads on its standard input.
+
+        Raises:
+            CommandError: The machine is not reached, or the command fails.
+        """
+        program, *options = self.ssh
+        target = options.pop()
+        extra = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR")
+        words = [program, *options, *extra, target, command]
+        try:
+            done = subprocess.run(
+                words, input=given, capture_output=True, timeout=seconds, check=False
+            )
+        except FileNotFoundError:
+            raise CommandError("ssh: must be installed, got nothing of that name") from None
+        except subprocess.TimeoutExpired:
+            raise CommandError(
+                f"{target}: `{_short(command)}` must end within {seconds:.0f} s, got no end"
+            ) from None
+        if done.returncode:
+            told = done.stderr.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
+            first = (
+                f"{target}: `{_short(command)}` must succeed, got status {done.returncode}"
+                f"{':' if told else ''}"
+            )
+            raise CommandError("\n  ".join([first, *told]))
+        return done.stdout.decode(errors="replace")
+
+    def write_down(self) -> None:
+        """Have all that was written be on the data volume.
+
+        Raises:
+            CommandError: It is not known to be.
+        """
+        self.run(f"sudo sync --file-system {PLACE}", seconds=300)
+
+    def leave_volume(self) -> None:
+        """Stop all services and Docker, cleanly, and take the data volume out of use.
+
+        Raises:
+            CommandError: Something holds it.
+        """
+        self.run(_LEAVE, seconds=900)
+
+    def use_volume(self, volume: str) -> None:
+        """Have Docker's data and the services' folders on a volume that is attached.
+
+        Raises:
+            CommandError: It cannot be used; with what the machine says.
+        """
+        self.run(f"sudo bash /etc/moor/data-volume.sh use {volume}", seconds=600)
+        self.run("sudo systemctl start docker.service", seconds=300)
+
+    def fullness(self) -> tuple[int, str]:
+        """Return how many MiB of the data volume are free, and what fills it, for a person.
+
+        Raises:
+            CommandError: The machine is not reached.
+        """
+        script = (
+            f"df --output=avail --block-size=1M {PLACE} | tail -n 1; "
+            f"sudo du --summarize --block-size=1M {PLACE}/docker/* {PLACE}/moor 2>/dev/null "
+            "| sort --reverse --numeric-sort | head -n 3"
+        )
+        free, *rest = self.run(script, seconds=120).splitlines() or ["0"]
+        fills = [line.split("\t", 1) for line in rest if "\t" in line]
+        return int(free), ", ".join(f"{path} {size} MiB" for size, path in fills)
+
+
+class Guard:
+    """What starts containers on the machine where nobody comes back to do it.
+
+    Args:
+        machine: The machine.
+    """
+
+    UNIT: Final = "moor-backup-guard"
+    SECONDS: Final = 600
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def arm(self, containers: Sequence[str]) -> None:
+        """Have the machine start containers by itself after ten minutes.
+
+        Raises:
+            CommandError: The machine cannot promise that.
+        """
+        names = shlex.join(containers)
+        self._machine.run(
+            f"sudo systemctl stop {self.UNIT}.timer 2>/dev/null; "
+            f"sudo systemd-run --quiet --collect --unit={self.UNIT} --on-active={self.SECONDS} "
+            f"docker start {names}"
+        )
+
+    def disarm(self) -> None:
+        """Have it not do so.
+
+        Raises:
+            CommandError: The machine is not reached.
+        """
+        self._machine.run(f"sudo systemctl stop {self.UNIT}.timer 2>/dev/null || true")
+
+
+def _short(command: str) -> str:
+    line = command.splitlines()[0]
+    return line if len(line) <= 60 else f"{line[:57]}..."  # noqa: PLR2004  (what fits)

@@ -1,0 +1,328 @@
+"""Snapshots of a data volume, for real: made under a writer, listed, tried, restored, let go.
+
+The tests share one deployment and run in the order of the file. What writes numbers each row by how
+many there are, and says so when the row is on the disk: a gap shows, and so does a lost row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from test_deploy import ROOT, UNCHANGED, Deployment
+from trial_sandbox import left_of, wait_for
+
+from constructs_lib.settings.environment import Environment
+from moor import deployment_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker.models.containers import Container
+
+SETTINGS = """
+project: backup
+aws:
+  region: eu-central-1
+  ssh: {port: 2222, cidrs: [127.0.0.0/8]}
+  docker_api: {cidrs: [127.0.0.0/8]}
+  data_volume: {size_gib: 2, snapshots: {keep: 2}}
+services: compose.yaml
+variables: {BUSYBOX: "172.30.48.1:5000/busybox:1.36"}
+sandbox: {api_port: 4648, addresses: 127.48.0.0/24, subnet: 172.30.48.0/24}
+"""
+
+SERVICES = """
+services:
+  writer:
+    image: ${BUSYBOX}
+    restart: unless-stopped
+    volumes: [rows:/data]
+    command:
+      - sh
+      - -c
+      - |
+        trap 'exit 0' TERM
+        n=$$(cat /data/rows 2>/dev/null | wc -l)
+        while :; do
+          n=$$((n + 1)); echo "$$n" >> /data/rows; sync; echo "$$n" > /data/told; sleep 0.1
+        done
+    healthcheck: {test: ["CMD", "test", "-f", "/data/told"], interval: 1s}
+  told:
+    image: ${BUSYBOX}
+    restart: unless-stopped
+    volumes: [log:/data]
+    command: ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done"]
+    x-backup: {pre: "echo pre >> /data/log", post: "echo post >> /data/log"}
+volumes: {rows: {}, log: {}}
+"""
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Deploy once for all tests, and leave nothing behind."""
+    file = tmp_path_factory.mktemp("environments") / "backup-test.yaml"
+    file.write_text(SETTINGS, encoding="utf-8")
+    file.with_name("compose.yaml").write_text(SERVICES, encoding="utf-8")
+    environment = Environment(name=file.stem, settings_file=file, root=ROOT)
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    made = Deployment(environment=environment, variables={**variables, "ENVIRONMENT": str(file)})
+    made.sandbox().stop()
+    shutil.rmtree(environment.directory, ignore_errors=True)
+    made.up()
+    yield made
+    done = made.run("down")
+    made.sandbox().stop()
+    assert left_of(made.sandbox()) == []
+    shutil.rmtree(environment.directory)
+    shutil.rmtree(environment.output)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def said(deployed: Deployment, *words: str, status: int = 0) -> str:
+    """Run `moor backup WORDS`, and return all that it said."""
+    done = deployed.run("backup", *words)
+    text = done.stdout + done.stderr
+    assert done.returncode == status, text
+    return text
+
+
+def listed(deployed: Deployment) -> list[dict[str, Any]]:
+    """Return the snapshots, the newest first."""
+    return list(json.loads(said(deployed, "ls", "--json"))["snapshots"])
+
+
+def read(container: Container, path: str) -> str:
+    status, output = container.exec_run(["cat", path])
+    assert status == 0, output
+    assert isinstance(output, bytes)
+    return output.decode()
+
+
+def rows(deployed: Deployment) -> list[int]:
+    """Return the rows, which are numbered without a gap."""
+    found = [int(line) for line in read(deployed.container("writer"), "/data/rows").split()]
+    assert found == list(range(1, len(found) + 1))
+    return found
+
+
+def acknowledged(deployed: Deployment) -> int:
+    """Return how many rows the writer has said to be on the disk."""
+    return int(read(deployed.container("writer"), "/data/told"))
+
+
+def running(deployed: Deployment) -> list[str]:
+    """Return the services whose containers run."""
+    return [name for name in ("writer", "told") if deployed.container(name).status == "running"]
+
+
+def sh(deployed: Deployment, command: str) -> None:
+    """Run a command in the writer's container."""
+    status, output = deployed.container("writer").exec_run(["sh", "-c", command])
+    assert status == 0, output
+
+
+def mark(deployed: Deployment) -> int:
+    """Leave something behind that no snapshot has; returns how many rows there are."""
+    sh(deployed, "touch /data/since")
+    return len(rows(deployed))
+
+
+def must_be_of_the_snapshot(deployed: Deployment) -> None:
+    """See that the rows are there that were acknowledged before, and nothing of the time since."""
+    assert len(rows(deployed)) >= int(read(deployed.container("writer"), "/data/before"))
+    sh(deployed, "test ! -e /data/since")
+
+
+def test_a_snapshot_is_made_while_what_writes_stands_still(deployed: Deployment) -> None:
+    sh(deployed, "cat /data/told > /data/before")
+    before = acknowledged(deployed)
+    text = said(deployed, "create")
+    assert re.search(r"snapshot snap-[0-9a-f]+ of manager-1, 2 GiB, .* UTC: complete", text)
+    assert re.search(r"stopped for \d+\.\d s: backup-writer-1\n", text)
+    assert "not stopped, since they have x-backup: backup-told-1\n" in text
+    (one,) = listed(deployed)
+    assert f"backup verify {one['id']}" in text
+    assert (one["state"], one["node"], one["size_gib"], one["kept"]) == (
+        "completed",
+        "manager-1",
+        2,
+        True,
+    )
+    assert sorted(one["images"]) == ["told", "writer"]
+    assert running(deployed) == ["writer", "told"]
+    assert read(deployed.container("told"), "/data/log").split() == ["pre", "post"]
+    wait_for(lambda: acknowledged(deployed) > before, "the writer goes on")
+
+
+def test_a_command_that_fails_leaves_no_snapshot_and_everything_running(
+    deployed: Deployment,
+) -> None:
+    file = deployed.environment.settings_file.with_name("compose.yaml")
+    file.write_text(SERVICES.replace('pre: "echo pre', 'pre: "echo no room; exit 3; echo pre'))
+    try:
+        text = said(deployed, "create", status=1)
+    finally:
+        file.write_text(SERVICES, encoding="utf-8")
+    assert "backup-told-1: x-backup.pre must succeed, got status 3:" in text
+    assert "no room" in text
+    assert len(listed(deployed)) == 1
+    assert read(deployed.container("told"), "/data/log").split()[-1] == "post"
+    assert running(deployed) == ["writer", "told"]
+
+
+def test_a_snapshot_is_restored_and_terraform_agrees(deployed: Deployment) -> None:
+    (one,) = listed(deployed)
+    assert mark(deployed) > int(read(deployed.container("writer"), "/data/before"))
+    text = said(deployed, "restore", "newest")
+    must_be_of_the_snapshot(deployed)
+    former = re.search(r"the former volume (vol-[0-9a-f]+) is kept; `(.*)` loses it", text)
+    assert former, text
+    assert re.search(r"services were down for \d+ s", text)
+    assert one["id"] in text
+    assert running(deployed) == ["writer", "told"]
+    assert UNCHANGED in deployed.up()
+    assert former[1] in said(deployed, "ls")
+    assert f"deleted volume {former[1]}" in said(deployed, "discard", former[1])
+    assert "former volume: must be the name of one" in said(
+        deployed, "discard", former[1], status=2
+    )
+
+
+def test_a_snapshot_is_tried_and_nothing_of_the_trial_is_left(deployed: Deployment) -> None:
+    begin = time.monotonic()
+    text = said(deployed, "verify", "newest", "--within", "300")
+    assert re.search(r"backup-writer-1 +running \(healthy\)", text), text
+    assert re.search(r"snapshot snap-[0-9a-f]+ .*: its services are well", text)
+    assert time.monotonic() - begin < 300
+    assert_no_trial(deployed)
+
+
+def assert_no_trial(deployed: Deployment) -> None:
+    ec2 = deployed.ec2()
+    (machine,) = [i for i in deployed.sandbox().status().instances if i.state == "running"]
+    assert machine.address == deployed.outputs.public_ip
+    assert [a["PublicIp"] for a in ec2.describe_addresses()["Addresses"]] == [machine.address]
+    tried = ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": ["throw-away"]}])
+    assert tried["Volumes"] == []
+    assert [folder.name for folder in deployed.environment.hosts.iterdir()] == [machine.id]
+
+
+def test_old_ones_go_and_never_those_of_others(deployed: Deployment) -> None:
+    ec2 = deployed.ec2()
+    volume = deployed.ec2().describe_volumes(
+        Filters=[{"Name": "tag-key", "Values": ["data-volume"]}]
+    )["Volumes"][0]["VolumeId"]
+    others = ec2.create_snapshot(VolumeId=volume, Description="somebody's")["SnapshotId"]
+    for _ in range(2):
+        said(deployed, "create")
+    third, second, first = listed(deployed)
+    assert [one["kept"] for one in (third, second, first)] == [True, True, False]
+    text = said(deployed, "prune")
+    assert f"goes: snapshot {first['id']}" in text
+    assert "1 deleted, 2 kept" in text
+    assert [one["id"] for one in listed(deployed)] == [third["id"], second["id"]]
+    assert "nothing goes: 2 snapshots are kept" in said(deployed, "prune")
+    assert ec2.describe_snapshots(SnapshotIds=[others])["Snapshots"]
+    text = said(deployed, "restore", others, status=1)
+    assert (
+        f"snapshot {others}: must be of a data volume of this environment, with the tags "
+        "project=backup, environment=backup-test, managed-by=moor, got none of them"
+    ) in text
+
+
+def test_what_cannot_be_restored_is_told_and_nothing_is_stopped(deployed: Deployment) -> None:
+    text = said(deployed, "restore", "snap-0123456789abcdef0", status=2)
+    assert "snapshot: must be the name of one, got 'snap-0123456789abcdef0'" in text
+    ec2 = deployed.ec2()
+    tags = {
+        "project": "backup",
+        "environment": "backup-test",
+        "managed-by": "moor",
+        "data-volume": "manager-1",
+    }
+    large = ec2.create_volume(Size=3, AvailabilityZone="eu-central-1a")["VolumeId"]
+    snapshot = ec2.create_snapshot(
+        VolumeId=large,
+        TagSpecifications=[
+            {
+                "ResourceType": "snapshot",
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+            }
+        ],
+    )["SnapshotId"]
+    try:
+        text = said(deployed, "restore", snapshot, status=1)
+        assert (
+            f"aws.data_volume.size_gib: must be at least 3, the size of {snapshot}, got 2; "
+            "a volume never shrinks"
+        ) in text
+    finally:
+        ec2.delete_snapshot(SnapshotId=snapshot)
+        ec2.delete_volume(VolumeId=large)
+    assert running(deployed) == ["writer", "told"]
+
+
+@pytest.mark.parametrize("words", [("create",), ("prune",), ("restore", "newest")])
+def test_two_operators_at_once_are_refused(deployed: Deployment, words: tuple[str, ...]) -> None:
+    with deployment_lock.held(deployed.environment):
+        text = said(deployed, *words, status=1)
+    assert "environment backup-test: must have one command at a time" in text
+
+
+@pytest.mark.long
+def test_a_backup_that_is_killed_leaves_services_to_the_next_command(deployed: Deployment) -> None:
+    there, status, text = deployed.killed(("backup", "create"), "stops for a moment", "moor")
+    assert there, text
+    assert status == -9
+    before = acknowledged_or_zero(deployed)
+    text = said(deployed, "create")
+    assert "backup-writer-1: started again, since a backup that was killed had stopped it" in text
+    assert running(deployed) == ["writer", "told"]
+    wait_for(lambda: acknowledged(deployed) > before, "the writer goes on")
+
+
+def acknowledged_or_zero(deployed: Deployment) -> int:
+    container = deployed.container("writer")
+    return acknowledged(deployed) if container.status == "running" else 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("phase", ["is put in", "Terraform takes note", "Docker starts with it"])
+def test_a_restore_that_is_killed_is_gone_on_with_by_up(deployed: Deployment, phase: str) -> None:
+    mark(deployed)
+    there, _, text = deployed.killed(("backup", "restore", "newest"), phase, "moor")
+    assert there, text
+    text = deployed.up()
+    assert "was cut short: it goes on" in text
+    must_be_of_the_snapshot(deployed)
+    assert UNCHANGED in deployed.up()
+
+
+@pytest.mark.long
+def test_a_restore_that_is_killed_can_go_back(deployed: Deployment) -> None:
+    before = mark(deployed)
+    there, _, text = deployed.killed(
+        ("backup", "restore", "newest"), "Terraform takes note", "moor"
+    )
+    assert there, text
+    text = said(deployed, "restore", "--back")
+    assert "as before the restore" in text
+    assert len(rows(deployed)) >= before
+    sh(deployed, "rm /data/since")
+    assert UNCHANGED in deployed.up()
+
+
+@pytest.mark.long
+def test_a_snapshot_without_its_services_health_is_no_good_one(deployed: Deployment) -> None:
+    sh(deployed, "until rm -f /data/told && mkdir /data/told; do :; done")
+    said(deployed, "create")
+    text = said(deployed, "verify", "newest", "--within", "60", status=1)
+    assert "each service must be well, got otherwise from backup-writer-1" in text
+    assert_no_trial(deployed)
+    sh(deployed, "rmdir /data/told; echo 0 > /data/told")
