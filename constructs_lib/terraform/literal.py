@@ -147,9 +147,10 @@ def _quoted(text: str) -> str:
 def _in_quotes(text: str) -> str:
     """Return what stands between quotes in an expression: there, and only there, escapes are read.
 
-    No brace is left in it, which cdktf would count.
+    No brace is left in it, which cdktf would count. Escapes have capital letters: the
+    one of U+000E would be a part of a number in front of a digit.
     """
-    spelled = _SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    spelled = _SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04X}", text)
     return _NUMBER.sub(lambda match: match[0].replace("e", "\\u0065"), spelled)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from cdktf import TerraformOutput
 from cdktf_cdktf_provider_aws.eip import Eip
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from synthesis import ROOT, synth_of
 from terraform_evaluation import evaluate
@@ -85,6 +85,7 @@ def test_terraform_gives_every_text_back(tmp_path: Path, drawn: list[str]) -> No
 
 
 @settings(ONCE, max_examples=5)
+@example(names=["\x0e0", "-1\x0e+292"])
 @given(names=st.lists(TEXTS, min_size=5, max_size=20))
 def test_the_path_of_a_file_is_text_too(tmp_path: Path, names: list[str]) -> None:
     paths = []
