@@ -189,7 +189,7 @@ def test_the_keys_of_a_folder_of_any_name_are_read() -> None:
     document = synth_of(lambda stack: define(stack, hosts=Path('/q"u ${x}/hosts')))
     connection = provisioners(document)[1][1]["connection"]
     # To Terraform that is text but for the machine's id.
-    path = rf'"/q\u0022u \u0024\u007bx\u007d/hosts/", {INSIDE}, "/host_key"'
+    path = rf'"/q\u0022u \u0024\u007Bx\u007D/hosts/", {INSIDE}, "/host_key"'
     assert connection["host_key"] == f'${{file(join("", [{path}]))}}'
 
 
