@@ -27,6 +27,7 @@ if __name__ == "__main__":
 # isort: split
 from cdktf import App
 
+from constructs_lib.aws.tags import environment_tags
 from constructs_lib.compose import ended
 from constructs_lib.compose.delivery import Vault
 from constructs_lib.docker.build_context import ContextError
@@ -199,11 +200,7 @@ def add_stacks(
         scope,
         AWS,
         name=name,
-        tags={
-            "project": settings.project,
-            "environment": environment.name,
-            "managed-by": "moor",
-        },
+        tags=environment_tags(settings.project, environment.name),
         settings=aws,
         state=state,
         user_data=cloud_config.render(

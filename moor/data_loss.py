@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from moor import typed
+from moor.aws_refusal import told
 from moor.data_volumes import exist, kept_of_a_sandbox
 from moor.failure import CommandError, WrongUseError
 
@@ -84,12 +85,8 @@ def _of_a_sandbox_that_is_down(session: Session) -> list[Volume] | None:
 
 
 def _delete(session: Session, volume: Volume) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # heavy
+    from moor.aws_client import ec2  # noqa: PLC0415  # heavy
 
-    from moor.aws_client import ec2  # noqa: PLC0415
-
-    try:
+    with told(f"{volume.told}: must be deleted"):
         client = ec2(session.settings, session.environment.sandbox_credentials)
         client.delete_volume(VolumeId=volume.id)
-    except (BotoCoreError, ClientError) as error:
-        raise CommandError(f"{volume.told}: must be deleted, got: {error}") from None

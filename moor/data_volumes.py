@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.aws.limits import DATA_VOLUME_TAG
+from constructs_lib.aws.tags import environment_tags
 from moor import typed
-from moor.failure import CommandError
+from moor.aws_refusal import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,26 +62,18 @@ def exist(session: Session) -> list[Volume]:
     Raises:
         CommandError: AWS, or the sandbox, cannot be asked.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # heavy
+    from moor.aws_client import ec2  # noqa: PLC0415  # heavy
 
-    from moor.aws_client import ec2  # noqa: PLC0415
-
-    tags = {
-        "project": session.settings.project,
-        "environment": session.environment.name,
-        "managed-by": "moor",
-    }
+    tags = environment_tags(session.settings.project, session.environment.name)
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     filters += [
         {"Name": "tag-key", "Values": [DATA_VOLUME_TAG]},
         {"Name": "status", "Values": ["creating", "available", "in-use"]},
     ]
-    try:
+    with told("aws: the data volumes must be found"):
         client = ec2(session.settings, session.environment.sandbox_credentials)
         pages = client.get_paginator("describe_volumes").paginate(Filters=filters)
         found = [_volume(raw) for page in pages for raw in page["Volumes"]]
-    except (BotoCoreError, ClientError) as error:
-        raise CommandError(f"aws: the data volumes must be found, got: {error}") from None
     return sorted(found, key=lambda volume: (volume.node, volume.id))
 
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from constructs_lib.aws.tags import environment_tags
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -324,7 +326,7 @@ def policy(settings: Settings, *, environment: str) -> dict[str, Any]:
         settings: The environment's settings: the region, the project, and where the state is.
         environment: The environment's name.
     """
-    tags = {"project": settings.project, "environment": environment, "managed-by": "moor"}
+    tags = environment_tags(settings.project, environment)
     region = {"aws:RequestedRegion": settings.aws.region}
     statements = []
     aws = settings.aws

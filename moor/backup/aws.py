@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.aws.limits import DATA_VOLUME_TAG
+from constructs_lib.aws.tags import environment_tags
 from moor import typed
+from moor.aws_refusal import told
 from moor.backup.snapshot import NEWEST, Snapshot, chosen, tags_of
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from moor.session import Session
 
@@ -45,11 +46,7 @@ class Ec2:
     @cached_property
     def tags(self) -> dict[str, str]:
         """The tags of every AWS resource of the environment."""
-        return {
-            "project": self._session.settings.project,
-            "environment": self._session.environment.name,
-            "managed-by": "moor",
-        }
+        return environment_tags(self._session.settings.project, self._session.environment.name)
 
     def snapshots(self) -> list[Snapshot]:
         """Return the snapshots of the environment.
@@ -195,21 +192,3 @@ class Ec2:
 def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Return tags as EC2 takes them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-@contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
-    """Tell in our words what AWS has refused.
-
-    Args:
-        what: What must be, such as `snapshot snap-1: must be deleted`.
-
-    Raises:
-        CommandError: AWS refused.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # heavy
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise CommandError(f"{what}, got: {error}") from None

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.aws.limits import DATA_VOLUME_TAG
 from constructs_lib.settings.nodes import FIRST
 from moor import machine_engine, typed
+from moor.aws_refusal import told
 from moor.backup import stillness
-from moor.backup.aws import Ec2, told
+from moor.backup.aws import Ec2
 from moor.backup.machine import Machine
 from moor.backup.snapshot import COMPLETED, ERROR, IMAGE_TAG, Snapshot
 from moor.failure import CommandError

@@ -15,7 +15,8 @@ from constructs_lib.aws.limits import (
     FORMER_VOLUME_TAG,
     SCHEDULE_TAG,
 )
-from moor.backup.aws import as_list, told
+from moor.aws_refusal import told
+from moor.backup.aws import as_list
 from moor.backup.snapshot import tags_of
 from moor.failure import CommandError
 

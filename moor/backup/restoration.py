@@ -18,8 +18,9 @@ from constructs_lib.files.private_file import write_private
 from constructs_lib.settings.nodes import FIRST
 from constructs_lib.terraform.stacks import DOCKER
 from moor import health, machine_engine, recovery, typed
+from moor.aws_refusal import told
 from moor.backup import stillness
-from moor.backup.aws import Ec2, told
+from moor.backup.aws import Ec2
 from moor.backup.creation import must_be_possible
 from moor.backup.ending import ending_asked
 from moor.backup.exchange import Exchange

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.aws.firewall import SSH
 from constructs_lib.aws.limits import DATA_VOLUME_DEVICE
 from constructs_lib.host import host_key
-from moor.backup.aws import told
+from moor.aws_refusal import told
 from moor.backup.ending import ending_asked
 from moor.backup.machine import Machine
 from moor.failure import CommandError

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.terraform.stacks import AWS, DOCKER
 from moor import deployment_lock, typed
+from moor.aws_refusal import told
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.2
 _ABSENT: Final = ("NoSuchKey", "404", "NoSuchBucket")
 _SHOWN: Final = 120
+_LOCK_TOLD: Final = "S3 must tell of the state's lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ def states(session: Session) -> list[Held]:
     found = []
     for stack in (AWS, DOCKER):
         key = f"{s3.prefix}/{stack}.tfstate.tflock"
-        with _told(f"s3://{s3.bucket}/{key}"):
+        with told(f"s3://{s3.bucket}/{key}: {_LOCK_TOLD}"):
             info = _info(client, s3.bucket, key)
         if info is not None:
             found.append(_state_lock(info, stack, f"s3://{s3.bucket}/{key}", key, holders))
@@ -201,7 +203,7 @@ def _remove(session: Session, lock: Held) -> None:
     if s3 is None:
         return
     client = _s3(session)
-    with _told(lock.what):
+    with told(f"{lock.what}: {_LOCK_TOLD}"):
         info = _info(client, s3.bucket, lock.key)
         if info is not None and str(info.get("ID", "")) != lock.id:
             raise CommandError(
@@ -231,16 +233,6 @@ def _s3(session: Session) -> Any:  # noqa: ANN401  (boto3 has no types)
     from moor import aws_client  # noqa: PLC0415  # heavy
 
     return aws_client.s3(session.settings, session.environment.sandbox_credentials)
-
-
-@contextlib.contextmanager
-def _told(subject: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # heavy
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise CommandError(f"{subject}: S3 must tell of the state's lock, got: {error}") from None
 
 
 def _fields(lock: Held) -> dict[str, Any]:
