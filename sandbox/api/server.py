@@ -17,9 +17,9 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
 
 from constructs_lib.files.private_file import write_private
+from sandbox.api.answers import Answers
 from sandbox.api.books import issued_secret
 from sandbox.api.emulator import Emulator
 from sandbox.api.permissions import Permissions
@@ -185,7 +185,7 @@ class Application:
         log: Callable[[str], None],
     ) -> None:
         self._emulator = emulator
-        self._moto = moto
+        self._answers = Answers(moto, log)
         self._gatekeeper = gatekeeper
         self._permissions = Permissions()
         self._refused: set[str] = set()
@@ -217,8 +217,6 @@ class Application:
             # Needs no turn, as it changes nothing: it tells what runs while something boots.
             told = self._emulator.describe() | {"permissions": self._permissions.asked}
             return _answer(start_response, "200 OK", told)
-        if (repetition := _repetition(environ, body)) is not None:
-            self._log(repetition)
         with self._emulator.turn:
             if path == RECONCILE and method == "POST":
                 try:
@@ -227,7 +225,7 @@ class Application:
                     return _answer(start_response, "503 Unavailable", {"error": str(error)})
             if (refusal := self._permissions.refuse(environ, body)) is not None:
                 return self._refuse(start_response, refusal)
-            return self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+            return self._answers(environ | {"wsgi.input": io.BytesIO(body)}, body, start_response)
 
     def _refuse(self, start_response: StartResponse, refusal: Refusal) -> list[bytes]:
         if refusal.code not in self._refused:
@@ -246,21 +244,6 @@ def _body(environ: WSGIEnvironment) -> bytes:
     if environ.get("wsgi.input_terminated"):
         return stream.read()  # in chunks, their whole length is told nowhere
     return stream.read(int(environ.get("CONTENT_LENGTH") or 0))
-
-
-def _repetition(environ: WSGIEnvironment, body: bytes) -> str | None:
-    """Return a line where the caller asks again for what it got no good answer to.
-
-    The AWS libraries do so by themselves after a server error or a broken connection, and say
-    the number of the attempt. Whatever the first one made is there twice then, or in the way.
-    """
-    sent = environ.get("HTTP_AMZ_SDK_REQUEST", "")
-    attempt = next((p for p in sent.split("; ") if p.startswith("attempt=")), "attempt=1")
-    if attempt == "attempt=1":
-        return None
-    fields = dict(parse_qsl(body.decode(errors="replace")))
-    action = fields.get("Action") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-    return f"{action}: asked again ({attempt})"
 
 
 def _answer(start_response: StartResponse, status: str, data: dict[str, Any]) -> list[bytes]:

@@ -198,6 +198,54 @@ def test_a_caller_that_asks_again_is_in_the_log() -> None:
     ]
 
 
+def test_a_caller_that_asks_again_gets_the_answer_of_before() -> None:
+    """A rule that was made for the first attempt does not stand in the way of the second."""
+    books = Books()
+    app, _ = application(books)
+    body = b"Action=AuthorizeSecurityGroupIngress&GroupId=sg-1"
+
+    def attempt(number: int, invocation: str = "one") -> str:
+        return ask(
+            app,
+            body=body,
+            HTTP_AMZ_SDK_REQUEST=f"attempt={number}; max=25",
+            HTTP_AMZ_SDK_INVOCATION_ID=invocation,
+        )
+
+    assert attempt(1) == attempt(2) == "200 OK moto"
+    assert books.bodies == [body]
+    attempt(1)
+    assert len(books.bodies) == 2, "a first attempt is never a repetition"
+    attempt(2, "another")
+    assert len(books.bodies) == 3, "what was not answered before is answered now"
+    ask(
+        app,
+        body=body + b"&More=1",
+        HTTP_AMZ_SDK_REQUEST="attempt=2; max=25",
+        HTTP_AMZ_SDK_INVOCATION_ID="one",
+    )
+    assert len(books.bodies) == 4, "another request is not that one"
+
+
+def test_what_failed_is_tried_again() -> None:
+    answers = iter(["500 INTERNAL SERVER ERROR", "200 OK"])
+
+    def fails_once(_environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        start_response(next(answers), [])
+        return []
+
+    app, _ = application(fails_once)
+    said = [
+        ask(
+            app,
+            HTTP_AMZ_SDK_REQUEST=f"attempt={number}; max=25",
+            HTTP_AMZ_SDK_INVOCATION_ID="one",
+        )
+        for number in (1, 2, 3)
+    ]
+    assert [answer.strip() for answer in said] == ["500 INTERNAL SERVER ERROR", "200 OK", "200 OK"]
+
+
 def test_the_sandboxs_own_addresses_are_not_motos() -> None:
     books = Books()
     app, _ = application(books)
