@@ -187,6 +187,9 @@ class Swarm:
     def is_whole(self, without: str = "") -> bool:
         """Return whether each service has all the tasks that it should have, and no others.
 
+        A service whose volume is on a node that takes no tasks waits for that node, and is whole
+        without.
+
         Args:
             without: A node that the swarm must have seen to be down by then.
         """
@@ -196,14 +199,21 @@ class Swarm:
             ready = {n["ID"] for n in nodes if n["Status"]["State"] == "ready"}
             if any(n["ID"] in ready and n["Spec"]["Labels"]["moor.node"] == without for n in nodes):
                 return False
+            services = api.services()
+            places = [
+                n["Spec"]["Labels"]
+                for n in nodes
+                if n["ID"] in ready and n["Spec"]["Availability"] == "active"
+            ]
+            waiting = {s["ID"] for s in services if not _has_place(s, places)}
             running: dict[str, int] = {}
             for task in api.tasks():
-                if task["DesiredState"] != "running":
+                if task["DesiredState"] != "running" or task["ServiceID"] in waiting:
                     continue
                 if task["Status"]["State"] != "running" or task["NodeID"] not in ready:
                     return False
                 running[task["ServiceID"]] = running.get(task["ServiceID"], 0) + 1
-            wanted = {s["ID"]: _replicas(s) for s in api.services()}
+            wanted = {s["ID"]: _replicas(s) for s in services if s["ID"] not in waiting}
         except (DockerException, RequestException, OSError, RuntimeError, KeyError):
             return False
         return all(n is None or running.get(s, 0) == n for s, n in wanted.items())
@@ -248,6 +258,22 @@ class Swarm:
 def _replicas(service: dict[str, Any]) -> int | None:
     replicated = service["Spec"]["Mode"].get("Replicated")
     return None if replicated is None else int(replicated["Replicas"])
+
+
+def _has_place(service: dict[str, Any], places: Sequence[dict[str, str]]) -> bool:
+    """Return whether some node has all the labels that a service wants of one.
+
+    Args:
+        service: The service, as the engine tells it.
+        places: The labels of each node that takes tasks.
+    """
+    constraints = service["Spec"]["TaskTemplate"].get("Placement", {}).get("Constraints", [])
+    wanted = {
+        key.removeprefix("node.labels."): value
+        for key, equals, value in (constraint.partition("==") for constraint in constraints)
+        if equals and key.startswith("node.labels.")
+    }
+    return any(wanted.items() <= labels.items() for labels in places)
 
 
 def observed(
@@ -344,7 +370,8 @@ def page(
             f"{PER_SECOND} times a second. The first one tries the next node where one does not "
             "answer within a second; the other one stays with the node that the event is about. "
             "What a kill or a loss has broken is whole again when the swarm has noticed, and all "
-            "tasks run elsewhere."
+            "tasks run elsewhere; a service whose volume is on the node that is gone or drained "
+            "waits for that node."
         ),
         "",
         (
