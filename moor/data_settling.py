@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.aws.limits import DATA_VOLUME_DEVICE as DEVICE
 from constructs_lib.aws.limits import DATA_VOLUME_TAG
 from constructs_lib.settings.nodes import nodes_of
-from constructs_lib.terraform.stacks import AWS
-from moor import typed
+from constructs_lib.terraform.stacks import AWS, DOCKER
+from moor import recovery, typed
 from moor.data_volumes import KIND, OUTPUT, exist, how_to_lose, known
 from moor.failure import CommandError
 from moor.outputs import outputs_file
@@ -55,6 +55,8 @@ def settle(deployment: Deployment, *, change: bool) -> None:
             say(f"{volume.told}: kept from before; its data is here again")
             if change:
                 deployment.terraform.take_over(stack, wanted[volume.node], volume.id)
+                # Its Docker may have containers and networks, which no state knows either.
+                recovery.begin(session.environment, DOCKER)
     if change:
         heal(deployment)
 

@@ -465,6 +465,7 @@ class Deployment:
             if self.upkeep is not None and run.stack.name == self.stacks[0].name:
                 current, what, stale = self._nodes_first(run, plan, approve=approve, stack=stack)
             elif run.failed or stale:
+                self._remove_leftovers(run.stack, approve=approve)
                 self._look(repair=False)
                 with self.screen.phase(f"plan of {run.stack.name}, as the stack before it is now"):
                     addresses = self._targets(targets)
@@ -678,20 +679,23 @@ class Deployment:
                 continue
             for address in recovery.cut_short(self._terraform.log_of(stack)):
                 self._terraform.taint(stack, address)
-            left = self.leftovers(self.session, stack, self._terraform)
-            if not left:
-                continue
-            self.screen.say(
-                f"{stack.name}: a deployment that was interrupted has left what its state does "
-                "not know:"
-            )
-            for thing in left:
-                self.screen.say(f"  {thing.name}")
-            if not approve and self.session.settings.sandbox is None:
-                confirm(self.session, "Remove it?", self.screen.console)
-            for thing in left:
-                thing.remove()
-                self.screen.say(f"removed {thing.name}")
+            self._remove_leftovers(stack, approve=approve)
+
+    def _remove_leftovers(self, stack: Stack, *, approve: bool) -> None:
+        left = self.leftovers(self.session, stack, self._terraform)
+        if not left:
+            return
+        self.screen.say(
+            f"{stack.name}: a deployment that was interrupted, or whose state is lost, has left "
+            "what the state does not know:"
+        )
+        for thing in left:
+            self.screen.say(f"  {thing.name}")
+        if not approve and self.session.settings.sandbox is None:
+            confirm(self.session, "Remove it?", self.screen.console)
+        for thing in left:
+            thing.remove()
+            self.screen.say(f"removed {thing.name}")
 
     def _write_outputs(self, stack: Stack) -> None:
         """Remember a stack's outputs, beside those of the other one."""

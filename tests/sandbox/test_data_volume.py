@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -357,6 +358,21 @@ def test_a_replacement_that_ended_in_the_middle_is_finished_by_up(trial: Trial) 
     assert trial.machine != machine
     assert trial.volume == volume
     assert trial.rows() == rows
+
+
+def test_where_aws_has_forgotten_everything_one_deployment_has_the_data_again(
+    trial: Trial,
+) -> None:
+    rows, volume = trial.rows(), trial.volume
+    record = json.loads((trial.environment.sandbox / "process.json").read_text(encoding="utf-8"))
+    # Machines, addresses and the state go with the emulator; the volume, and Docker's containers
+    # and networks on it, do not.
+    os.kill(int(record["pid"]), signal.SIGKILL)
+    said = " ".join(trial.done("up").split())
+    assert "its data is here again" in said
+    assert "removed network" in said
+    assert (trial.volume, trial.rows()) == (volume, rows)
+    assert trial.done("plan").count(UNCHANGED) == 2
 
 
 def test_it_grows_and_never_shrinks(trial: Trial) -> None:

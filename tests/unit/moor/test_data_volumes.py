@@ -13,7 +13,7 @@ from settings_files import document
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import Settings
-from moor import data_loss, data_settling, data_volumes
+from moor import data_loss, data_settling, data_volumes, recovery
 from moor.aws_client import ec2
 from moor.data_volumes import Volume
 from moor.failure import CommandError, WrongUseError
@@ -159,7 +159,11 @@ def test_one_that_was_kept_is_taken_over_and_a_plan_only_tells_it(trial: Trial) 
     volume = trial.make()
     say = ("say", f"{told(trial)}: kept from before; its data is here again")
     assert trial.settle(change=False) == [say]
+    assert not recovery.is_marked(trial.session.environment, "docker")
     assert trial.settle() == [say, ("take over", ADDRESS, volume)]
+    assert recovery.is_marked(trial.session.environment, "docker"), (
+        "what Docker has on the volume is looked for once its machine is there"
+    )
 
 
 @pytest.mark.parametrize(

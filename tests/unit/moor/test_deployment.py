@@ -22,10 +22,15 @@ from terraform_stacks import Trial, step
 from moor import recovery
 from moor.failure import CommandError, StoppedError
 from moor.outputs import outputs_file
+from moor.recovery import Leftover
 from moor.toolchain.process import Process, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from moor.session import Session
+    from moor.toolchain.stack import Stack
+    from moor.toolchain.terraform_cli import Terraform
 
 ROOT = Path(__file__).resolve().parents[3]
 UNCHANGED = "0 to add, 0 to change, 0 to destroy"
@@ -77,6 +82,26 @@ def test_a_change_that_the_second_stack_reads_is_planned_anew(trial: Trial) -> N
     assert trial.up() == ["0 to add, 1 to change, 0 to destroy"] * 2
     assert trial.resources("docker") == {"Container": "on two"}
     assert "plan of docker, as the stack before it is now" in trial.text.getvalue()
+
+
+def test_what_is_found_on_a_machine_that_was_just_made_is_removed_before_it_is_in_the_way(
+    trial: Trial,
+) -> None:
+    """As a kept data volume has it, whose containers no state knows any more."""
+    removed: list[str] = []
+
+    def found(_session: Session, stack: Stack, _terraform: Terraform) -> list[Leftover]:
+        is_there = stack.name == "docker" and trial.state("aws").exists() and not removed
+        assert not trial.state("docker").exists() or removed
+        thing = Leftover(name="network moor_default", remove=lambda: removed.append(stack.name))
+        return [thing] if is_there else []
+
+    deployment = trial.deployment()
+    deployment.leftovers = found
+    deployment.up(approve=False)
+    assert removed == ["docker"]
+    assert trial.resources("docker") == {"Container": "on one"}
+    assert trial.text.getvalue().count("removed network moor_default") == 1
 
 
 def test_what_a_newer_version_reads_of_the_first_stack_is_written_before_the_second_is_planned(
