@@ -230,16 +230,32 @@ class Swarm:
         """Lose some managers, and begin the swarm anew without them; returns the seconds of that.
 
         Raises:
-            RuntimeError: It has other services or secrets than before.
+            RuntimeError: It has a majority still, or other services or secrets than before.
         """
         before = self._kept()
         for name in lost:
             self.lose(name)
+        self._wait_until_lost(_HEALED_SECONDS)
         words = [word for name in lost for word in ("--lost", name)]
         seconds = self.moor("swarm", "recover", *words)
         if self._kept() != before:
             raise RuntimeError(f"must have kept {before}, got {self._kept()}")
         return seconds
+
+    def _wait_until_lost(self, seconds: float) -> None:
+        """Wait until no manager answers for the swarm: one that is left notices after a while.
+
+        Raises:
+            RuntimeError: One still does.
+        """
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                self.engine()
+            except RuntimeError:
+                return
+            time.sleep(0.2)
+        raise RuntimeError("a manager still answers for the swarm")
 
     def _kept(self) -> list[str]:
         api: Any = self.engine().api
