@@ -14,6 +14,7 @@ from constructs_lib.swarm.managers import (
     NodeEndpoint,
     NoManagerError,
     answering,
+    ask,
     classify,
 )
 from constructs_lib.swarm.membership import Joining
@@ -42,6 +43,7 @@ DRAIN_SECONDS: Final = 120.0
 SETTLE_SECONDS: Final = 180.0
 """How long a node and its tasks may take to be back: images are pulled in that time."""
 
+_LEAVE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
 _LOOKS: Final = 3
 _MOST_NAMED: Final = 5
@@ -202,11 +204,24 @@ class LiveCluster:
             operations.label(engine, name, labels)
 
     def remove(self, name: str, *, force: bool = True, despite: bool = False) -> None:
-        """Take a node out of the swarm."""
+        """Take a node out of the swarm, and have its machine forget the swarm where it answers."""
         with self.engine(name) as engine:
+            answers = entries.named(engine, name).state == entries.READY
             operations.remove_node(
                 engine, name, force=force, despite_quorum=name if despite else None
             )
+        if answers and name in self._endpoints:
+            self._forget(self._endpoints[name])
+
+    def _forget(self, machine: NodeEndpoint) -> None:
+        # What the machine knows of the swarm may be on its data volume, and then the next machine
+        # has it: at each start its engine would wait 20 s for a swarm that knows it no more
+        # (Source: moby, daemon/cluster/cluster.go, `swarmConnectTimeout`).
+        with (
+            contextlib.suppress(SwarmError, *ENGINE_ERRORS),
+            ask(machine, self._certificates).engine(seconds=_LEAVE_SECONDS) as engine,
+        ):
+            engine.api.leave_swarm(force=True)
 
     @property
     def joining(self) -> Joining:

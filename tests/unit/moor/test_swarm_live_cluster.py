@@ -102,6 +102,11 @@ class FakeEngine:
         assert version == self.there[node_id]["Version"]["Index"]
         self.there[node_id]["Spec"] = spec
 
+    def remove_node(self, node_id: str, *, force: bool) -> None:
+        """Remove a node."""
+        assert force
+        del self.there[node_id]
+
     def services(self) -> list[dict[str, Any]]:
         """Return the services."""
         return [{"ID": "s1", "Spec": {"Name": "shop_web"}}, {"ID": "s2", "Spec": {"Name": "db"}}]
@@ -229,6 +234,32 @@ def test_a_majority_is_kept_unless_said_otherwise(world: World) -> None:
     assert world.availability("manager-2") == "active"
     world.cluster.drain("manager-2", despite=True)
     assert world.availability("manager-2") == "drain"
+
+
+@pytest.mark.parametrize("state", ["ready", "down"])
+def test_a_machine_that_answers_forgets_the_swarm_that_it_is_taken_out_of(
+    world: World, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    left: list[str] = []
+
+    @contextlib.contextmanager
+    def engine_of(name: str) -> Iterator[SimpleNamespace]:
+        def leave_swarm(*, force: bool) -> None:
+            assert force
+            assert "id-web-1" not in world.engine.there, "the swarm is told first"
+            left.append(name)
+            raise NoConnection("gone")  # which is nobody's trouble then
+
+        yield SimpleNamespace(api=SimpleNamespace(leave_swarm=leave_swarm))
+
+    def ask(endpoint: NodeEndpoint, _certificates: object) -> SimpleNamespace:
+        return SimpleNamespace(engine=lambda **_: engine_of(endpoint.name))
+
+    monkeypatch.setattr(live_cluster, "ask", ask)
+    world.engine.there["id-web-1"]["Status"]["State"] = state
+    world.cluster.remove("web-1")
+    assert sorted(world.engine.there) == ["id-manager-1", "id-manager-2"]
+    assert left == (["web-1"] if state == "ready" else [])
 
 
 def test_labels(world: World) -> None:
