@@ -18,7 +18,7 @@ from constructs import Construct
 from constructs_lib.aws.data_volume import DataVolume
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.aws.firewall import WEB, groups
-from constructs_lib.aws.kept_place import KeptPlace
+from constructs_lib.aws.kept_place import KeptPlace, KeptPlaces
 from constructs_lib.aws.load_balancer import LoadBalancer
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
@@ -206,7 +206,14 @@ class AwsStack(TerraformStack):
         """Add the machines of a swarm, and make them one; returns the first machine."""
         settings = self._settings
         network, key_name = settings.network, None
-        subnets = NamedSubnets(network.every_subnet) if network else DefaultSubnets(self, "Subnets")
+        subnets: NamedSubnets | DefaultSubnets
+        kept: KeptPlaces | None = None
+        if network:
+            subnets = NamedSubnets(network.every_subnet)
+        else:
+            subnets = DefaultSubnets(self, "Subnets")
+            if any(node.data_volume is not None for node in nodes):
+                kept = KeptPlaces(self, "Places", tags=self._tags, subnets=subnets)
         key_pair = None
         if settings.key_pair is not None:
             key_name = settings.key_pair.name
@@ -219,11 +226,14 @@ class AwsStack(TerraformStack):
             if image not in images:
                 images[image] = image.resolved(of_images, node.pool)
             scope = Construct(place, node.name)
+            subnet = subnets.at(node.place)
+            if kept is not None and node.data_volume is not None:
+                subnet = kept.at(node.place, node=node.name)
             interface = NetworkInterface(
                 scope,
                 "Interface",
                 name=name,
-                subnet_id=subnets.at(node.place),
+                subnet_id=subnet,
                 security_groups=self._groups,
             )
             machine = Machine(
@@ -251,7 +261,7 @@ class AwsStack(TerraformStack):
                     node=node.name,
                     name=name,
                     machine=machine,
-                    subnet_id=subnets.at(node.place),
+                    subnet_id=subnet,
                 )
             api = self._docker_api(
                 scope, machine, address, node=node.name, registry_address=known, volume=volume

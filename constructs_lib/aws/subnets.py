@@ -19,6 +19,7 @@ class DefaultSubnets(Construct):
 
     Attributes:
         every: The ids of all of them (a token, known during the plan).
+        reference: The same inside of an expression.
     """
 
     def __init__(self, scope: Construct, id_: str) -> None:
@@ -36,7 +37,8 @@ class DefaultSubnets(Construct):
             filter=[define(DataAwsSubnetsFilter, name="default-for-az", values=["true"])],
         )
         self._ids = found.ids
-        self.every = Expression(f"${{{found.fqn}.ids}}")
+        self.reference = f"{found.fqn}.ids"
+        self.every = Expression(f"${{{self.reference}}}")
 
     def at(self, place: int) -> Expression:
         """Return one subnet's id, in the order of their ids.

@@ -1,11 +1,12 @@
-"""Where the one machine stands: where its volume is, or where it is already."""
+"""Where machines stand: where their volumes are, or where they are already."""
 
 from __future__ import annotations
 
 from cdktf import TerraformOutput, TerraformStack
 from synthesis import counts, synth_of
 
-from constructs_lib.aws.kept_place import KeptPlace
+from constructs_lib.aws.kept_place import KeptPlace, KeptPlaces
+from constructs_lib.aws.subnets import DefaultSubnets
 
 TAGS = {"project": "moor", "environment": "test"}
 
@@ -47,4 +48,24 @@ def test_the_zone_is_the_volumes_or_the_machines_or_any() -> None:
     ]
     assert document["output"]["Found"]["value"] == (
         "${sort(data.aws_subnets.Place_Subnets.ids)[0]}"
+    )
+
+
+def test_a_node_stands_where_its_volume_is_or_in_its_turn() -> None:
+    def define(stack: TerraformStack) -> None:
+        subnets = DefaultSubnets(stack, "Subnets")
+        places = KeptPlaces(stack, "Places", tags=TAGS, subnets=subnets)
+        TerraformOutput(stack, "Found", value=places.at(4, node="web-1"))
+
+    document = synth_of(define)
+    assert document["data"]["aws_ebs_volumes"]["Places_Volumes"]["filter"] == [
+        {"name": "tag:project", "values": ["moor"]},
+        {"name": "tag:environment", "values": ["test"]},
+        {"name": "tag-key", "values": ["data-volume"]},
+    ]
+    assert document["output"]["Found"]["value"] == (
+        "${try([for id, found in data.aws_subnet.Places_Subnet : id if contains([for found in "
+        "data.aws_ebs_volume.Places_Volume : found.availability_zone if lookup(found.tags, "
+        '"data-volume", "") == "web-1"], found.availability_zone)][0], '
+        "element(sort(data.aws_subnets.Subnets_Resource.ids), 4))}"
     )
