@@ -67,5 +67,5 @@ def test_a_node_stands_where_its_volume_is_or_in_its_turn() -> None:
         "${try([for id, found in data.aws_subnet.Places_Subnet : id if contains([for found in "
         "data.aws_ebs_volume.Places_Volume : found.availability_zone if lookup(found.tags, "
         '"data-volume", "") == "web-1"], found.availability_zone)][0], '
-        "element(sort(data.aws_subnets.Subnets_Resource.ids), 4))}"
+        "element(sort(data.aws_subnets.Subnets.ids), 4))}"
     )
