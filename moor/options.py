@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,20 @@ from moor.outputs import Outputs
 from moor.session import Session
 from moor.toolchain.stack import load_stacks
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Approve = Annotated[
     bool, typer.Option("--approve", envvar="APPROVE", help="Do not ask before changing AWS.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show all that Terraform says.")]
+
+
+def command_line(words: Sequence[str] | None) -> Sequence[str]:
+    """Return a command of another program, without the `--` that people put before one."""
+    given = words or ()
+    return given[1:] if given and given[0] == "--" else given
 
 
 def complete_service(context: typer.Context, incomplete: str) -> list[str]:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moor.options import (  # noqa: TC001  (read at run time)
+from moor.failure import WrongUseError
+from moor.options import (
     Folder,
     Node,
     NoTerminal,
     Service,
     User,
     Variables,
+    command_line,
 )
 
 if TYPE_CHECKING:
@@ -51,9 +53,12 @@ def run(
     """
     from moor.operation import containers, enter, terminal  # noqa: PLC0415  # heavy
 
+    words = command_line(command)
+    if not words:
+        raise WrongUseError("exec: must have a command after the service, got none; such as sh")
     placed = containers.choose(session, service, node=node, index=index)
     call = enter.Call(
-        words=command,
+        words=words,
         user=user,
         folder=folder,
         variables=variables or (),

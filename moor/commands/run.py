@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moor.options import (  # noqa: TC001  (read at run time)
+from moor.options import (
     Folder,
     NoTerminal,
     Service,
     User,
     Variables,
+    command_line,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(
     from moor.operation import enter, terminal  # noqa: PLC0415  # heavy
 
     call = enter.Call(
-        words=command or (),
+        words=command_line(command),
         entry_point=entry_point,
         user=user,
         folder=folder,

@@ -9,7 +9,7 @@ import typer
 
 from moor import typed
 from moor.failure import WrongUseError
-from moor.options import complete_node
+from moor.options import command_line, complete_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,8 @@ def _chosen(there: Sequence[Host], words: Sequence[str]) -> tuple[Host, Sequence
     """Tell the node from the command: the first word is one where it is a node's name."""
     names = {host.name: host for host in there if host.private_address}
     if words and words[0] in names:
-        return names[words[0]], words[1:]
+        return names[words[0]], command_line(words[1:])
     # One word that is nearly a name is no command of this spelling.
     if len(words) == 1 and difflib.get_close_matches(words[0], names, cutoff=0.7):
         raise WrongUseError(typed.unknown("node", words[0], names))
-    return there[0], words
+    return there[0], command_line(words)

@@ -13,6 +13,7 @@ from moor import session
 from moor.commands import ssh as ssh_command
 from moor.operation import shell_variables
 from moor.operation.hosts import Host
+from moor.options import command_line
 from moor.program import examples, make_app
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ def test_what_was_set_is_unset_without_a_deployment(tmp_path: Path) -> None:
         (["doctor", "--security", "--fix"], "doctor: must have --security or --fix, got both"),
         (["port-forward", "web", "x"], "port: must be REMOTE or LOCAL:REMOTE, each 1 to 65535"),
         (["os", "status", "web-1"], "must be left out where there is one machine alone"),
+        (
+            ["exec", "web", "--"],
+            "exec: must have a command after the service, got none; such as sh",
+        ),
         (["scp", "a", "b"], "scp: must have paths of one machine, as :PATH or NODE:PATH"),
     ],
 )
@@ -132,3 +137,20 @@ def test_the_options_of_another_program_are_its_own() -> None:
     for name in ("exec", "run", "ssh"):
         command = typer.main.get_command(make_app()).commands[name]  # type: ignore[attr-defined]
         assert command.context_settings == {"allow_interspersed_args": False}
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["ls", "-l"], ["ls", "-l"]),
+        (["--", "ls", "-l"], ["ls", "-l"]),
+        (["--", "--", "ls"], ["--", "ls"]),
+        (["grep", "--", "-x"], ["grep", "--", "-x"]),
+        (["--"], []),
+        (None, []),
+    ],
+)
+def test_dashes_before_a_command_are_none_of_it(
+    words: list[str] | None, command: list[str]
+) -> None:
+    assert list(command_line(words)) == command
