@@ -132,14 +132,14 @@ def restored(database: Database, writer: Writer) -> tuple[Row, str]:
     database.moor("backup", "create")
     then = int(writer.ask("select count(*) from rows")[0])
     database.moor("up")
-    before = int(writer.ask("select count(*) from rows")[0])
     load, begin = os.getloadavg()[0], time.time() - 1.0
+    last = max(writer.acknowledged())
+    before = sum(int(row) <= last for row in writer.ask("select id from rows"))
     database.moor("backup", "restore", "newest")
-    # What was written since the snapshot is gone on purpose.
-    writer.forget()
     writer.wait_for_another()
-    first = min(writer.acknowledged())
-    after = sum(int(row) < first for row in writer.ask("select id from rows"))
+    # What was written between the snapshot and the restore is gone on purpose.
+    writer.forget_until_the_gap(begin)
+    after = sum(int(row) <= last for row in writer.ask("select id from rows"))
     row = Row(
         event="a restore of the newest snapshot",
         downtime_seconds=writer.downtime(begin),
@@ -149,8 +149,8 @@ def restored(database: Database, writer: Writer) -> tuple[Row, str]:
         load=load,
     )
     counts = (
-        f"{then} rows just after the snapshot, {before} before the restore, and after it {after} "
-        "of those from before"
+        f"{then} rows at the end of the command that made the snapshot, {before} before the "
+        f"restore, and {after} of these after it"
     )
     _console.print(f"{' | '.join(row.cells)}\n  {counts}")
     return row, counts

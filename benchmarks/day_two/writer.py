@@ -121,8 +121,10 @@ class Writer:
         Args:
             begin: From when on, in seconds since 1970.
         """
-        times = [when for when in self._told().values() if when >= begin]
-        return max((after - before for before, after in pairwise(times)), default=0.0)
+        return max((after - before for before, after in self._gaps(begin)), default=0.0)
+
+    def _gaps(self, begin: float) -> list[tuple[float, float]]:
+        return list(pairwise(when for when in self._told().values() if when >= begin))
 
     def lost(self) -> list[int]:
         """Return the rows that were acknowledged and are not there."""
@@ -130,6 +132,11 @@ class Writer:
         there = {int(row) for row in self.ask("select id from rows")}
         return sorted(acknowledged.keys() - there)
 
-    def forget(self) -> None:
-        """Count no row that was acknowledged so far."""
-        self._from = max(self.acknowledged(), default=0) + 1
+    def forget_until_the_gap(self, begin: float) -> None:
+        """Count no row that was acknowledged before the longest time without one.
+
+        Args:
+            begin: From when on that time is looked for, in seconds since 1970.
+        """
+        _, end = max(self._gaps(begin), key=lambda gap: gap[1] - gap[0])
+        self._from = min(row for row, when in self._told().items() if when >= end)
