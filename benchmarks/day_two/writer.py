@@ -7,8 +7,11 @@ the machine.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Self
+
+from docker.errors import NotFound
 
 from benchmarks.day_two.database import IMAGE, NAME, PORT
 
@@ -58,6 +61,9 @@ class Writer:
             "PGCONNECT_TIMEOUT": "2",
             "END": str(int(time.time()) + _LONGEST_SECONDS),
         }
+        # One may be left of a measurement that was killed.
+        with suppress(NotFound):
+            self._api.remove_container(_NAME, force=True, v=True)
         self._identity = self._api.create_container(
             _IMAGE,
             entrypoint=["sh", "-c", _WRITE],
