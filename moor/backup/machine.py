@@ -19,6 +19,8 @@ PLACE: Final = "/mnt/moor"
 """Where the data volume is mounted, as `data-volume.sh` does it."""
 
 _LAST_LINES: Final = 12
+_LOST: Final = 255
+"""The exit status of ssh itself; any other is the command's."""
 
 # The sockets first: whoever connects meanwhile would start Docker, which would wait for the volume.
 _LEAVE: Final = """sudo bash -ec '
@@ -81,6 +83,12 @@ class Machine:
             raise CommandError(
                 f"{target}: `{_short(command)}` must end within {seconds:.0f} s, got no end"
             ) from None
+        if done.returncode == _LOST:
+            said = " ".join(done.stderr.decode(errors="replace").split()) or "no reason"
+            raise CommandError(
+                f"{target}: must be reached over SSH, got: {said}; "
+                f"`{typed.program(self.environment, 'doctor')}` looks why"
+            )
         if done.returncode:
             told = done.stderr.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
             first = (

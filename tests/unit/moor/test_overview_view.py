@@ -191,6 +191,11 @@ def test_a_machine_that_says_nothing_is_one_line(
     assert (found["good"], found["services"], found["services_known"]) == (False, [], False)
 
 
+def test_a_machine_that_is_somebody_else_is_told_with_where_to_look() -> None:
+    lost = replace(MACHINE, api=Api(problem="the Docker API at x: no"), look="moor doctor")
+    assert lost.problem == "production: the Docker API at x: no; look with: moor doctor"
+
+
 def test_drift_is_wrong_and_a_change_that_waits_is_due(tmp_path: Path) -> None:
     changes = tuple(
         Change(address=f"docker_container.{name}", action="update", noun="container", name=name)
