@@ -63,7 +63,7 @@ PARTS: Final = (
             _step("moor status"),
             _step("curl --silent http://127.33.0.2/ | grep title"),
             _step(
-                'eval "$(moor env)"; docker ps --format "{{.Names}}  {{.Ports}}"',
+                'eval "$(moor env)"; docker ps --format "{{.Names}}  {{.Ports}}" | sort',
                 "Any `docker` of yours talks to the machine, with the certificate that `moor env` "
                 "points to.",
             ),
