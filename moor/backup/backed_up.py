@@ -12,6 +12,7 @@ from moor.failure import CommandError, WrongUseError
 from moor.operation import hosts
 
 if TYPE_CHECKING:
+    from constructs_lib.settings.settings import DataVolumeSettings
     from moor.operation.hosts import Host
     from moor.session import Session
 
@@ -29,6 +30,11 @@ class BackedUp:
     node: str
     host: Host
     is_member: bool
+
+    @property
+    def name(self) -> str:
+        """What it is called among the environment's machines; empty where it is the only one."""
+        return self.node if self.is_member else ""
 
     @property
     def ssh(self) -> str:
@@ -62,6 +68,27 @@ def with_volumes(session: Session) -> list[str]:
     return [node.name for node in nodes_of(session.settings) if node.data_volume is not None]
 
 
+def wanted(session: Session, node: str) -> tuple[DataVolumeSettings, str]:
+    """Return what the settings ask for a machine's data volume, and the field that says it.
+
+    Args:
+        session: The command.
+        node: The machine's name.
+
+    Raises:
+        WrongUseError: There is no such machine, or it has no data volume.
+        CommandError: There is no data volume at all.
+    """
+    must_have_a_volume(session)
+    for one in nodes_of(session.settings):
+        if one.name == node and one.data_volume is not None:
+            pool = session.settings.aws.machines.workers.get(one.pool)
+            is_its_own = pool is not None and pool.data_volume is not None
+            field = f"aws.machines.workers.{one.pool}" if is_its_own else "aws"
+            return one.data_volume, f"{field}.data_volume"
+    raise WrongUseError(typed.unknown("machine with a data volume", node, with_volumes(session)))
+
+
 def machine_of(session: Session, node: str) -> BackedUp:
     """Return a machine that has a data volume.
 
@@ -73,10 +100,7 @@ def machine_of(session: Session, node: str) -> BackedUp:
         WrongUseError: There is no such machine, or it has no data volume.
         CommandError: Nothing is deployed, or there is no data volume at all.
     """
-    must_have_a_volume(session)
-    there = with_volumes(session)
-    if node not in there:
-        raise WrongUseError(typed.unknown("machine with a data volume", node, there))
+    wanted(session, node)
     if not session.settings.is_swarm:
         return BackedUp(node=FIRST, host=hosts.hosts(session.environment)[0], is_member=False)
     return BackedUp(node=node, host=hosts.host_of(session.environment, node), is_member=True)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from moor.backup.aws import Ec2
+    from moor.backup.backed_up import BackedUp
     from moor.backup.snapshot import Snapshot
-    from moor.outputs import Outputs
     from moor.screen import Screen
     from moor.session import Session
 
@@ -74,14 +74,14 @@ class ThrowAway:
     _volume: str = field(default="", init=False)
     _address: dict[str, str] = field(default_factory=dict, init=False)
 
-    def make(self, model: str, outputs: Outputs, *, seconds: float) -> Machine:
+    def make(self, model: str, like: BackedUp, *, seconds: float) -> Machine:
         """Make the machine, and have Docker's data and the services' folders be the snapshot's.
 
         Docker is not started.
 
         Args:
             model: The id of the machine that it is like.
-            outputs: What the last deployment told.
+            like: That machine.
             seconds: How long the machine may take to be reached.
 
         Returns:
@@ -92,18 +92,18 @@ class ThrowAway:
         """
         with told(f"machine {model}: must be found"):
             found = self.ec2.client.describe_instances(InstanceIds=[model])
-            like = found["Reservations"][0]["Instances"][0]
+            described = found["Reservations"][0]["Instances"][0]
         with self.screen.phase(f"a volume is made of {self.snapshot.id}", done=""):
-            self._make_volume(like["Placement"]["AvailabilityZone"])
+            self._make_volume(described["Placement"]["AvailabilityZone"])
         with self.screen.phase("a throw-away machine boots", done=""):
-            self._boot(like)
+            self._boot(described)
             address = self._give_address()
             self.ec2.await_volume(self._volume, "available", self.screen.tick)
             with told(f"volume {self._volume}: must be attached"):
                 self.ec2.client.attach_volume(
                     VolumeId=self._volume, InstanceId=self.instance, Device=DATA_VOLUME_DEVICE
                 )
-            shell = self._reach(model, address, outputs, seconds=seconds)
+            shell = self._reach(model, address, like, seconds=seconds)
         with self.screen.phase("it takes the data", done=""):
             self._prepare(shell, seconds=seconds)
         return shell
@@ -176,7 +176,7 @@ class ThrowAway:
             )
         return self._address["PublicIp"]
 
-    def _reach(self, model: str, address: str, outputs: Outputs, *, seconds: float) -> Machine:
+    def _reach(self, model: str, address: str, like: BackedUp, *, seconds: float) -> Machine:
         """Learn the machine's host keys from its console, and wait until it has booted."""
         ssh = self.session.settings.aws.ssh
         hosts = self.session.environment.hosts
@@ -190,8 +190,8 @@ class ThrowAway:
         except host_key.HostKeyError as error:
             raise CommandError(str(error)) from None
         words = [
-            word.replace(model, self.instance).replace(outputs.public_ip, address)
-            for word in shlex.split(outputs.ssh)
+            word.replace(model, self.instance).replace(like.host.address, address)
+            for word in like.host.ssh
         ]
         shell = Machine.of(self.session.environment, shlex.join(words))
         script = (_SCRIPTS / "init.sh").read_bytes()

@@ -8,15 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from constructs_lib.settings.nodes import FIRST
 from moor import health
 from moor.backup import throw_away
 from moor.backup.aws import Ec2
-from moor.backup.creation import must_be_possible
+from moor.backup.backed_up import machine_of, must_have_a_volume
 from moor.backup.throw_away import ThrowAway
 from moor.failure import CommandError
 from moor.health import Expected, Row
-from moor.outputs import Outputs
 from moor.recovery import PROJECT
 
 if TYPE_CHECKING:
@@ -51,30 +49,34 @@ class Verdict:
         return bool(self.rows) and all(row.verdict == "good" for row in self.rows)
 
 
-def verify(session: Session, screen: Screen, name: str, *, within: float) -> Verdict:
+def verify(
+    session: Session, screen: Screen, name: str, *, node: str | None = None, within: float
+) -> Verdict:
     """Try a snapshot.
 
     Args:
         session: The command, which holds the environment's lock.
         screen: Where progress is told.
         name: The snapshot: an id, or `newest`.
+        node: The machine that it must be of; any where unset.
         within: Seconds after which it has failed: for the machine, and for the services' checks.
 
     Raises:
         CommandError: It cannot be tried. What was made for it is gone.
         StoppedError: Somebody asked to end; likewise.
     """
-    must_be_possible(session, "backup verify")
-    ec2, outputs = Ec2(session), Outputs.load(session.environment)
-    snapshot = ec2.snapshot(name)
-    model = [a["InstanceId"] for a in ec2.volume(FIRST)["Attachments"]]
+    must_have_a_volume(session)
+    ec2 = Ec2(session)
+    snapshot = ec2.snapshot(name, node)
+    there = machine_of(session, snapshot.node)
+    model = [a["InstanceId"] for a in ec2.volume(snapshot.node)["Attachments"]]
     if not model:
-        raise CommandError(f"machine {FIRST}: must run, got none with the data volume")
+        raise CommandError(f"machine {snapshot.node}: must run, got none with the data volume")
     throw_away.remove_all(session, ec2, screen.say)
     trial = ThrowAway(session, ec2, screen, snapshot)
     begin = time.monotonic()
     with throw_away.ending(trial):
-        shell = trial.make(str(model[0]), outputs, seconds=within)
+        shell = trial.make(str(model[0]), there, seconds=within)
         with screen.phase("services start, and their checks are asked", done=""):
             rows = _ask(session, shell, screen, within=within)
         seconds = time.monotonic() - begin
