@@ -66,7 +66,7 @@ class Services:
         return tuple(held.name for held in self._held)
 
     def stop(self) -> None:
-        """Hold them, the last one first, each when those after it have ended."""
+        """Hold them, the last one first: none of a swarm's services waits for another to end."""
         environment = self._session.environment
         cluster = access.live_cluster(self._session, self._say)
         manager = cluster.answering().endpoint.name
@@ -83,7 +83,7 @@ class Services:
                 self._say(f"{held.name}: stops for a moment on {self._node}")
                 self._held.insert(0, held)
                 hold.begin(engine, held)
-                hold.await_over(engine, [held], seconds=_END_SECONDS)
+            hold.await_over(engine, every, seconds=_END_SECONDS)
 
     def start(self) -> list[str]:
         """Hold them no more, and wait until they run as before."""
