@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.aws.firewall import SSH
 from constructs_lib.aws.limits import DATA_VOLUME_DEVICE
 from constructs_lib.host import host_key
+from constructs_lib.settings.nodes import nodes_of
 from moor.aws_refusal import told
 from moor.backup.ending import ending_asked
 from moor.backup.machine import Machine
@@ -154,7 +155,7 @@ class ThrowAway:
                         "Ebs": {
                             "Encrypted": True,
                             "VolumeType": "gp3",
-                            "VolumeSize": self.session.settings.aws.root_volume.size_gib,
+                            "VolumeSize": self._root_volume_gib(),
                         },
                     }
                 ],
@@ -165,6 +166,10 @@ class ThrowAway:
             self.ec2.client.get_waiter("instance_running").wait(
                 InstanceIds=[self.instance], WaiterConfig={"Delay": 2, "MaxAttempts": 150}
             )
+
+    def _root_volume_gib(self) -> int:
+        nodes = {node.name: node for node in nodes_of(self.session.settings)}
+        return nodes[self.snapshot.node].root_volume_gib
 
     def _give_address(self) -> str:
         with told(f"machine {self.instance}: must get an address"):
