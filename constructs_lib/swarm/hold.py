@@ -116,8 +116,30 @@ def begin(engine: DockerClient, held: Held) -> None:
     change(engine, held.service, edit)
 
 
+def is_held(engine: DockerClient, held: Held) -> bool:
+    """Return whether a service has begun to give its tasks on the node up, and not ended.
+
+    Args:
+        engine: A manager.
+        held: The service.
+
+    Raises:
+        docker.errors.DockerException: The engine does not answer.
+    """
+    api: Any = engine.api
+    try:
+        spec = api.inspect_service(held.service)["Spec"]
+    except NotFound:
+        return False
+    if held.replicas is not None:
+        return not spec["Mode"].get("Replicated", {}).get("Replicas")
+    return _but(held) in ((spec["TaskTemplate"].get("Placement") or {}).get("Constraints") or ())
+
+
 def end(engine: DockerClient, held: Held) -> None:
     """Let a service have its tasks there again; one that is gone meanwhile is no error.
+
+    The swarm begins new ones at once, beside those that have not ended yet: see `await_over`.
 
     Args:
         engine: A manager.

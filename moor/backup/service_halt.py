@@ -125,7 +125,10 @@ def resume(session: Session, say: Callable[[str], None]) -> None:
 def _release(session: Session, services: Sequence[Held]) -> None:
     cluster = access.live_cluster(session, lambda _line: None)
     with cluster.engine() as engine:
-        for held in services:
+        given_up = [held for held in services if hold.is_held(engine, held)]
+        # Two of them at the same data would be worse than one that is late.
+        hold.await_over(engine, given_up, seconds=_END_SECONDS)
+        for held in given_up:
             hold.end(engine, held)
         hold.await_back(engine, services, seconds=_START_SECONDS)
 

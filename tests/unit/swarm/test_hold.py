@@ -95,11 +95,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_held_is_as_before_afterwards(name: str) -> None:
     swarm = Swarm()
     before, held = copy.deepcopy(swarm.there), look(swarm, name)
+    assert not hold.is_held(swarm.engine, held)
     for _ in range(2):  # the second time there is nothing to do
         hold.begin(swarm.engine, held)
     assert swarm.there != before
+    assert hold.is_held(swarm.engine, held)
     for _ in range(2):
         hold.end(swarm.engine, held)
+    assert not hold.is_held(swarm.engine, held)
     assert swarm.there == before
 
 
@@ -129,6 +132,7 @@ def test_what_is_gone_or_has_no_tasks_is_left_alone() -> None:
     del swarm.there["s1"]
     hold.begin(swarm.engine, held)
     hold.end(swarm.engine, held)
+    assert not hold.is_held(swarm.engine, held)
     assert "s1" not in swarm.there
 
 
