@@ -119,8 +119,8 @@ def test_of_several_machines_the_newest_is_that_of_the_one_that_is_named() -> No
             "newest",
             None,
             (
-                "snapshot newest: must be of one machine, got manager-1, web-1; say which by --node, "
-                "or say an id"
+                "snapshot newest: must be of one machine, got manager-1, web-1; say which by "
+                "--node, or say an id"
             ),
         ),
         (
