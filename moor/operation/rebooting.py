@@ -72,10 +72,7 @@ def alone(session: Session, host: Host, screen: Screen) -> Took:
             "got no answer; `moor doctor` looks why"
         )
     running = [one for one in containers.find(session) if one.is_running]
-    # By themselves containers outlive their engine, and a machine that goes down ends them its own
-    # way: not with the signal, nor in the time, that their services ask for.
-    with screen.phase(f"{len(running)} containers stop"):
-        power.each(session, running, Action.STOP)
+    # The machine ends them itself as it goes down: a command that is killed leaves nothing stopped.
     asked = time.monotonic()
     try:
         with screen.phase(f"{host.name} reboots"):
@@ -86,7 +83,7 @@ def alone(session: Session, host: Host, screen: Screen) -> Took:
             _start(session, running)
     except CommandError as error:
         raise CommandError(
-            f"{error}\n  the services were stopped before: "
+            f"{error}\n  services may have ended with it: "
             f"`{typed.command(session.environment, 'up')}` starts them"
         ) from None
     _services(session, screen)
@@ -95,7 +92,7 @@ def alone(session: Session, host: Host, screen: Screen) -> Took:
 
 
 def _start(session: Session, running: Sequence[Placed]) -> None:
-    """Start what ran before, as soon as the engine answers."""
+    """Start what ran before, as soon as the engine answers: Docker does not start all by itself."""
     begin = time.monotonic()
     while True:
         try:
