@@ -120,12 +120,20 @@ def nodes(session: Session, upkeep: Upkeep, names: Sequence[str], screen: Screen
     begin = time.monotonic()
     took: dict[str, float] = {}
 
-    def wait(node: Node, before: str, *, name: str) -> None:
-        asked = time.monotonic()
-        restart.wait(node, before, name=name)
-        took[name] = time.monotonic() - asked
+    asked: dict[str, float] = {}
 
-    host_work.reboot(session, upkeep, Outputs.load(session.environment), names, wait=wait)
+    def mark_of(node: Node) -> str:
+        mark = restart.mark_of(node)
+        # Whoever reboots it may wait for that, too, as the sandbox does.
+        asked[node.instance_id] = time.monotonic()
+        return mark
+
+    def wait(node: Node, before: str, *, name: str) -> None:
+        restart.wait(node, before, name=name)
+        took[name] = time.monotonic() - asked[node.instance_id]
+
+    outputs = Outputs.load(session.environment)
+    host_work.reboot(session, upkeep, outputs, names, wait=wait, mark_of=mark_of)
     back = time.monotonic()
     _services(session, screen)
     end = time.monotonic()
