@@ -212,7 +212,12 @@ class Upkeep:
         departure.check(self._members.values(), found.leaving)
         departure.check_volumes(self._members.values(), found.leaving)
         if not found.leaving:
-            roll.check(self._members.values(), renewed=found.renewed, restarted=found.restarted)
+            roll.check(
+                self._members.values(),
+                renewed=found.renewed,
+                restarted=found.restarted,
+                kept=found.kept,
+            )
         return found
 
     def told(self, found: Impact) -> tuple[str, ...]:
@@ -235,7 +240,7 @@ class Upkeep:
         lines += [
             f"node {name}: what is in its volumes {', '.join(volumes)} is lost with its machine"
             for name in found.renewed
-            if (volumes := self._members[name].volume_names)
+            if name not in found.kept and (volumes := self._members[name].volume_names)
         ]
         return tuple(lines)
 
@@ -259,7 +264,7 @@ class Upkeep:
             self.screen.say(f"node {name}: takes tasks again, which a command before had moved")
             self._cluster.activate(name)
         departure.dismiss(self._cluster, found.leaving, tell=self._tell)
-        self.change(renewed=found.renewed, restarted=found.restarted, how=change)
+        self.change(renewed=found.renewed, restarted=found.restarted, how=change, kept=found.kept)
         self.screen.finish(_KEY)
         return bool(found.leaving or found.rolled)
 
@@ -271,6 +276,7 @@ class Upkeep:
         how: Callable[[Sequence[str]], None],
         at_once: int = 1,
         even_without_quorum: Collection[str] = (),
+        kept: Collection[str] = (),
     ) -> None:
         """Change nodes at work, as `roll.roll` does it.
 
@@ -280,6 +286,7 @@ class Upkeep:
             how: Changes some nodes, which have no tasks then.
             at_once: How many workers are changed together.
             even_without_quorum: Managers that may go though the others are no majority then.
+            kept: Those of the renewed whose data volume goes to the new machine.
 
         Raises:
             CommandError: A node could not be changed, or does not come back; or no manager
@@ -295,6 +302,7 @@ class Upkeep:
             tell=self._tell,
             at_once=at_once,
             even_without_quorum=even_without_quorum,
+            kept=kept,
         )
         self.screen.finish(_KEY)
 

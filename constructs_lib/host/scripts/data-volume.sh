@@ -9,7 +9,7 @@
 # the machine has is copied to a volume that is blank. The script installs itself and its units, by
 # which the volume is mounted at each boot:
 #
-#   data-volume.sh prepare|bind|release|check|end|grow
+#   data-volume.sh prepare|bind|release|check|grow
 #
 # No unit of Docker's starts without the volume: a volume that is late is waited for.
 set -euo pipefail
@@ -241,23 +241,10 @@ TimeoutStartSec=infinity
 ExecStart=/bin/bash $home/data-volume.sh bind
 ExecStop=/bin/bash $home/data-volume.sh release
 UNIT
-  # Stopped with the machine, and before Docker is.
-  unit moor-services-end.service <<UNIT
-[Unit]
-Description=Containers end when Docker does
-After=docker.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/true
-ExecStop=/bin/bash $home/data-volume.sh end
-UNIT
   unit docker.service.d/20-data-volume.conf <<UNIT
 [Unit]
 Requires=mnt-moor.mount moor-data-folders.service
 After=mnt-moor.mount moor-data-folders.service
-Wants=moor-services-end.service
 
 [Service]
 ExecStartPre=/bin/bash $home/data-volume.sh check
@@ -303,10 +290,10 @@ case $task in
     device=$link${volume//-/}
     use "$((10#${3:-120}))"
     ;;
-  prepare | bind | release | check | end | grow)
+  prepare | bind | release | check | grow)
     volume=$(<"$home/data-volume")
     device=$link${volume//-/}
     "$task"
     ;;
-  *) fail "TASK: must be use, prepare, bind, release, check, end or grow, got '$task'" ;;
+  *) fail "TASK: must be use, prepare, bind, release, check or grow, got '$task'" ;;
 esac
