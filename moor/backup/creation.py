@@ -34,6 +34,9 @@ _MOST_IMAGES: Final = 40
 """AWS takes 50 tags (Source: Amazon EC2 User Guide, "Tag your Amazon EC2 resources")."""
 _LONGEST_TAG: Final = 256
 _LITTLE_MIB: Final = 64
+_LEAST_MIB: Final = 8
+"""What the engine writes where a container starts is some kilobytes; its logs begin, too."""
+
 _POLL_SECONDS: Final = 2.0
 
 
@@ -146,6 +149,8 @@ def _look_for_room(session: Session, machine: Machine, node: str, screen: Screen
     free, fills = machine.fullness()
     if free >= _LITTLE_MIB:
         return
+    if free < _LEAST_MIB:
+        raise _too_full(session, free, fills)
     env = typed.command(session.environment, "-s env")
     screen.say(
         f"warning: data volume of {node}: must have room for the services, got {free} MiB free; "
@@ -171,3 +176,12 @@ def _image(container: Container) -> str:
         image = None
     digests = image.attrs.get("RepoDigests") if image is not None else None
     return str(digests[0]) if digests else str(container.attrs.get("Image", ""))
+
+
+def _too_full(session: Session, free: int, fills: str) -> CommandError:
+    doctor = typed.program(session.environment, "doctor --fix")
+    return CommandError(
+        f"data volume: must have {_LEAST_MIB} MiB free, got {free}: what is stopped for a moment "
+        f"could not start again; it is filled by {fills}; `{doctor}` removes what nothing needs, "
+        "or choose a larger aws.data_volume.size_gib; no snapshot was made, and nothing was stopped"
+    )

@@ -17,6 +17,8 @@ PLACE: Final = "/mnt/moor"
 """Where the data volume is mounted, as `data-volume.sh` does it."""
 
 _LAST_LINES: Final = 12
+_LOST: Final = 255
+"""The exit status of ssh itself; any other is the command's."""
 
 # The sockets first: whoever connects meanwhile would start Docker, which would wait for the volume.
 _LEAVE: Final = """sudo bash -ec '
@@ -79,6 +81,12 @@ class Machine:
             raise CommandError(
                 f"{target}: `{_short(command)}` must end within {seconds:.0f} s, got no end"
             ) from None
+        if done.returncode == _LOST:
+            said = " ".join(done.stderr.decode(errors="replace").split()) or "no reason"
+            raise CommandError(
+                f"{target}: must be reached over SSH, got: {said}; "
+                f"`{typed.program(self.environment, 'doctor')}` looks why"
+            )
         if done.returncode:
             told = done.stderr.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
             first = (
@@ -121,8 +129,9 @@ class Machine:
         """
         script = (
             f"df --output=avail --block-size=1M {PLACE} | tail -n 1; "
-            f"sudo du --summarize --block-size=1M {PLACE}/docker/* {PLACE}/moor 2>/dev/null "
-            "| sort --reverse --numeric-sort | head -n 3"
+            # Only root may list what is there.
+            f"sudo sh -c 'du --summarize --block-size=1M {PLACE}/docker/* {PLACE}/moor' "
+            "2>/dev/null | sort --reverse --numeric-sort | head -n 3"
         )
         free, *rest = self.run(script, seconds=120).splitlines() or ["0"]
         fills = [line.split("\t", 1) for line in rest if "\t" in line]

@@ -45,6 +45,15 @@ def test_a_command_that_fails_is_told_with_what_it_said(machine: Machine) -> Non
         machine.run("echo no >&2; exit 3")
 
 
+def test_a_machine_that_is_not_reached_is_told_with_where_to_look(machine: Machine) -> None:
+    text = (
+        "core@192.0.2.1: must be reached over SSH, got: Connection refused; "
+        "`ENVIRONMENT=production .venv/bin/moor doctor` looks why"
+    )
+    with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
+        machine.run("echo Connection refused >&2; exit 255")
+
+
 def test_a_command_that_does_not_end_is_ended(machine: Machine) -> None:
     text = "core@192.0.2.1: `exec sleep 60` must end within 0 s, got no end"
     with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
