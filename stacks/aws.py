@@ -28,6 +28,7 @@ from constructs_lib.aws.snapshot_policy import SnapshotSchedule
 from constructs_lib.aws.subnets import DefaultSubnets, NamedSubnets
 from constructs_lib.host.client_change import ClientChange
 from constructs_lib.host.docker_api import AwsAccess, DockerApi
+from constructs_lib.host.services_end import ServicesEnd
 from constructs_lib.host.volume_growth import VolumeGrowth
 from constructs_lib.settings.nodes import FIRST
 from constructs_lib.swarm.members import MemberNode, Members
@@ -348,6 +349,13 @@ class AwsStack(TerraformStack):
         registry_address: Expression | None = None,
     ) -> DockerApi:
         settings, emulator = self._settings, self._emulator
+        aws = AwsAccess(
+            region=settings.region,
+            profile=emulator.profile if emulator else settings.profile,
+            role_arn=settings.role_arn,
+            endpoint_url=emulator.url if emulator else None,
+            credentials=emulator.credentials if emulator else None,
+        )
         api = DockerApi(
             scope,
             "DockerApi",
@@ -356,16 +364,13 @@ class AwsStack(TerraformStack):
             port=settings.docker_api.port,
             ssh=self._ssh,
             store=self._store,
-            aws=AwsAccess(
-                region=settings.region,
-                profile=emulator.profile if emulator else settings.profile,
-                role_arn=settings.role_arn,
-                endpoint_url=emulator.url if emulator else None,
-                credentials=emulator.credentials if emulator else None,
-            ),
+            aws=aws,
             node=node,
             registry_address=registry_address,
             volume=volume,
+        )
+        ServicesEnd(
+            scope, "ServicesEnd", machine=machine, address=address, api=api, ssh=self._ssh, aws=aws
         )
         if volume is not None:
             VolumeGrowth(

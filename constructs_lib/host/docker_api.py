@@ -18,7 +18,7 @@ from constructs_lib.terraform.steps import run_module, terraform_data
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdktf import FileProvisioner, RemoteExecProvisioner
+    from cdktf import FileProvisioner, LocalExecProvisioner, RemoteExecProvisioner
 
     from constructs_lib.aws.data_volume import DataVolume
     from constructs_lib.aws.elastic_ip import ElasticIp
@@ -185,19 +185,11 @@ class DockerApi(Construct):
                 "clients": store.clients,
                 **({} if registry_address is None else {"registry": registry_address}),
                 **({} if volume is None else {"volume": volume.id}),
-                **{name: _digest(file) for name, file in scripts.items()},
+                **{name: digest(file) for name, file in scripts.items()},
             },
             provisioners=[
-                run_module(
-                    "constructs_lib.host.host_key",
-                    *("--machine", machine.id, "--address", ip, "--port", str(ssh.port)),
-                    *("--hosts", str(ssh.hosts), "--timeout", str(connect_timeout_seconds)),
-                    *_expected(ssh.host_keys),
-                    *aws.words,
-                ),
-                # The folder is private before anything arrives in it: files that
-                # Terraform uploads are readable by everyone (mode 0644).
-                remote.run(f"sudo install -d -m 0700 -o {ssh.user} -g {ssh.user} {STAGING}"),
+                learn_host_keys(machine, ip, ssh=ssh, aws=aws, seconds=connect_timeout_seconds),
+                remote.make_staging(ssh.user),
                 *uses,
                 remote.upload(scripts["init.sh"], "init.sh"),
                 remote.run(f"sudo bash {STAGING}/init.sh"),
@@ -225,7 +217,33 @@ class DockerApi(Construct):
         )
 
 
-def _digest(file: Path) -> str:
+def learn_host_keys(
+    machine: Machine, address: str, *, ssh: SshAccess, aws: AwsAccess, seconds: int
+) -> LocalExecProvisioner:
+    """Return the step that learns a machine's host keys, before anything is sent to it.
+
+    Args:
+        machine: The machine.
+        address: Its address.
+        ssh: How to reach it, and where the keys are kept.
+        aws: How to ask for its console.
+        seconds: How long to wait.
+    """
+    return run_module(
+        "constructs_lib.host.host_key",
+        *("--machine", machine.id, "--address", address, "--port", str(ssh.port)),
+        *("--hosts", str(ssh.hosts), "--timeout", str(seconds)),
+        *_expected(ssh.host_keys),
+        *aws.words,
+    )
+
+
+def digest(file: Path) -> str:
+    """Return what changes with a file's content, and with nothing else.
+
+    Args:
+        file: The file.
+    """
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 

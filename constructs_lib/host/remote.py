@@ -62,6 +62,17 @@ class Remote:
             RemoteExecProvisioner, type="remote-exec", inline=[command], connection=self.connection
         )
 
+    def make_staging(self, user: str) -> RemoteExecProvisioner:
+        """Return the step that makes the folder for arrivals.
+
+        It is private before anything arrives in it: files that Terraform uploads are readable by
+        everyone (mode 0644).
+
+        Args:
+            user: The SSH user.
+        """
+        return self.run(f"sudo install -d -m 0700 -o {user} -g {user} {STAGING}")
+
     def upload(self, source: Path, name: str) -> FileProvisioner:
         """Return the step that uploads a file, under a name in the folder for arrivals."""
         return define(

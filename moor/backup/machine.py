@@ -11,8 +11,6 @@ from moor import typed
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from constructs_lib.settings.environment import Environment
 
 PLACE: Final = "/mnt/moor"
@@ -141,7 +139,7 @@ class Machine:
 
 
 class Guard:
-    """What starts containers on the machine where nobody comes back to do it.
+    """What starts services again, by a timer on a machine, where nobody comes back to do it.
 
     Args:
         machine: The machine.
@@ -153,17 +151,19 @@ class Guard:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def arm(self, containers: Sequence[str]) -> None:
-        """Have the machine start containers by itself after ten minutes.
+    def arm(self, command: str) -> None:
+        """Have the machine run a command by itself after ten minutes.
+
+        Args:
+            command: For a shell there; root runs it.
 
         Raises:
             CommandError: The machine cannot promise that.
         """
-        names = shlex.join(containers)
         self._machine.run(
             f"sudo systemctl stop {self.UNIT}.timer 2>/dev/null; "
             f"sudo systemd-run --quiet --collect --unit={self.UNIT} --on-active={self.SECONDS} "
-            f"docker start {names}"
+            f"/bin/sh -c {shlex.quote(command)}"
         )
 
     def disarm(self) -> None:

@@ -89,9 +89,11 @@ def replace(
     the work: tasks move away, the node leaves the swarm, joins again, and gets tasks again.
     Workers come first, and the manager that leads last.
 
+    The only manager stays in the swarm, which goes to the new machine with its data volume.
+
     What is on a machine's own disk is lost. Whatever fails, `up` goes on from there.
     """
-    from moor import replacement  # noqa: PLC0415  # heavy
+    from moor import available, replacement  # noqa: PLC0415  # heavy
     from moor.swarm import host_work, impact  # noqa: PLC0415  # heavy
 
     names = nodes or []
@@ -107,6 +109,7 @@ def replace(
         deploying(session, screen, lock) as deployment,
     ):
         must_be_attended(session, approve=approve)
+        available.check(session, names, image=ami, instance_type=kind)
         stack, upkeep = deployment.stacks[0], deployment.upkeep
         machines = (
             stack.addresses(lambda path: path == "Machine/Resource")
@@ -128,7 +131,9 @@ def replace(
             )
     if told := replacement.told_of_type(session, kind, names):
         session.console.print(told, style="yellow", soft_wrap=True)
-    _summary(session, upkeep, f"replaced: {', '.join(names)}")
+    # One machine alone has no name that anybody types.
+    done = ", ".join(names) if upkeep is not None else "the machine"
+    _summary(session, upkeep, f"replaced: {done}")
 
 
 @app.command(name="reboot")

@@ -72,10 +72,7 @@ def alone(session: Session, host: Host, screen: Screen) -> Took:
             "got no answer; `moor doctor` looks why"
         )
     running = [one for one in containers.find(session) if one.is_running]
-    # By themselves containers outlive their engine, and a machine that goes down ends them its own
-    # way: not with the signal, nor in the time, that their services ask for.
-    with screen.phase(f"{len(running)} containers stop"):
-        power.each(session, running, Action.STOP)
+    # The machine ends them itself as it goes down: a command that is killed leaves nothing stopped.
     asked = time.monotonic()
     try:
         with screen.phase(f"{host.name} reboots"):
@@ -86,7 +83,7 @@ def alone(session: Session, host: Host, screen: Screen) -> Took:
             _start(session, running)
     except CommandError as error:
         raise CommandError(
-            f"{error}\n  the services were stopped before: "
+            f"{error}\n  services may have ended with it: "
             f"`{typed.command(session.environment, 'up')}` starts them"
         ) from None
     _services(session, screen)
@@ -95,7 +92,7 @@ def alone(session: Session, host: Host, screen: Screen) -> Took:
 
 
 def _start(session: Session, running: Sequence[Placed]) -> None:
-    """Start what ran before, as soon as the engine answers."""
+    """Start what ran before, as soon as the engine answers: Docker does not start all by itself."""
     begin = time.monotonic()
     while True:
         try:
@@ -123,12 +120,20 @@ def nodes(session: Session, upkeep: Upkeep, names: Sequence[str], screen: Screen
     begin = time.monotonic()
     took: dict[str, float] = {}
 
-    def wait(node: Node, before: str, *, name: str) -> None:
-        asked = time.monotonic()
-        restart.wait(node, before, name=name)
-        took[name] = time.monotonic() - asked
+    asked: dict[str, float] = {}
 
-    host_work.reboot(session, upkeep, Outputs.load(session.environment), names, wait=wait)
+    def mark_of(node: Node) -> str:
+        mark = restart.mark_of(node)
+        # Whoever reboots it may wait for that, too, as the sandbox does.
+        asked[node.instance_id] = time.monotonic()
+        return mark
+
+    def wait(node: Node, before: str, *, name: str) -> None:
+        restart.wait(node, before, name=name)
+        took[name] = time.monotonic() - asked[node.instance_id]
+
+    outputs = Outputs.load(session.environment)
+    host_work.reboot(session, upkeep, outputs, names, wait=wait, mark_of=mark_of)
     back = time.monotonic()
     _services(session, screen)
     end = time.monotonic()

@@ -73,7 +73,11 @@ def replace(
         )
 
     upkeep.change(
-        renewed=names, how=change, at_once=at_once, even_without_quorum=even_without_quorum
+        renewed=names,
+        how=change,
+        at_once=at_once,
+        even_without_quorum=even_without_quorum,
+        kept=impact.kept_of(shown, impact.places_of(stack)),
     )
     if not deployment.finish(stack, impact.join_steps(stack, names)):
         up = typed.command(deployment.session.environment, "up")

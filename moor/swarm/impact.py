@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from moor.toolchain.stack import Stack
 
 _MACHINE: Final = "aws_instance."
+_INTERFACE: Final = "aws_network_interface."
 _STEPS: Final = "terraform_data."
 _NODES: Final = "Nodes"
 _API: Final = "DockerApi"
@@ -29,11 +30,13 @@ class Impact:
         leaving: Whose machines are destroyed, and not replaced.
         renewed: Whose machines are replaced.
         restarted: Whose Docker, or whole machine, starts anew.
+        kept: Those of the renewed whose data volume goes to the new machine.
     """
 
     leaving: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
     restarted: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def rolled(self) -> tuple[str, ...]:
@@ -76,7 +79,20 @@ def impact(
         leaving=_sorted(found["leaving"]),
         renewed=_sorted(found["renewed"]),
         restarted=_sorted(restarted),
+        kept=_sorted({*found["renewed"]} & kept_of(plan, places)),
     )
+
+
+def kept_of(plan: StackPlan, places: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Return the nodes whose data volumes go to new machines, and whose addresses do, too.
+
+    Args:
+        plan: The first stack's plan. What is attached before counts, and not what is to come.
+        places: What `places_of` says of the stack.
+    """
+    replaced = [c for c in plan.changes if c.action == "replace" and c.address in places]
+    moved = {places[c.address][0] for c in replaced if c.address.startswith(_INTERFACE)}
+    return {places[c.address][0] for c in replaced if c.kept} - moved
 
 
 def places_of(stack: Stack) -> dict[str, tuple[str, ...]]:

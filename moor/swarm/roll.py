@@ -22,20 +22,28 @@ RESTING: Final = "moor.resting"
 """The label of a node that gets no tasks for a while, by a command that may be killed meanwhile."""
 
 
-def check(members: Iterable[Member], *, renewed: Sequence[str], restarted: Sequence[str]) -> None:
+def check(
+    members: Iterable[Member],
+    *,
+    renewed: Sequence[str],
+    restarted: Sequence[str],
+    kept: Collection[str] = (),
+) -> None:
     """Refuse to work on nodes that the managers cannot do without, before anything is done.
 
     Args:
         members: The swarm's members.
         renewed: Nodes whose machines are replaced.
         restarted: Nodes whose Docker or machine starts anew.
+        kept: Those of the renewed whose data volume goes to the new machine.
 
     Raises:
         CommandError: The managers would be no majority without one of them; with the way.
     """
     there = list(members)
     for name in (*renewed, *restarted):
-        problem = quorum.without(there, name, for_good=name in renewed)
+        for_good = name in renewed and not _stays(there, name, kept)
+        problem = quorum.without(there, name, for_good=for_good)
         if not problem:
             continue
         lost = sorted(m.name for m in there if m.is_manager and not m.is_reachable)
@@ -45,7 +53,10 @@ def check(members: Iterable[Member], *, renewed: Sequence[str], restarted: Seque
             way = f"or lose the quorum knowingly: `moor host replace {name} --even-without-quorum"
             way += f" {name}`, then `moor swarm recover`"
         else:
-            way = "let there be three managers first: aws.machines.managers: 3"
+            way = (
+                "let there be three managers first: aws.machines.managers: 3; or have the swarm on "
+                "a data volume: aws.data_volume, and deploy that first"
+            )
         raise CommandError(f"node {name}: must be done without for a while, got: {problem}; {way}")
 
 
@@ -58,6 +69,7 @@ def roll(
     tell: Callable[[str, str], None],
     at_once: int = 1,
     even_without_quorum: Collection[str] = (),
+    kept: Collection[str] = (),
 ) -> None:
     """Change nodes that are in the swarm.
 
@@ -69,6 +81,7 @@ def roll(
         tell: Takes a node's name and what is done with it, before that is done.
         at_once: How many workers are changed together; managers go one by one all the same.
         even_without_quorum: Managers that may go though the others are no majority then.
+        kept: Those of the renewed whose data volume goes to the new machine.
 
     Raises:
         CommandError: A node could not be changed, or did not come back; those before it are done,
@@ -84,8 +97,10 @@ def roll(
             members.values(),
             renewed=[name for name in again if name in renewed],
             restarted=[name for name in again if name in restarted],
+            kept=kept,
         )
-        leaving = [name for name in batch if name in renewed]
+        stays = [name for name in batch if _stays(members.values(), name, kept)]
+        leaving = [name for name in batch if name in renewed and name not in stays]
         resting = [n for n in batch if n not in leaving and _rests(members, n)]
         for name in resting:
             tell(name, "its tasks move away")
@@ -144,6 +159,15 @@ def unfinished(members: Iterable[Member]) -> list[str]:
         members: The swarm's members.
     """
     return sorted(m.name for m in members if RESTING in m.labels and m.availability != "active")
+
+
+def _stays(members: Iterable[Member], name: str, kept: Collection[str]) -> bool:
+    """Return whether a node is still in the swarm when its machine is another one.
+
+    The only manager has the whole swarm in Docker's data, keys and services and all. Where that
+    goes to the new machine, and the address too, the same node comes back as from a reboot.
+    """
+    return name in kept and [m.name for m in members if m.is_manager] == [name]
 
 
 def _rests(members: dict[str, Member], name: str) -> bool:

@@ -6,7 +6,7 @@ the swarm is asked before a plan, nodes are changed one at a time, and those tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from moor import reopening
@@ -50,6 +50,9 @@ class Upkeep:
             `CommandError` where none answers.
         state_of: Tells the state of a machine in EC2's word, by its id.
         closed: Finds the nodes whose machines have closed their API by themselves.
+        manager: The manager that answers; empty where none does.
+        problem: Why none does.
+        spared: Nodes whose steps run again though all of it is done on them: they keep their tasks.
     """
 
     session: Session
@@ -60,6 +63,7 @@ class Upkeep:
     closed: Callable[[], Sequence[str]]
     manager: str = ""
     problem: str = ""
+    spared: set[str] = field(default_factory=set)
     _members: dict[str, Member] = field(default_factory=dict)
     _cluster: Cluster | None = None
 
@@ -203,10 +207,17 @@ class Upkeep:
         if self._cluster is None:
             return Impact()
         found = impact.impact(plan, stack=stack, nodes=self._nodes(), members=self._members)
+        restarted = tuple(name for name in found.restarted if name not in self.spared)
+        found = replace(found, restarted=restarted)
         departure.check(self._members.values(), found.leaving)
         departure.check_volumes(self._members.values(), found.leaving)
         if not found.leaving:
-            roll.check(self._members.values(), renewed=found.renewed, restarted=found.restarted)
+            roll.check(
+                self._members.values(),
+                renewed=found.renewed,
+                restarted=found.restarted,
+                kept=found.kept,
+            )
         return found
 
     def told(self, found: Impact) -> tuple[str, ...]:
@@ -229,7 +240,7 @@ class Upkeep:
         lines += [
             f"node {name}: what is in its volumes {', '.join(volumes)} is lost with its machine"
             for name in found.renewed
-            if (volumes := self._members[name].volume_names)
+            if name not in found.kept and (volumes := self._members[name].volume_names)
         ]
         return tuple(lines)
 
@@ -253,7 +264,7 @@ class Upkeep:
             self.screen.say(f"node {name}: takes tasks again, which a command before had moved")
             self._cluster.activate(name)
         departure.dismiss(self._cluster, found.leaving, tell=self._tell)
-        self.change(renewed=found.renewed, restarted=found.restarted, how=change)
+        self.change(renewed=found.renewed, restarted=found.restarted, how=change, kept=found.kept)
         self.screen.finish(_KEY)
         return bool(found.leaving or found.rolled)
 
@@ -265,6 +276,7 @@ class Upkeep:
         how: Callable[[Sequence[str]], None],
         at_once: int = 1,
         even_without_quorum: Collection[str] = (),
+        kept: Collection[str] = (),
     ) -> None:
         """Change nodes at work, as `roll.roll` does it.
 
@@ -274,6 +286,7 @@ class Upkeep:
             how: Changes some nodes, which have no tasks then.
             at_once: How many workers are changed together.
             even_without_quorum: Managers that may go though the others are no majority then.
+            kept: Those of the renewed whose data volume goes to the new machine.
 
         Raises:
             CommandError: A node could not be changed, or does not come back; or no manager
@@ -289,6 +302,7 @@ class Upkeep:
             tell=self._tell,
             at_once=at_once,
             even_without_quorum=even_without_quorum,
+            kept=kept,
         )
         self.screen.finish(_KEY)
 

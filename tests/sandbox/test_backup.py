@@ -11,19 +11,18 @@ import io
 import json
 import os
 import re
-import shutil
 import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from limited_user import limited_user
-from test_deploy import ROOT, UNCHANGED, Deployment
-from trial_sandbox import left_of, wait_for
+from test_deploy import UNCHANGED, Deployment
+from trial_deployment import deployed_once
+from trial_sandbox import wait_for
 
 from constructs_lib.aws.permissions import BACKUPS, DATA_VOLUME, policy, without_conditions
 from constructs_lib.host import engine as machine_engine
-from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor import deployment_lock
 
@@ -74,22 +73,9 @@ volumes: {rows: {}, log: {}}
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Deploy once for all tests, and leave nothing behind."""
-    file = tmp_path_factory.mktemp("environments") / "backup-test.yaml"
-    file.write_text(SETTINGS, encoding="utf-8")
-    file.with_name("compose.yaml").write_text(SERVICES, encoding="utf-8")
-    environment = Environment(name=file.stem, settings_file=file, root=ROOT)
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    made = Deployment(environment=environment, variables={**variables, "ENVIRONMENT": str(file)})
-    made.sandbox().stop()
-    shutil.rmtree(environment.directory, ignore_errors=True)
-    made.up()
-    yield made
-    done = made.run("down")
-    made.sandbox().stop()
-    assert left_of(made.sandbox()) == []
-    shutil.rmtree(environment.directory)
-    shutil.rmtree(environment.output)
-    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path_factory.mktemp("environments")
+    with deployed_once(folder, "backup-test", settings=SETTINGS, services=SERVICES) as made:
+        yield made
 
 
 def said(deployed: Deployment, *words: str, status: int = 0) -> str:

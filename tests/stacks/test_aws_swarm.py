@@ -54,7 +54,7 @@ def test_it_is_exactly_these_resources() -> None:
         "aws_vpc_security_group_ingress_rule": 12,
         "data.aws_ami": 1,
         "data.aws_subnets": 1,
-        "terraform_data": 12,
+        "terraform_data": 17,
     }
 
 

@@ -241,23 +241,10 @@ TimeoutStartSec=infinity
 ExecStart=/bin/bash $home/data-volume.sh bind
 ExecStop=/bin/bash $home/data-volume.sh release
 UNIT
-  # Stopped with the machine, and before Docker is.
-  unit moor-services-end.service <<UNIT
-[Unit]
-Description=Containers end when Docker does
-After=docker.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/true
-ExecStop=/bin/bash $home/data-volume.sh end
-UNIT
   unit docker.service.d/20-data-volume.conf <<UNIT
 [Unit]
 Requires=mnt-moor.mount moor-data-folders.service
 After=mnt-moor.mount moor-data-folders.service
-Wants=moor-services-end.service
 
 [Service]
 ExecStartPre=/bin/bash $home/data-volume.sh check

@@ -83,6 +83,21 @@ def test_who_writes_to_the_volume(mounts: list[dict[str, Any]], *, writes: bool)
     assert stillness.writes(container(*mounts)) is writes
 
 
+@pytest.mark.parametrize(
+    ("mount", "writes"),
+    [
+        ({"Type": "volume", "Name": "moor_rows"}, True),
+        ({"Type": "volume", "Name": "0" * 64}, False),
+        ({"Type": "volume", "Name": "0" * 63}, True),
+        ({"Type": "bind", "Source": "/var/lib/moor/a"}, True),
+    ],
+)
+def test_a_tasks_volume_without_a_name_lasts_no_longer(
+    mount: dict[str, Any], *, writes: bool
+) -> None:
+    assert stillness.writes(container({**mount, "RW": True}), lasting=True) is writes
+
+
 def ended_twice(done: list[str]) -> None:
     with ending_asked("nothing is left") as asked:
         try:

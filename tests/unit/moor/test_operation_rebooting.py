@@ -18,17 +18,17 @@ from moor.operation import containers, power, rebooting
 from moor.operation.containers import Placed
 from moor.operation.engines import UnreachableError
 from moor.operation.hosts import Host
-from moor.outputs import Outputs
+from moor.outputs import Node, Outputs
 from moor.screen import Screen, make_console
-from moor.swarm import machines, restart
+from moor.swarm import host_work, machines, restart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from moor.operation.power import Action
-    from moor.outputs import Node
     from moor.session import Session
+    from moor.swarm.upkeep import Upkeep
 
 HOST = Host(
     name="machine",
@@ -86,12 +86,12 @@ def reboot(tmp_path: Path) -> rebooting.Took:
     return rebooting.alone(session, HOST, Screen(make_console(io.StringIO())))
 
 
-def test_what_ran_is_stopped_cleanly_before_and_started_after(
+def test_the_machine_ends_what_runs_itself_and_all_of_it_is_started_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(monkeypatch, silent=2)
     took = reboot(tmp_path)
-    assert world.done == ["stop moor-web-1", "i-1", "wait", "start moor-web-1"]
+    assert world.done == ["i-1", "wait", "start moor-web-1"]
     assert list(took.machines) == ["machine"]
     assert took.total >= took.machines["machine"] + took.services
 
@@ -118,7 +118,7 @@ def test_where_it_fails_it_is_told_what_starts_the_services(
     with pytest.raises(CommandError) as caught:
         reboot(tmp_path)
     assert str(caught.value) == (
-        "node machine: must have rebooted\n  the services were stopped before: "
+        "node machine: must have rebooted\n  services may have ended with it: "
         f"`ENVIRONMENT={tmp_path / 'trial.yaml'} make up` starts them"
     )
 
@@ -131,3 +131,25 @@ def test_services_that_do_not_come_back_are_named(
     world.rows = [[replace(GOOD, verdict="bad", problem="must run, got exited (1)")]]
     with pytest.raises(CommandError, match="moor-web-1: must run, got exited"):
         reboot(tmp_path)
+
+
+def test_of_a_node_the_whole_reboot_counts_also_where_the_request_itself_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, clock = World(monkeypatch), [0.0]
+    monkeypatch.setattr(rebooting, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(restart, "wait", lambda *_, **__: None)
+    node = Node(public_ip="", private_ip="", instance_id="i-1", ssh="")
+
+    def work(*_: object, mark_of: Callable[[Node], str], wait: Callable[..., None]) -> None:
+        mark = mark_of(node)
+        clock[0] += 7.0
+        wait(node, mark, name="web-1")
+
+    monkeypatch.setattr(host_work, "reboot", work)
+    environment = Environment(name="trial", settings_file=tmp_path / "trial.yaml", root=tmp_path)
+    session = cast("Session", SimpleNamespace(environment=environment))
+    screen = Screen(make_console(io.StringIO()))
+    took = rebooting.nodes(session, cast("Upkeep", None), ["web-1"], screen)
+    assert took == rebooting.Took({"web-1": 7.0}, 0.0, 7.0)
+    assert world.rows == []

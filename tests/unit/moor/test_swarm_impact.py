@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -32,7 +33,8 @@ MEMBERS = by_name(three_and_two())
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
     """Return the first stack of a swarm, as it is synthesized."""
-    resources: dict[str, dict[str, object]] = {"aws_instance": {}, "terraform_data": {}}
+    kinds = ("aws_instance", "aws_network_interface", "terraform_data")
+    resources: dict[str, dict[str, object]] = {kind: {} for kind in kinds}
 
     def add(kind: str, name: str, path: str) -> None:
         resources[kind][name] = {"//": {"metadata": {"path": f"aws/{path}"}}}
@@ -42,6 +44,8 @@ def stack(tmp_path: Path) -> Stack:
         add("terraform_data", f"Nodes_{name}_DockerApi_0123", f"Nodes/{name}/DockerApi/Resource")
         add("terraform_data", f"Swarm_Nodes_{name}_0123", f"Swarm/Nodes/{name}")
     add("terraform_data", "Certificates_0123", "Certificates")
+    place = "Nodes/manager-1/Interface/Resource"
+    add("aws_network_interface", "Nodes_manager-1_Interface_0123", place)
     (tmp_path / CONFIGURATION).write_text(json.dumps({"resource": resources}), encoding="utf-8")
     return Stack(name="aws", folder=tmp_path)
 
@@ -113,6 +117,19 @@ def test_a_node_whose_machine_is_gone_has_no_tasks_that_could_move(stack: Stack)
     )
     assert of(stack, created, steps("manager-2")) == Impact()
     assert of(stack, created, steps("manager-1")) == Impact(restarted=("manager-1",))
+
+
+def test_a_data_volume_goes_to_the_new_machine_and_the_swarm_with_it(stack: Stack) -> None:
+    def replaced(name: str, kept: str) -> Change:
+        address = f"aws_instance.Nodes_{name}_Machine_01234567"
+        return replace(machine(name, "replace", "ami"), address=address, kept=kept)
+
+    found = of(stack, replaced("manager-1", "data is kept"), replaced("web-1", ""))
+    assert found == Impact(renewed=("manager-1", "web-1"), kept=("manager-1",))
+    # With another address it is not the machine that the others know.
+    interface = "aws_network_interface.Nodes_manager-1_Interface_0123"
+    moved = Change(address=interface, action="replace", noun="network interface", name="x")
+    assert of(stack, replaced("manager-1", "data is kept"), moved).kept == ()
 
 
 def test_addresses_of_a_node(stack: Stack) -> None:

@@ -140,6 +140,26 @@ def test_a_machine_that_is_replaced_leaves_the_swarm_and_joins_again() -> None:
     assert sorted(m.name for m in cluster.members()) == EVERY
 
 
+def test_the_only_manager_stays_in_the_swarm_where_that_goes_to_the_new_machine() -> None:
+    members = [manager("manager-1", leads=True), worker("web-1")]
+    both = ["manager-1", "web-1"]
+    assert rolled(FakeCluster(there=members), renewed=both, kept=both) == [
+        "drain web-1",
+        "remove web-1",
+        "change web-1",
+        "join web-1",
+        "settle web-1",
+        "drain manager-1",
+        "change manager-1",
+        "activate manager-1",
+        "settle manager-1",
+    ]
+    # Of several each leaves and joins, and what is a worker's does not count.
+    assert "demote manager-2" in rolled(FakeCluster(), renewed=["manager-2"], kept=EVERY)
+    with pytest.raises(CommandError, match="it is the only manager, and the swarm is in it"):
+        rolled(FakeCluster(there=members), renewed=["manager-1"], kept=["web-1"])
+
+
 def test_all_managers_are_replaced_and_the_quorum_stays() -> None:
     # The fake refuses a demotion that would lose it.
     done = rolled(FakeCluster(), renewed=["manager-1", "manager-2", "manager-3"])
@@ -200,7 +220,7 @@ def test_after_a_failure_the_next_node_is_left_alone() -> None:
             (
                 "node manager-1: must be done without for a while, got: it is the only manager, "
                 "and the swarm is in it; let there be three managers first: aws.machines.managers: "
-                "3"
+                "3; or have the swarm on a data volume: aws.data_volume, and deploy that first"
             ),
         ),
         (
