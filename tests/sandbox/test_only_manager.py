@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from trial_sandbox import left_of, make_sandbox
 
+from constructs_lib.host import engine as machine_engine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
-from moor import machine_engine
 from moor.outputs import Outputs
 
 if TYPE_CHECKING:
