@@ -32,17 +32,16 @@ def main() -> None:
         sys.exit("tmux: must be installed for this page, got nothing of that name")
     steps = [step for part in PARTS for step in part.steps]
     with tempfile.TemporaryDirectory(prefix="moor-operations-") as name:
-        folder = Path(name).resolve()
-        (folder / "environments").mkdir()
-        shutil.copy(_SETTINGS, folder / "environments")
-        shutil.copytree(ROOT / "services", folder / "services")
-        os.environ["ENVIRONMENT"] = f"environments/{_SETTINGS.name}"
-        os.environ["PYTHONPATH"] = str(ROOT)
-        end = [sys.executable, "-m", "moor", "down", "--approve"]
+        folder = Path(name).resolve() / "moor"
+        _copy(folder)
+        os.environ["ENVIRONMENT"] = _SETTINGS.stem
+        os.environ["DOCKER_CONFIG"] = str(folder.with_name("docker"))
+        program = folder / ".venv" / "bin"
+        end = [str(program / "moor"), "down", "--approve"]
         # What a run before has left: the page begins with nothing.
         subprocess.run(end, cwd=folder, check=True)
         try:
-            ended = [_run(step, folder) for step in steps]
+            ended = [_run(step, folder, program) for step in steps]
         finally:
             subprocess.run(end, cwd=folder, check=False)
     PAGE.write_text(page(PARTS, ended), encoding="utf-8")
@@ -55,14 +54,36 @@ def main() -> None:
     sys.exit("\n".join(wrong) or None)
 
 
-def _run(step: Step, folder: Path) -> Ended:
+def _copy(folder: Path) -> None:
+    """Copy the project without what is deployed from here: the page shows no environment of it."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    shutil.copy(_SETTINGS, folder / "environments")
+    installed, program = Path(sys.prefix), folder / ".venv" / "bin"
+    program.mkdir(parents=True)
+    (folder / ".tools").symlink_to((ROOT / ".tools").resolve())
+    for file in (installed / "pyvenv.cfg", installed / "lib"):
+        (program.parent / file.name).symlink_to(file)
+    for file in (installed / "bin").iterdir():
+        (program / file.name).symlink_to(file)
+    # It runs what is beside it.
+    (program / "moor").unlink()
+    shutil.copy(installed / "bin" / "moor", program)
+
+
+def _run(step: Step, folder: Path, program: Path) -> Ended:
     """Run a command, and return what became of it."""
-    status = folder / "status"
+    status = folder.with_name("status")
     status.unlink(missing_ok=True)
-    script = f"( {step.command}\n); echo $? > {status}"
+    script = f"PATH={program}:$PATH; ( {step.command}\n); echo $? > {status}"
     drawn = screen(["bash", "-c", script], columns=_COLUMNS, folder=folder, joined=True)
     shown = Text.from_ansi(drawn).plain
-    text = normalised(shown, {f"{folder}/": "", str(folder): ".", f"{ROOT}/": "", str(ROOT): "."})
+    places = {f"{folder}/": "", str(folder): ".", f"{ROOT}/": "", str(ROOT): "."}
+    text = normalised(shown, {**places, f"{folder.parent}/docker": "~/.docker"})
     sys.stdout.write(f"$ {step.command}\n{text}\n\n")
     sys.stdout.flush()
     return Ended(text, int(status.read_text(encoding="utf-8")))

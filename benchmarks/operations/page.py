@@ -16,9 +16,10 @@ _HEAD: Final = """# Operations
 own, runs each command, and writes this page. -->
 
 Each command below was run, one after the other, on a machine of the sandbox; this is what it
-printed. Identifiers, times and dates stand for others, and what is under way is left out (`…`). On
-AWS the commands are the same, and ask before they change anything. The environment was chosen by
-`export ENVIRONMENT=environments/shop.yaml`. Each command says more with `--help`.
+printed. Identifiers, times, dates and what is used at a moment stand for others, and what is under
+way is left out (`…`). On AWS the commands are the same, and ask before they change anything. `moor`
+is `.venv/bin/moor`, and `export ENVIRONMENT=shop` chose `environments/shop.yaml`. Each command says
+more with `--help`.
 
 """
 

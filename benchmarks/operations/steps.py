@@ -52,6 +52,7 @@ PARTS: Final = (
             _step("moor cost", "What it will cost, before anything is made."),
             _step("moor cost --as-on-aws"),
             _step("moor graph --output pictures", "And what it will look like."),
+            _step("moor permissions | head -n 9", "What a key of AWS has to be allowed for it."),
             _step("moor up", "Outside of a sandbox the plan is shown and asked for first."),
         ),
     ),
@@ -62,12 +63,20 @@ PARTS: Final = (
             _step("moor status"),
             _step("curl --silent http://127.33.0.2/ | grep title"),
             _step(
-                'eval "$(moor env)"; docker ps --format "{{.Names}}  {{.Ports}}"',
+                'eval "$(moor env)"; docker ps --format "{{.Names}}  {{.Ports}}" | sort',
                 "Any `docker` of yours talks to the machine, with the certificate that `moor env` "
                 "points to.",
             ),
+            _step(
+                "moor context; docker --context shop-shop ps --quiet | wc --lines",
+                "The same by a name, for all shells.",
+            ),
             _step("moor doctor --security", "What is open, to whom, and who answers."),
             _step("moor doctor", "What is wrong or soon will be, and what to do about it."),
+            _step(
+                "chmod 644 .moor/shop/ssh/id_ed25519; moor doctor --offline --fix",
+                "What loses nothing it mends by itself.",
+            ),
         ),
     ),
     Part(
@@ -98,6 +107,8 @@ PARTS: Final = (
         steps=(
             _step("moor ps", "The containers."),
             _step("moor logs --tail 2", "What services write."),
+            _step("moor top --once", "What they use."),
+            _step("moor exec web cat /etc/hostname", "A command in a container that runs."),
             _step(
                 "moor run web busybox uname", "A command in a container of its own, removed after."
             ),
@@ -105,6 +116,10 @@ PARTS: Final = (
             _step("moor lock status", "Who is at work."),
             _step("moor status --drift", "What was changed by hand is told, too."),
             _step("moor status --json | head -n 12", "For a script."),
+            _step(
+                "timeout --preserve-status --signal INT 4 moor watch",
+                "The same screen again and again, until ctrl-c ends it.",
+            ),
             _step("moor ls", "All environments at once."),
             _step("moor ssh cat /etc/hostname", "A shell on the machine, or one command."),
             _step("moor scp :/etc/os-release .; head -n 1 os-release", "Files, both ways."),
@@ -139,6 +154,11 @@ PARTS: Final = (
                 "moor backup restore newest",
                 "Back to that moment. The volume that there was is kept.",
             ),
+            _step(
+                "moor backup discard \"$(moor backup ls | grep -o 'vol-[0-9a-f]*' | head -n 1)\"",
+                "Until somebody gives it up.",
+            ),
+            _step("moor backup prune", "Snapshots that the settings do not keep go."),
         ),
     ),
     Part(

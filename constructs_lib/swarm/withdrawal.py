@@ -15,11 +15,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from docker.errors import APIError, NotFound
-
 from constructs_lib.swarm.entries import DOWN, entries
 from constructs_lib.swarm.errors import SwarmError
 from constructs_lib.swarm.operations import OVER
+from constructs_lib.swarm.service_change import change
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 _NOWHERE: Final = "node.id==nowhere"
 """No node has such an id: the constraint with which a global service has no tasks."""
 
-_TRIES: Final = 10
 _PAUSE_SECONDS: Final = 0.5
 _BILLION: Final = 1_000_000_000
 
@@ -49,9 +47,9 @@ def withdraw(engine: DockerClient, services: Collection[str], *, seconds: float)
         SwarmError: Tasks do not end; with their services and nodes.
         docker.errors.DockerException: The engine does not do as asked.
     """
-    api: Any = engine.api
-    found = {service: spec for service in services if (spec := _empty(api, service)) is not None}
-    end = time.monotonic() + seconds + max(map(_grace, found.values()), default=0.0)
+    changed = {service: change(engine, service, _empty) for service in services}
+    found = {service: spec for service, spec in changed.items() if spec is not None}
+    end = time.monotonic() + seconds + max(map(grace, found.values()), default=0.0)
     while left := _left(engine, found):
         if time.monotonic() >= end:
             raise SwarmError(
@@ -62,41 +60,21 @@ def withdraw(engine: DockerClient, services: Collection[str], *, seconds: float)
         time.sleep(_PAUSE_SECONDS)
 
 
-def _empty(api: Any, service: str) -> Mapping[str, Any] | None:  # noqa: ANN401  (the SDK has no types)
-    """Let a service have no tasks. Returns what it is to be now; None where there is none."""
-    for _ in range(_TRIES):
-        try:
-            there = api.inspect_service(service)
-        except NotFound:
-            return None
-        spec: dict[str, Any] = there["Spec"]
-        if "Replicated" in spec["Mode"]:
-            spec["Mode"] = {"Replicated": {"Replicas": 0}}
-        else:
-            placement = spec["TaskTemplate"].setdefault("Placement", {})
-            placement["Constraints"] = [_NOWHERE]
-        try:
-            # The SDK's own method takes a service apart, and knows not all of its parts.
-            api._raise_for_status(  # noqa: SLF001
-                api._post_json(  # noqa: SLF001
-                    api._url("/services/{0}/update", service),  # noqa: SLF001
-                    data=spec,
-                    params={"version": there["Version"]["Index"]},
-                )
-            )
-        except APIError as error:
-            if "out of sequence" not in str(error.explanation or error):
-                raise
-        else:
-            return spec
-    raise SwarmError(
-        f"service {service}: must take a change, got {_TRIES} changes by others meanwhile; try "
-        "again"
-    )
+def _empty(spec: dict[str, Any]) -> None:
+    """Let a service have no tasks."""
+    if "Replicated" in spec["Mode"]:
+        spec["Mode"] = {"Replicated": {"Replicas": 0}}
+    else:
+        placement = spec["TaskTemplate"].setdefault("Placement", {})
+        placement["Constraints"] = [_NOWHERE]
 
 
-def _grace(spec: Mapping[str, Any]) -> float:
-    """Return how many seconds a service may take to end."""
+def grace(spec: Mapping[str, Any]) -> float:
+    """Return how many seconds a service may take to end.
+
+    Args:
+        spec: The service, as the swarm tells it.
+    """
     return float(spec["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod") or 0) / _BILLION
 
 

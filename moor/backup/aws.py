@@ -60,21 +60,22 @@ class Ec2:
             )
             return [Snapshot.read(raw) for page in pages for raw in page["Snapshots"]]
 
-    def snapshot(self, name: str) -> Snapshot:
+    def snapshot(self, name: str, node: str | None = None) -> Snapshot:
         """Return the snapshot that a person means.
 
         Args:
             name: An id, or `newest`.
+            node: The machine that it must be of; any where unset.
 
         Raises:
-            WrongUseError: There is no such snapshot.
+            WrongUseError: There is no such snapshot, or several machines have a newest one.
             CommandError: There is none, it is not ours, or it is not complete.
         """
         ours = self.snapshots()
         if name != NEWEST and all(one.id != name for one in ours):
             self._must_not_be_anothers(name)
         make = typed.program(self._session.environment, "backup create")
-        return chosen(ours, name, make=make)
+        return chosen(ours, name, make=make, node=node)
 
     def volumes(self, tag: str = DATA_VOLUME_TAG) -> list[dict[str, Any]]:
         """Return the volumes of the environment that have a tag, as EC2 describes them.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from moor.backup.aws import Ec2
     from moor.backup.machine import Machine
     from moor.deployment import Deployment
+    from moor.screen import Screen
 
 _VOLUME: Final = "aws_ebs_volume"
 _ATTACHMENT: Final = "aws_volume_attachment"
@@ -47,18 +48,17 @@ class Exchange:
     leaving: str
     coming: str
 
-    def run(self, deployment: Deployment, ec2: Ec2, shell: Machine) -> None:
+    def run(self, screen: Screen, ec2: Ec2, shell: Machine) -> None:
         """Do what of it is not done.
 
         Args:
-            deployment: The deployment, prepared.
+            screen: Where progress is told.
             ec2: EC2.
             shell: The machine.
 
         Raises:
             CommandError: A step failed.
         """
-        screen = deployment.screen
         with screen.phase("services stop, and their volume is taken out", done=""):
             self._take_out(ec2, shell, screen.tick)
         with screen.phase(f"volume {self.coming} is put in", done=""):
@@ -127,22 +127,42 @@ class Exchange:
             CommandError: The state cannot be changed.
         """
         terraform, stack = deployment.terraform, deployment.stacks[0]
-        known = _known(terraform.state(stack))
+        volume, attachment = addresses(stack.document(), self.node)
+        known = _volumes_of(terraform.state(stack))
+        for address in (attachment, volume):
+            if known.get(address, self.coming) != self.coming:
+                terraform.forget(stack, address)
         wanted = {
-            _VOLUME: self.coming,
-            _ATTACHMENT: f"{DATA_VOLUME_DEVICE}:{self.coming}:{self.machine}",
+            volume: self.coming,
+            attachment: f"{DATA_VOLUME_DEVICE}:{self.coming}:{self.machine}",
         }
-        for kind in (_ATTACHMENT, _VOLUME):
-            if kind in known and known[kind][1] != self.coming:
-                terraform.forget(stack, known[kind][0])
-        for kind, identity in wanted.items():
-            address = _address(stack.document(), kind)
-            if kind not in known or known[kind][1] != self.coming:
+        for address, identity in wanted.items():
+            if known.get(address) != self.coming:
                 terraform.take_over(stack, address, identity)
 
 
-def _known(state: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the address of the volume and of its attachment, each with the volume's id."""
+def addresses(document: dict[str, Any], node: str) -> tuple[str, str]:
+    """Return the addresses of a machine's data volume, and of its attachment.
+
+    Args:
+        document: The first stack, synthesized.
+        node: The machine's name.
+
+    Raises:
+        CommandError: There is none; the settings have changed since the deployment.
+    """
+    resources = document.get("resource", {})
+    for volume, body in resources.get(_VOLUME, {}).items():
+        if (body.get("tags") or {}).get(DATA_VOLUME_TAG) != node:
+            continue
+        for name, attached in resources.get(_ATTACHMENT, {}).items():
+            if f"{_VOLUME}.{volume}." in str(attached.get("volume_id")):
+                return f"{_VOLUME}.{volume}", f"{_ATTACHMENT}.{name}"
+    raise CommandError(f"data volume of {node}: must be among what is deployed, got nothing of it")
+
+
+def _volumes_of(state: dict[str, Any]) -> dict[str, str]:
+    """Return the id of the volume of each data volume and attachment, by its address."""
     found = {}
     for resource in state.get("resources", []):
         kind = resource.get("type")
@@ -150,11 +170,5 @@ def _known(state: dict[str, Any]) -> dict[str, tuple[str, str]]:
             for instance in resource.get("instances", []):
                 attributes = instance.get("attributes") or {}
                 volume = attributes.get("id" if kind == _VOLUME else "volume_id")
-                found[kind] = (f"{kind}.{resource['name']}", str(volume))
+                found[f"{kind}.{resource['name']}"] = str(volume)
     return found
-
-
-def _address(document: dict[str, Any], kind: str) -> str:
-    """Return the address of the only resource of a kind in a configuration."""
-    (name,) = document["resource"][kind]
-    return f"{kind}.{name}"

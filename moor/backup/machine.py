@@ -11,14 +11,14 @@ from moor import typed
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from constructs_lib.settings.environment import Environment
 
 PLACE: Final = "/mnt/moor"
 """Where the data volume is mounted, as `data-volume.sh` does it."""
 
 _LAST_LINES: Final = 12
+_LOST: Final = 255
+"""The exit status of ssh itself; any other is the command's."""
 
 # The sockets first: whoever connects meanwhile would start Docker, which would wait for the volume.
 _LEAVE: Final = """sudo bash -ec '
@@ -81,6 +81,12 @@ class Machine:
             raise CommandError(
                 f"{target}: `{_short(command)}` must end within {seconds:.0f} s, got no end"
             ) from None
+        if done.returncode == _LOST:
+            said = " ".join(done.stderr.decode(errors="replace").split()) or "no reason"
+            raise CommandError(
+                f"{target}: must be reached over SSH, got: {said}; "
+                f"`{typed.program(self.environment, 'doctor')}` looks why"
+            )
         if done.returncode:
             told = done.stderr.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
             first = (
@@ -123,8 +129,9 @@ class Machine:
         """
         script = (
             f"df --output=avail --block-size=1M {PLACE} | tail -n 1; "
-            f"sudo du --summarize --block-size=1M {PLACE}/docker/* {PLACE}/moor 2>/dev/null "
-            "| sort --reverse --numeric-sort | head -n 3"
+            # Only root may list what is there.
+            f"sudo sh -c 'du --summarize --block-size=1M {PLACE}/docker/* {PLACE}/moor' "
+            "2>/dev/null | sort --reverse --numeric-sort | head -n 3"
         )
         free, *rest = self.run(script, seconds=120).splitlines() or ["0"]
         fills = [line.split("\t", 1) for line in rest if "\t" in line]
@@ -132,7 +139,7 @@ class Machine:
 
 
 class Guard:
-    """What starts containers on the machine where nobody comes back to do it.
+    """What starts services again, by a timer on a machine, where nobody comes back to do it.
 
     Args:
         machine: The machine.
@@ -144,17 +151,19 @@ class Guard:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def arm(self, containers: Sequence[str]) -> None:
-        """Have the machine start containers by itself after ten minutes.
+    def arm(self, command: str) -> None:
+        """Have the machine run a command by itself after ten minutes.
+
+        Args:
+            command: For a shell there; root runs it.
 
         Raises:
             CommandError: The machine cannot promise that.
         """
-        names = shlex.join(containers)
         self._machine.run(
             f"sudo systemctl stop {self.UNIT}.timer 2>/dev/null; "
             f"sudo systemd-run --quiet --collect --unit={self.UNIT} --on-active={self.SECONDS} "
-            f"docker start {names}"
+            f"/bin/sh -c {shlex.quote(command)}"
         )
 
     def disarm(self) -> None:

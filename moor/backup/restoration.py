@@ -19,14 +19,13 @@ from constructs_lib.settings.nodes import FIRST
 from constructs_lib.terraform.stacks import DOCKER
 from moor import health, machine_engine, recovery, typed
 from moor.aws_refusal import told
-from moor.backup import stillness
+from moor.backup import member, stillness
 from moor.backup.aws import Ec2
-from moor.backup.creation import must_be_possible
+from moor.backup.backed_up import machine_of, must_have_a_volume, wanted
 from moor.backup.ending import ending_asked
 from moor.backup.exchange import Exchange
 from moor.backup.machine import Machine
 from moor.failure import CommandError, StoppedError
-from moor.outputs import Outputs
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ class Restoration:
         snapshot: The snapshot's id.
         old: The id of the volume that is in use before it.
         machine: The instance's id.
+        node: The machine's name.
         new: The id of the volume that was made of the snapshot; empty before it was.
         token: By which AWS knows that the same volume is asked for once more.
         goes_back: Whether the old one is put back.
@@ -57,6 +57,7 @@ class Restoration:
     old: str
     machine: str
     token: str
+    node: str = FIRST
     new: str = ""
     goes_back: bool = False
 
@@ -86,7 +87,7 @@ class Restoration:
     def exchange(self) -> Exchange:
         """The exchange of the volumes that it is."""
         leaving, coming = (self.new, self.old) if self.goes_back else (self.old, self.new)
-        return Exchange(node=FIRST, machine=self.machine, leaving=leaving, coming=coming)
+        return Exchange(node=self.node, machine=self.machine, leaving=leaving, coming=coming)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,29 +105,28 @@ class Restored:
     seconds: float
 
 
-def choose(session: Session, ec2: Ec2, name: str) -> Snapshot:
+def choose(session: Session, ec2: Ec2, name: str, node: str | None = None) -> Snapshot:
     """Return the snapshot to restore, where that is possible.
 
     Args:
         session: The command.
         ec2: EC2.
         name: An id, or `newest`.
+        node: The machine that it must be of.
 
     Raises:
-        WrongUseError: There is no such snapshot.
+        WrongUseError: There is no such snapshot, or no such machine.
         CommandError: It cannot be restored, or another restore is under way.
     """
-    must_be_possible(session, "backup restore")
-    snapshot = ec2.snapshot(name)
-    wanted = session.settings.aws.data_volume
-    size = wanted.size_gib if wanted is not None else 0
-    if snapshot.size_gib > size:
+    must_have_a_volume(session)
+    snapshot = ec2.snapshot(name, node)
+    settings, field = wanted(session, snapshot.node)
+    if snapshot.size_gib > settings.size_gib:
         raise CommandError(
-            f"{session.environment.settings_file}: aws.data_volume.size_gib: must be at least "
-            f"{snapshot.size_gib}, the size of {snapshot.id}, got {size}; a volume never shrinks"
+            f"{session.environment.settings_file}: {field}.size_gib: must be at least "
+            f"{snapshot.size_gib}, the size of {snapshot.id}, got {settings.size_gib}; a volume "
+            "never shrinks"
         )
-    if snapshot.node != FIRST:
-        raise CommandError(f"{snapshot.told}: must be of {FIRST}, got another machine's")
     under_way = Restoration.under_way(session.environment)
     if under_way is not None and under_way.snapshot != snapshot.id:
         raise CommandError(_half_done(session, under_way))
@@ -148,7 +148,7 @@ def restore(deployment: Deployment, ec2: Ec2, snapshot: Snapshot) -> Restored:
     session = deployment.session
     under_way = Restoration.under_way(session.environment)
     if under_way is None or under_way.goes_back:
-        volume = ec2.volume(FIRST)
+        volume = ec2.volume(snapshot.node)
         attached = [a["InstanceId"] for a in volume["Attachments"]]
         if under_way is None and not attached:
             up = typed.command(session.environment, "up")
@@ -160,6 +160,7 @@ def restore(deployment: Deployment, ec2: Ec2, snapshot: Snapshot) -> Restored:
                 snapshot=snapshot.id,
                 old=volume["VolumeId"],
                 machine=str(attached[0]),
+                node=snapshot.node,
                 token=uuid.uuid4().hex,
             )
         )
@@ -235,12 +236,16 @@ def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored
         with ending_asked(_half_done(session, under_way)) as asked:
             if not under_way.new and not under_way.goes_back:
                 under_way = _with_volume(deployment, ec2, under_way)
-            begin = time.monotonic()
             if under_way.new:
-                under_way = replace(under_way, machine=_machine(deployment, under_way))
-                shell = Machine.of(session.environment, Outputs.load(session.environment).ssh)
-                under_way.exchange.run(deployment, ec2, shell)
-                _start(deployment)
+                there = machine_of(session, under_way.node)
+                under_way = replace(under_way, machine=there.host.instance_id)
+                begin = time.monotonic()
+                if there.is_member:
+                    member.exchange(deployment, ec2, there, under_way.exchange)
+                else:
+                    shell = Machine.of(session.environment, there.ssh)
+                    under_way.exchange.run(deployment.screen, ec2, shell)
+                    _start(deployment)
                 seconds = time.monotonic() - begin
                 with screen.phase("Terraform takes note", done=""):
                     under_way.exchange.take_note(deployment)
@@ -259,33 +264,29 @@ def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored
     return Restored(volume=exchange.coming, former=exchange.leaving, seconds=seconds)
 
 
-def _machine(deployment: Deployment, under_way: Restoration) -> str:
-    """Return the id of the machine as it is now: it may be another one than at the beginning."""
-    for resource in deployment.terraform.state(deployment.stacks[0]).get("resources", []):
-        if resource.get("mode") == "managed" and resource.get("type") == "aws_instance":
-            for instance in resource.get("instances", []):
-                return str((instance.get("attributes") or {}).get("id"))
-    return under_way.machine
-
-
 def _with_volume(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restoration:
     """Make a volume of the snapshot, as the settings want it, in the old one's zone."""
     session = deployment.session
-    wanted, old = session.settings.aws.data_volume, ec2.described(under_way.old)
-    if wanted is None or old is None:
+    settings, _ = wanted(session, under_way.node)
+    there = machine_of(session, under_way.node)
+    old = ec2.described(under_way.old)
+    if old is None:
         raise CommandError(f"volume {under_way.old}: must be there, got nothing of that id")
-    more = {"Iops": wanted.iops, "Throughput": wanted.throughput}
-    name = f"{session.settings.project}-{session.environment.name}-data"
+    more = {"Iops": settings.iops, "Throughput": settings.throughput}
+    parts = [session.settings.project, session.environment.name, there.name, "data"]
+    name = "-".join(filter(None, parts))
     with told(f"snapshot {under_way.snapshot}: a volume must be made of it"):
         raw = ec2.client.create_volume(
             SnapshotId=under_way.snapshot,
             AvailabilityZone=old["AvailabilityZone"],
-            Size=wanted.size_gib,
-            VolumeType=wanted.type,
+            Size=settings.size_gib,
+            VolumeType=settings.type,
             Encrypted=True,
             # Asked twice, as after a kill, AWS makes one.
             ClientToken=under_way.token,
-            TagSpecifications=ec2.born_with("volume", {"Name": name, FORMER_VOLUME_TAG: FIRST}),
+            TagSpecifications=ec2.born_with(
+                "volume", {"Name": name, FORMER_VOLUME_TAG: under_way.node}
+            ),
             **{key: value for key, value in more.items() if value is not None},
         )
     under_way = replace(under_way, new=raw["VolumeId"])

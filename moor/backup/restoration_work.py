@@ -21,6 +21,7 @@ def restore(
     lock: int,
     name: str | None,
     *,
+    node: str | None,
     discard_old: bool,
     approve: bool,
 ) -> None:
@@ -31,6 +32,7 @@ def restore(
         screen: Where progress is told.
         lock: The descriptor of the environment's lock.
         name: The snapshot: an id, or `newest`; None goes back.
+        node: The machine that it must be of; any where unset.
         discard_old: Whether the former volume is deleted when everything runs.
         approve: Whether nobody is asked.
 
@@ -39,7 +41,7 @@ def restore(
         StoppedError: Somebody asked to end.
     """
     ec2 = Ec2(session)
-    snapshot = None if name is None else restoration.choose(session, ec2, name)
+    snapshot = None if name is None else restoration.choose(session, ec2, name, node)
     if snapshot is not None and not approve and session.settings.sandbox is None:
         question = f"Set aside all that was written since {snapshot.told}?"
         confirm(session, question, screen.console)

@@ -102,34 +102,48 @@ def newest_first(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
     return sorted(snapshots, key=lambda one: (one.taken, one.id), reverse=True)
 
 
-def chosen(snapshots: Sequence[Snapshot], name: str, *, make: str) -> Snapshot:
+def chosen(
+    snapshots: Sequence[Snapshot], name: str, *, make: str, node: str | None = None
+) -> Snapshot:
     """Return the snapshot that a person means.
 
     Args:
         snapshots: Those of the environment.
         name: An id, or `newest`.
         make: The command that makes one.
+        node: The machine that it must be of; any where unset.
 
     Raises:
-        WrongUseError: There is no such snapshot; with the nearest ids.
+        WrongUseError: There is no such snapshot, with the nearest ids; or the newest is asked for,
+            and several machines have one.
         CommandError: There is none at all, or it cannot be restored.
     """
-    if not snapshots:
-        raise CommandError(f"snapshot: must be there, got none; `{make}` makes one")
-    complete = [one for one in newest_first(snapshots) if one.is_complete]
+    those = [one for one in snapshots if node is None or one.node == node]
+    if not those:
+        of = f" of {node}" if node is not None and snapshots else ""
+        raise CommandError(f"snapshot{of}: must be there, got none; `{make}` makes one")
+    complete = [one for one in newest_first(those) if one.is_complete]
     if name == NEWEST:
+        nodes = sorted({one.node for one in those})
+        if len(nodes) > 1:
+            raise WrongUseError(
+                f"snapshot newest: must be of one machine, got {', '.join(nodes)}; say which by "
+                "--node, or say an id"
+            )
         if not complete:
             raise CommandError(
                 f"snapshot: must be complete, got none that is; `{make}` makes one, or wait for "
-                f"{newest_first(snapshots)[0].id}"
+                f"{newest_first(those)[0].id}"
             )
         return complete[0]
     for one in snapshots:
         if one.id == name:
+            if one not in those:
+                raise WrongUseError(f"{one.told}: must be of {node}, got another machine's")
             if one.is_complete:
                 return one
             raise CommandError(
                 f"{one.told}: must be complete, got {one.state} {one.progress}".rstrip()
                 + ("; wait for it" if one.state != ERROR else "; take another one")
             )
-    raise WrongUseError(typed.unknown("snapshot", name, [one.id for one in snapshots]))
+    raise WrongUseError(typed.unknown("snapshot", name, [one.id for one in those]))

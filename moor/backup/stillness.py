@@ -3,39 +3,42 @@
 A service with `x-backup` runs on: its `pre` brings its data into order, and its `post` runs when
 the snapshot has begun, whatever has failed in between. Every other service with something writable
 on the volume is stopped, and started again whatever happens: by us; else by the next command, which
-finds it noted; else by the machine itself, after ten minutes.
+finds it noted; else by the machine itself, after ten minutes. In a swarm the service itself is
+held from the node: what one stops there starts anew.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.order import in_order
-from constructs_lib.files.private_file import write_private
-from moor import machine_engine
+from moor.backup import halt
 from moor.backup.ending import ending_asked
-from moor.backup.machine import Guard
+from moor.backup.halt import noted
 from moor.failure import CommandError
 from moor.recovery import PROJECT
 from sandbox.errors import ENGINE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from constructs_lib.settings.environment import Environment
+    from constructs_lib.compose.model import BackupCommands
+    from moor.backup.halt import Halt
     from moor.backup.machine import Machine
     from moor.session import Session
 
 SERVICE: Final = "com.docker.compose.service"
 _ON_THE_VOLUME: Final = ("/var/lib/docker/", "/var/lib/moor/", "/mnt/moor/")
+_NO_NAME: Final = re.compile(r"[0-9a-f]{64}")
+"""What the engine itself calls a volume that nobody has given a name."""
+
 _OUTPUT_LINES: Final = 8
 
 
@@ -44,7 +47,7 @@ class Stillness:
     """What was done for the moment.
 
     Attributes:
-        stopped: The names of the containers that were stopped.
+        stopped: The names of the containers, or the services, that were stopped.
         told: The names of those that ran a command instead.
         seconds: How long the first of them was down, until the last one ran again; 0 where none
             was stopped.
@@ -55,16 +58,27 @@ class Stillness:
     seconds: float = 0.0
 
 
-def writes(container: Container) -> bool:
+def writes(container: Container, *, lasting: bool = False) -> bool:
     """Return whether a container has something on the data volume that it may write to.
 
     Its own layer does not count: what is in it is lost with each new container anyway.
+
+    Args:
+        container: The container.
+        lasting: Whether a volume without a name counts as little: a task's next container, which
+            may come at any time, has another one.
     """
     return any(
         mount.get("RW")
         and (
-            mount.get("Type") == "volume"
-            or f"{mount.get('Source', '')}/".startswith(_ON_THE_VOLUME)
+            (
+                mount.get("Type") == "volume"
+                and not (lasting and _NO_NAME.fullmatch(str(mount.get("Name", ""))))
+            )
+            or (
+                mount.get("Type") != "volume"
+                and f"{mount.get('Source', '')}/".startswith(_ON_THE_VOLUME)
+            )
         )
         for mount in container.attrs.get("Mounts") or ()
     )
@@ -72,21 +86,35 @@ def writes(container: Container) -> bool:
 
 @contextlib.contextmanager
 def still(
-    session: Session, client: DockerClient, machine: Machine, say: Callable[[str], None]
+    session: Session,
+    client: DockerClient,
+    machine: Machine,
+    say: Callable[[str], None],
+    *,
+    node: str | None = None,
 ) -> Iterator[Stillness]:
-    """Have the data on the volume be whole for as long as this is entered.
+    """Have the data on a machine's volume be whole for as long as this is entered.
 
     Args:
         session: The command.
-        client: The engine.
+        client: The machine's engine.
         machine: The machine.
         say: Takes a line for a person.
+        node: Its name in the swarm; None where there is one machine alone.
 
     Raises:
         CommandError: A command before the snapshot failed, or not everything runs again.
         StoppedError: Somebody asked to end; everything runs again.
     """
-    moment = _Moment(session, client, machine, say)
+    hooked, writers = _parts(session, client, in_swarm=node is not None)
+    stop: Halt | None = None
+    if writers and node is None:
+        stop = halt.Containers(session, client, machine, writers, say)
+    elif writers and node is not None:
+        from moor.backup import service_halt  # noqa: PLC0415  # for a swarm only
+
+        stop = service_halt.Services(session, node, writers, say)
+    moment = _Moment(machine, hooked, stop)
     failure: CommandError | None = None
     problems: list[str] = []
     with ending_asked("no snapshot was made, and everything runs again") as asked:
@@ -116,16 +144,10 @@ class _Moment:
     """
 
     def __init__(
-        self,
-        session: Session,
-        client: DockerClient,
-        machine: Machine,
-        say: Callable[[str], None],
+        self, machine: Machine, hooked: list[tuple[Container, BackupCommands]], stop: Halt | None
     ) -> None:
         self.result = Stillness()
-        self._environment, self._client = session.environment, client
-        self._machine, self._say = machine, say
-        self._hooked, self._writers = _parts(session, client)
+        self._machine, self._hooked, self._halt = machine, hooked, stop
         self._begun: list[tuple[Container, tuple[str, ...]]] = []
         self._begin = 0.0
 
@@ -135,32 +157,21 @@ class _Moment:
             self._begun.append((container, commands.post))
             self.result.told.append(str(container.name))
             _run(container, "pre", commands.pre)
-        if self._writers:
-            names = [str(container.name) for container in self._writers]
-            _note(self._environment, names)
-            Guard(self._machine).arm(names)
+        if self._halt is not None:
             self._begin = time.monotonic()
-            for container in reversed(self._writers):
-                self._say(f"{container.name}: stops for a moment")
-                self.result.stopped.insert(0, str(container.name))
-                container.stop()
+            self._halt.stop()
         self._machine.write_down()
 
     def recover(self) -> list[str]:
         """Undo it, as far as it goes; returns what does not."""
         problems: list[str] = []
-        for name in self.result.stopped:
-            with _noted(problems, f"{name}: must run again"):
-                self._client.containers.get(name).start()
-        if self._begin:
+        if self._halt is not None and self._begin:
+            problems += self._halt.start()
             self.result.seconds = time.monotonic() - self._begin
+            self.result.stopped = list(self._halt.stopped)
         for container, post in self._begun:
-            with _noted(problems, f"{container.name}: x-backup.post must run"):
+            with noted(problems, f"{container.name}: x-backup.post must run"):
                 _run(container, "post", post)
-        if self._writers and not problems:
-            _forget(self._environment)
-            with _noted(problems, "the machine's own timer must be stopped"):
-                Guard(self._machine).disarm()
         return problems
 
 
@@ -174,18 +185,11 @@ def resume(session: Session, say: Callable[[str], None]) -> None:
     Raises:
         CommandError: The machine does not answer.
     """
-    names = _noted_names(session.environment)
-    if not names:
-        return
-    try:
-        with contextlib.closing(machine_engine.connect(session)) as client:
-            for name in names:
-                say(f"{name}: started again, since a backup that was killed had stopped it")
-                for container in client.containers.list(all=True, filters={"name": f"^/{name}$"}):
-                    container.start()
-    except ENGINE_ERRORS as error:
-        raise CommandError(f"{', '.join(names)}: must run again, got: {error}") from None
-    _forget(session.environment)
+    halt.resume(session, say)
+    if session.settings.is_swarm:
+        from moor.backup import service_halt  # noqa: PLC0415  # for a swarm only
+
+        service_halt.resume(session, say)
 
 
 def containers(session: Session, client: DockerClient) -> dict[str, list[Container]]:
@@ -206,8 +210,8 @@ def containers(session: Session, client: DockerClient) -> dict[str, list[Contain
 
 
 def _parts(
-    session: Session, client: DockerClient
-) -> tuple[list[tuple[Container, Any]], list[Container]]:
+    session: Session, client: DockerClient, *, in_swarm: bool
+) -> tuple[list[tuple[Container, BackupCommands]], list[Container]]:
     """Return what runs and is told of the snapshot, and what runs and is stopped for it."""
     hooked, writers = [], []
     for name, found in containers(session, client).items():
@@ -217,6 +221,9 @@ def _parts(
                 continue
             if service is not None and service.backup is not None:
                 hooked.append((container, service.backup))
+            elif in_swarm:
+                if writes(container, lasting=True):
+                    writers.append(container)
             elif writes(container) and not container.attrs["HostConfig"].get("AutoRemove"):
                 writers.append(container)
     return hooked, writers
@@ -239,33 +246,3 @@ def _run(container: Container, what: str, words: Sequence[str]) -> None:
                 [f"{container.name}: x-backup.{what} must succeed, got status {status}:", *lines]
             )
         )
-
-
-@contextlib.contextmanager
-def _noted(problems: list[str], what: str) -> Iterator[None]:
-    """Note a failure, and go on."""
-    try:
-        yield
-    except CommandError as error:
-        problems.append(str(error))
-    except ENGINE_ERRORS as error:
-        problems.append(f"{what}, got: {error}")
-
-
-def _file(environment: Environment) -> Path:
-    return environment.directory / "stopped-for-a-backup.json"
-
-
-def _note(environment: Environment, names: Sequence[str]) -> None:
-    write_private(_file(environment), json.dumps(list(names)).encode())
-
-
-def _noted_names(environment: Environment) -> list[str]:
-    try:
-        return [str(name) for name in json.loads(_file(environment).read_text(encoding="utf-8"))]
-    except (FileNotFoundError, ValueError):
-        return []
-
-
-def _forget(environment: Environment) -> None:
-    _file(environment).unlink(missing_ok=True)

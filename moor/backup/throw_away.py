@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from constructs_lib.aws.firewall import SSH
 from constructs_lib.aws.limits import DATA_VOLUME_DEVICE
 from constructs_lib.host import host_key
+from constructs_lib.settings.nodes import nodes_of
 from moor.aws_refusal import told
 from moor.backup.ending import ending_asked
 from moor.backup.machine import Machine
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from moor.backup.aws import Ec2
+    from moor.backup.backed_up import BackedUp
     from moor.backup.snapshot import Snapshot
-    from moor.outputs import Outputs
     from moor.screen import Screen
     from moor.session import Session
 
@@ -74,14 +75,14 @@ class ThrowAway:
     _volume: str = field(default="", init=False)
     _address: dict[str, str] = field(default_factory=dict, init=False)
 
-    def make(self, model: str, outputs: Outputs, *, seconds: float) -> Machine:
+    def make(self, model: str, like: BackedUp, *, seconds: float) -> Machine:
         """Make the machine, and have Docker's data and the services' folders be the snapshot's.
 
         Docker is not started.
 
         Args:
             model: The id of the machine that it is like.
-            outputs: What the last deployment told.
+            like: That machine.
             seconds: How long the machine may take to be reached.
 
         Returns:
@@ -92,18 +93,18 @@ class ThrowAway:
         """
         with told(f"machine {model}: must be found"):
             found = self.ec2.client.describe_instances(InstanceIds=[model])
-            like = found["Reservations"][0]["Instances"][0]
+            described = found["Reservations"][0]["Instances"][0]
         with self.screen.phase(f"a volume is made of {self.snapshot.id}", done=""):
-            self._make_volume(like["Placement"]["AvailabilityZone"])
+            self._make_volume(described["Placement"]["AvailabilityZone"])
         with self.screen.phase("a throw-away machine boots", done=""):
-            self._boot(like)
+            self._boot(described)
             address = self._give_address()
             self.ec2.await_volume(self._volume, "available", self.screen.tick)
             with told(f"volume {self._volume}: must be attached"):
                 self.ec2.client.attach_volume(
                     VolumeId=self._volume, InstanceId=self.instance, Device=DATA_VOLUME_DEVICE
                 )
-            shell = self._reach(model, address, outputs, seconds=seconds)
+            shell = self._reach(model, address, like, seconds=seconds)
         with self.screen.phase("it takes the data", done=""):
             self._prepare(shell, seconds=seconds)
         return shell
@@ -154,7 +155,7 @@ class ThrowAway:
                         "Ebs": {
                             "Encrypted": True,
                             "VolumeType": "gp3",
-                            "VolumeSize": self.session.settings.aws.root_volume.size_gib,
+                            "VolumeSize": self._root_volume_gib(),
                         },
                     }
                 ],
@@ -166,6 +167,10 @@ class ThrowAway:
                 InstanceIds=[self.instance], WaiterConfig={"Delay": 2, "MaxAttempts": 150}
             )
 
+    def _root_volume_gib(self) -> int:
+        nodes = {node.name: node for node in nodes_of(self.session.settings)}
+        return nodes[self.snapshot.node].root_volume_gib
+
     def _give_address(self) -> str:
         with told(f"machine {self.instance}: must get an address"):
             self._address = self.ec2.client.allocate_address(
@@ -176,7 +181,7 @@ class ThrowAway:
             )
         return self._address["PublicIp"]
 
-    def _reach(self, model: str, address: str, outputs: Outputs, *, seconds: float) -> Machine:
+    def _reach(self, model: str, address: str, like: BackedUp, *, seconds: float) -> Machine:
         """Learn the machine's host keys from its console, and wait until it has booted."""
         ssh = self.session.settings.aws.ssh
         hosts = self.session.environment.hosts
@@ -190,8 +195,8 @@ class ThrowAway:
         except host_key.HostKeyError as error:
             raise CommandError(str(error)) from None
         words = [
-            word.replace(model, self.instance).replace(outputs.public_ip, address)
-            for word in shlex.split(outputs.ssh)
+            word.replace(model, self.instance).replace(like.host.address, address)
+            for word in like.host.ssh
         ]
         shell = Machine.of(self.session.environment, shlex.join(words))
         script = (_SCRIPTS / "init.sh").read_bytes()

@@ -10,7 +10,7 @@ import typer
 from moor import deployment_lock, typed
 from moor.approval import confirm, must_be_attended
 from moor.failure import CommandError, WrongUseError
-from moor.options import Approve, Json, Verbose  # noqa: TC001  (read at run time)
+from moor.options import Approve, Json, Verbose, complete_node
 from moor.program import command
 
 if TYPE_CHECKING:
@@ -28,6 +28,25 @@ _Snapshot = Annotated[
 _SomeSnapshot = Annotated[
     str | None,
     typer.Argument(metavar="[SNAPSHOT]", help="A snapshot's id, or `newest`.", show_default=False),
+]
+_Nodes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NODE]",
+        help="Nodes of a swarm; all that have a data volume by default.",
+        autocompletion=complete_node,
+        show_default=False,
+    ),
+]
+_Node = Annotated[
+    str | None,
+    typer.Option(
+        "--node",
+        metavar="NODE",
+        help="Whose snapshot it must be, in a swarm: for `newest`.",
+        autocompletion=complete_node,
+        show_default=False,
+    ),
 ]
 _Back = Annotated[
     bool, typer.Option("--back", help="Go back from a restore that was cut short, instead.")
@@ -51,29 +70,31 @@ _Volumes = Annotated[
 
 @app.command(name="create")
 @command
-def create(session: Session) -> None:
+def create(session: Session, nodes: _Nodes = None) -> None:
     """Make a snapshot of data that is whole, and wait until it is complete.
 
     Services with `x-backup` in the Compose file run their own commands around its beginning; the
-    others that write to the volume are stopped for a moment, and started again whatever happens.
+    others that write to the volume are stopped for a moment, and started again whatever happens. Of
+    a swarm one node after the other.
     """
     from moor.backup import creation  # noqa: PLC0415  # heavy
 
     screen = session.screen()
     with deployment_lock.held(session.environment, screen.say):
         try:
-            made = creation.create(session, screen)
+            made = creation.create(session, screen, nodes or ())
         finally:
             screen.close()
     say = session.console.print
-    say(f"[green]{made.snapshot.told}: complete[/]", soft_wrap=True)
-    if made.told:
-        say(f"not stopped, since they have x-backup: {', '.join(made.told)}", soft_wrap=True)
-    if made.stopped:
-        say(f"stopped for {made.seconds:.1f} s: {', '.join(made.stopped)}", soft_wrap=True)
-    else:
-        say("no service was stopped")
-    verify = typed.program(session.environment, f"backup verify {made.snapshot.id}")
+    for one in made:
+        say(f"[green]{one.snapshot.told}: complete[/]", soft_wrap=True)
+        if one.told:
+            say(f"not stopped, since they have x-backup: {', '.join(one.told)}", soft_wrap=True)
+        if one.stopped:
+            say(f"stopped for {one.seconds:.1f} s: {', '.join(one.stopped)}", soft_wrap=True)
+        else:
+            say("no service was stopped")
+    verify = typed.program(session.environment, f"backup verify {made[-1].snapshot.id}")
     say(f"next: {verify}", soft_wrap=True)
 
 
@@ -83,7 +104,7 @@ def ls(session: Session, *, as_json: Json = False) -> None:
     """List the snapshots, the newest first, and which of them the settings keep."""
     from datetime import UTC, datetime  # noqa: PLC0415  # for this command only
 
-    from moor.backup import creation, pruning, restoration, view  # noqa: PLC0415  # heavy
+    from moor.backup import backed_up, pruning, restoration, view  # noqa: PLC0415  # heavy
     from moor.backup.aws import Ec2  # noqa: PLC0415
 
     ec2 = Ec2(session)
@@ -92,7 +113,7 @@ def ls(session: Session, *, as_json: Json = False) -> None:
         print(json.dumps(view.as_json(fates, formers), indent=2))  # noqa: T201  (for a script)
         return
     if not fates:
-        creation.must_have_a_volume(session)
+        backed_up.must_have_a_volume(session)
         make = typed.program(session.environment, "backup create")
         session.console.print(f"there is no snapshot; next: {make}", soft_wrap=True)
     else:
@@ -109,12 +130,12 @@ def prune(session: Session, *, approve: Approve = False) -> None:
     Never the newest, none without the environment's tags, and none of a schedule, which lets go its
     own. `moor up` does the same without asking.
     """
-    from moor.backup import creation, pruning  # noqa: PLC0415  # heavy
+    from moor.backup import backed_up, pruning  # noqa: PLC0415  # heavy
     from moor.backup.aws import Ec2  # noqa: PLC0415
 
     screen = session.screen()
     with deployment_lock.held(session.environment, screen.say):
-        creation.must_have_a_volume(session)
+        backed_up.must_have_a_volume(session)
         ec2 = Ec2(session)
         fates = pruning.look(session, ec2)
         going = [fate for fate in fates if fate.goes]
@@ -139,6 +160,7 @@ def restore(
     session: Session,
     snapshot: _SomeSnapshot = None,
     *,
+    node: _Node = None,
     back: _Back = False,
     discard_old: _DiscardOld = False,
     approve: Approve = False,
@@ -155,17 +177,21 @@ def restore(
         raise WrongUseError("backup restore: must be told a snapshot, or --back, got both or none")
     if back and discard_old:
         raise WrongUseError("backup restore: --discard-old: must not be beside --back")
+    if back and node is not None:
+        raise WrongUseError("backup restore: --node: must not be beside --back, which knows it")
     must_be_attended(session, approve=approve)
     screen = session.screen(verbose=verbose)
     with deployment_lock.held(session.environment, screen.say) as lock:
         restoration_work.restore(
-            session, screen, lock, snapshot, discard_old=discard_old, approve=approve
+            session, screen, lock, snapshot, node=node, discard_old=discard_old, approve=approve
         )
 
 
 @app.command(name="verify")
 @command
-def verify(session: Session, snapshot: _Snapshot, *, within: _Within = 1200.0) -> None:
+def verify(
+    session: Session, snapshot: _Snapshot, *, node: _Node = None, within: _Within = 1200.0
+) -> None:
     """Start a snapshot's services on a throw-away machine, and ask their own checks.
 
     They reach each other there, and nothing else. The machine is removed, whatever happens.
@@ -175,7 +201,7 @@ def verify(session: Session, snapshot: _Snapshot, *, within: _Within = 1200.0) -
     screen = session.screen()
     with deployment_lock.held(session.environment, screen.say):
         try:
-            verdict = verification.verify(session, screen, snapshot, within=within)
+            verdict = verification.verify(session, screen, snapshot, node=node, within=within)
         finally:
             screen.close()
     view.show_verdict(verdict, session.console)

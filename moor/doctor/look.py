@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
-from moor.doctor import certificates, cloud, computer, hosts, ports
+from moor.doctor import certificates, cloud, computer, disks, hosts, ports
 from moor.doctor.finding import Finding, Result
 from moor.failure import CommandError
 
@@ -34,7 +34,7 @@ _THERE: Final[tuple[Callable[[Patient], Result], ...]] = (
     cloud.credentials,
     cloud.addresses,
     hosts.machines_of,
-    hosts.disks,
+    disks.disks,
     ports.ports,
 )
 
@@ -88,10 +88,12 @@ def fixed(results: Iterable[Result], say: Callable[[str], None]) -> list[Result]
                 said = finding.fix.do()
             except (CommandError, ValueError, OSError) as error:
                 say(f"{finding.subject}: could not be mended: {error}")
-                findings.append(finding)
+                findings.append(replace(finding, fix=None))
             else:
                 say(f"{finding.subject}: {finding.fix.text}" + (f", {said}" if said else ""))
-        left.append(replace(result, findings=tuple(findings)))
+        is_mended = bool(result.findings) and not findings
+        told = "mended" if is_mended else result.told
+        left.append(replace(result, told=told, findings=tuple(findings)))
     return left
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 2
 
-_SCRIPT: Final = (
+SCRIPT: Final = (
     "root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null); "
     'df -P -B1 / "${root:-/var/lib/docker}" 2>/dev/null | tail -n +2; echo --; '
     "update_engine_client -status 2>/dev/null | grep -E '^(CURRENT_OP|NEW_VERSION)='; "
@@ -34,11 +34,13 @@ class Disk:
         path: Where it is mounted.
         used: Bytes that are taken.
         size: Bytes that there are for users.
+        holds_docker: Whether Docker's data root is on it.
     """
 
     path: str
     used: int
     size: int
+    holds_docker: bool = False
 
     @property
     def percent(self) -> int:
@@ -75,7 +77,7 @@ def ask(command: str) -> Host:
     limits = ("-o", f"ConnectTimeout={_SECONDS}", "-o", "LogLevel=ERROR")
     try:
         done = subprocess.run(
-            [program, *options, *limits, *words, _SCRIPT],
+            [program, *options, *limits, *words, SCRIPT],
             check=False,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -110,9 +112,16 @@ def read(text: str) -> Host:
             reboot = "an update"
     if reboot and version and version != "0.0.0":
         reboot = f"an update to {version}"
-    # The same numbers are the same disk, under whatever names.
-    found = {(disk.used, disk.size): disk for disk in reversed(list(_disks(disks)))}
-    return Host(disks=tuple(reversed(found.values())), reboot=reboot)
+    # The same numbers are the same disk, under whatever names; Docker's comes last.
+    listed = list(_disks(disks))
+    found = {(disk.used, disk.size): disk for disk in reversed(listed)}
+    numbers = (listed[-1].used, listed[-1].size) if listed else ()
+    return Host(
+        disks=tuple(
+            replace(disk, holds_docker=key == numbers) for key, disk in reversed(found.items())
+        ),
+        reboot=reboot,
+    )
 
 
 def _disks(text: str) -> Iterator[Disk]:

@@ -37,6 +37,7 @@ class Machine:
         api: What its Docker API says.
         host: What it says over SSH.
         fate: What EC2 says of a machine that does not answer; empty where it was not asked.
+        look: The command that looks further.
     """
 
     name: str
@@ -45,13 +46,15 @@ class Machine:
     api: Api
     host: Host
     fate: str = ""
+    look: str = ""
 
     @property
     def problem(self) -> str:
         """What is wrong with it, in one line; empty where nothing is."""
         if not self.api.problem:
             return ""
-        return self.fate or f"{self.name}: {self.api.problem}"
+        more = f"; look with: {self.look}" if self.look else ""
+        return self.fate or f"{self.name}: {self.api.problem}{more}"
 
 
 def ask(session: Session, outputs: Outputs, *, seconds: float) -> list[Machine]:
@@ -73,6 +76,7 @@ def ask(session: Session, outputs: Outputs, *, seconds: float) -> list[Machine]:
         name: Question(lambda command=command: host.ask(command))  # type: ignore[misc]  # likewise
         for name, (_, _, command) in places.items()
     }
+    look = typed.program(session.environment, "doctor")
     late_api = Api(problem=f"must answer within {seconds:g} s, got silence", is_reached=False)
     found = {
         name: Machine(
@@ -81,6 +85,7 @@ def ask(session: Session, outputs: Outputs, *, seconds: float) -> list[Machine]:
             identity=identity,
             api=apis[name].answer(deadline) or late_api,
             host=Host(problem="not asked"),
+            look=look,
         )
         for name, (address, identity, _) in places.items()
     }

@@ -6,16 +6,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from moor import health, last_words, status
+from moor import health, last_words, status, typed
 from moor.failure import CommandError
 from moor.outputs import Outputs
-from moor.overview import certificates, machines
+from moor.overview import certificates, fullness, machines
 from moor.overview.answers import Answers
 from moor.overview.certificates import SOON_DAYS, Certificate
 from moor.overview.within import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from constructs_lib.settings.environment import Environment
     from moor.health import Row
@@ -44,6 +44,7 @@ class Overview:
         members: The members of a swarm.
         lost: Why nothing is known of the services, in one line; empty where something is.
         plans: What Terraform says of both stacks; None where it was not asked.
+        fills: What fills the disks that are full, by the machine's name and the disk's path.
     """
 
     environment: Environment
@@ -54,6 +55,7 @@ class Overview:
     members: Sequence[Member] = ()
     lost: str = ""
     plans: Sequence[StackPlan] | None = field(default=None)
+    fills: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
@@ -74,10 +76,12 @@ class Overview:
         for machine in self.machines:
             for disk in machine.host.disks:
                 if disk.percent >= FULL_PERCENT:
+                    filled = self.fills.get((machine.name, disk.path))
+                    doctor = typed.program(self.environment, "doctor")
                     yield (
                         f"{machine.name}: the disk of {disk.path} must have room, got "
-                        f"{disk.percent}% taken; look with docker system df, and free what no "
-                        "container uses with docker system prune"
+                        f"{disk.percent}% taken{f': {filled}' if filled else ''}; look with: "
+                        f"{doctor}"
                     )
         for one in self.certificates:
             if one.is_over:
@@ -163,6 +167,7 @@ def look(session: Session, *, seconds: float = SECONDS) -> Overview:
         rows=rows,
         members=known,
         lost=lost,
+        fills=fullness.ask(session, there, FULL_PERCENT, time.monotonic() + seconds),
     )
 
 

@@ -235,7 +235,7 @@ def as_json(session: Session, seen: Overview) -> dict[str, Any]:
         "due": seen.due,
         **status.as_json(seen.outputs, seen.rows or (), seen.members),
         "services_known": seen.rows is not None,
-        "machines": [_machine_json(machine) for machine in seen.machines],
+        "machines": [_machine_json(machine, seen) for machine in seen.machines],
         "certificates": [
             {"of": one.of, "ends": one.ends.isoformat(), "days": one.days}
             for one in seen.certificates
@@ -254,7 +254,7 @@ def as_json(session: Session, seen: Overview) -> dict[str, Any]:
     }
 
 
-def _machine_json(machine: Machine) -> dict[str, Any]:
+def _machine_json(machine: Machine, seen: Overview) -> dict[str, Any]:
     asked = not machine.host.problem
     return {
         "name": machine.name,
@@ -266,7 +266,13 @@ def _machine_json(machine: Machine) -> dict[str, Any]:
         "docker": machine.api.version or None,
         "reboot": (machine.host.reboot or False) if asked else None,
         "disks": [
-            {"path": disk.path, "used": disk.used, "size": disk.size, "percent": disk.percent}
+            {
+                "path": disk.path,
+                "used": disk.used,
+                "size": disk.size,
+                "percent": disk.percent,
+                "filled_by": seen.fills.get((machine.name, disk.path)),
+            }
             for disk in machine.host.disks
         ]
         if asked

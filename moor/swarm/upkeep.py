@@ -6,7 +6,7 @@ the swarm is asked before a plan, nodes are changed one at a time, and those tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from moor import reopening
@@ -50,6 +50,9 @@ class Upkeep:
             `CommandError` where none answers.
         state_of: Tells the state of a machine in EC2's word, by its id.
         closed: Finds the nodes whose machines have closed their API by themselves.
+        manager: The manager that answers; empty where none does.
+        problem: Why none does.
+        spared: Nodes whose steps run again though all of it is done on them: they keep their tasks.
     """
 
     session: Session
@@ -60,6 +63,7 @@ class Upkeep:
     closed: Callable[[], Sequence[str]]
     manager: str = ""
     problem: str = ""
+    spared: set[str] = field(default_factory=set)
     _members: dict[str, Member] = field(default_factory=dict)
     _cluster: Cluster | None = None
 
@@ -203,6 +207,8 @@ class Upkeep:
         if self._cluster is None:
             return Impact()
         found = impact.impact(plan, stack=stack, nodes=self._nodes(), members=self._members)
+        restarted = tuple(name for name in found.restarted if name not in self.spared)
+        found = replace(found, restarted=restarted)
         departure.check(self._members.values(), found.leaving)
         departure.check_volumes(self._members.values(), found.leaving)
         if not found.leaving:

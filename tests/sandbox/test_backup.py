@@ -6,23 +6,30 @@ many there are, and says so when the row is on the disk: a gap shows, and so doe
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
-import shutil
+import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_deploy import ROOT, UNCHANGED, Deployment
-from trial_sandbox import left_of, wait_for
+from limited_user import limited_user
+from test_deploy import UNCHANGED, Deployment
+from trial_deployment import deployed_once
+from trial_sandbox import wait_for
 
-from constructs_lib.settings.environment import Environment
+from constructs_lib.aws.permissions import BACKUPS, DATA_VOLUME, policy, without_conditions
+from constructs_lib.host import engine as machine_engine
+from constructs_lib.settings.load import load_settings
 from moor import deployment_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from docker import DockerClient
     from docker.models.containers import Container
 
 SETTINGS = """
@@ -66,22 +73,9 @@ volumes: {rows: {}, log: {}}
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Deploy once for all tests, and leave nothing behind."""
-    file = tmp_path_factory.mktemp("environments") / "backup-test.yaml"
-    file.write_text(SETTINGS, encoding="utf-8")
-    file.with_name("compose.yaml").write_text(SERVICES, encoding="utf-8")
-    environment = Environment(name=file.stem, settings_file=file, root=ROOT)
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    made = Deployment(environment=environment, variables={**variables, "ENVIRONMENT": str(file)})
-    made.sandbox().stop()
-    shutil.rmtree(environment.directory, ignore_errors=True)
-    made.up()
-    yield made
-    done = made.run("down")
-    made.sandbox().stop()
-    assert left_of(made.sandbox()) == []
-    shutil.rmtree(environment.directory)
-    shutil.rmtree(environment.output)
-    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path_factory.mktemp("environments")
+    with deployed_once(folder, "backup-test", settings=SETTINGS, services=SERVICES) as made:
+        yield made
 
 
 def said(deployed: Deployment, *words: str, status: int = 0) -> str:
@@ -273,6 +267,87 @@ def test_two_operators_at_once_are_refused(deployed: Deployment, words: tuple[st
     with deployment_lock.held(deployed.environment):
         text = said(deployed, *words, status=1)
     assert "environment backup-test: must have one command at a time" in text
+
+
+def test_a_full_volume_is_told_stops_nothing_and_gets_what_nobody_needs_back(
+    deployed: Deployment,
+) -> None:
+    before = deployed.container("writer").attrs["State"]["StartedAt"]
+    host, certificates = deployed.outputs.docker_host, deployed.environment.certificates
+    with contextlib.closing(machine_engine.connect(host, certificates)) as engine:
+        nameless = add_image(engine, 200)
+        named = add_image(engine, 1, "mine:1")
+        used = {str(image.id) for image in engine.images.list()} - {nameless, named}
+        engine.containers.get("backup-told-1").stop()
+        # All but what the writer goes on with, whose rows must have no gap.
+        left = "$(($(df -m /data | tail -n 1 | awk '{print $4}') - 5))"
+        sh(deployed, f"dd if=/dev/zero of=/data/full bs=1M count={left} 2>/dev/null")
+        found = json.loads(deployed.run("status", "--json").stdout)
+        (disk,) = [one for one in found["machines"][0]["disks"] if one["percent"] >= 95]
+        assert re.fullmatch(
+            r"volumes 1\.\d GiB \(backup_rows 1\.\d GiB.*\), images 2\d\d MiB", disk["filled_by"]
+        )
+        assert [p for p in found["problems"] if disk["filled_by"] in p and "moor doctor" in p]
+        text = said(deployed, "create", status=1)
+        assert re.search(r"data volume: must have 8 MiB free, got [1-6]: what is stopped", text)
+        assert "nothing was stopped" in text
+        assert deployed.container("writer").attrs["State"]["StartedAt"] == before
+        with deployment_lock.held(deployed.environment):
+            busy = deployed.run("doctor", "--fix")
+        assert "could not be mended: environment backup-test: must have one command" in busy.stdout
+        assert "doctor --fix` removes images that nothing uses" in busy.stdout
+        assert nameless in {image.id for image in engine.images.list(all=True)}
+        fixed = deployed.run("doctor", "--fix")
+        assert re.search(r"docker: (pruned, |could not be mended: )2\d\d MiB", fixed.stdout)
+        # A stopped service's image, one that somebody has named, and the volumes are all there.
+        there = {str(image.id) for image in engine.images.list(all=True)}
+        assert there == used | {named}
+        assert {"backup_rows", "backup_log"} <= {str(v.name) for v in engine.volumes.list()}
+        sh(deployed, "rm /data/full")
+        engine.images.remove("mine:1")
+        engine.containers.get("backup-told-1").start()
+    assert rows(deployed)
+    assert json.loads(deployed.run("status", "--json").stdout)["problems"] == []
+
+
+def add_image(engine: DockerClient, mib: int, name: str = "") -> str:
+    """Put an image onto a machine that no registry has, and return its id."""
+    content = os.urandom(mib * 2**20)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        member = tarfile.TarInfo("content")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    api: Any = engine.api
+    repository, _, tag = name.partition(":")
+    answer = api.import_image_from_data(
+        archive.getvalue(), repository=repository or None, tag=tag or None
+    )
+    return str(json.loads(answer.splitlines()[-1])["status"])
+
+
+@pytest.mark.long
+def test_the_policy_is_all_that_backups_need(deployed: Deployment) -> None:
+    settings = load_settings(deployed.environment.settings_file)
+    document = without_conditions(policy(settings, environment=deployed.environment.name))
+    with limited_user(deployed.environment, deployed.sandbox(), document) as allow:
+        for _ in range(3):
+            said(deployed, "create")
+        assert "deleted, 2 kept" in said(deployed, "prune")
+        assert len(listed(deployed)) == 2
+        assert "its services are well" in said(deployed, "verify", "newest")
+        former = re.search(r"volume (vol-[0-9a-f]+) is kept", said(deployed, "restore", "newest"))
+        assert former
+        said(deployed, "discard", former[1])
+        asked = set(deployed.sandbox().status().permissions)
+        for statement in (*DATA_VOLUME, *BACKUPS):
+            assert set(statement.actions) <= asked, statement.sid
+        rest = [one for one in document["Statement"] if one["Sid"] != "MakeSnapshots"]
+        allow({**document, "Statement": rest})
+        text = said(deployed, "create", status=1)
+        assert "a snapshot must begin" in text
+        assert "UnauthorizedOperation" in text
+    assert running(deployed) == ["writer", "told"]
 
 
 @pytest.mark.long

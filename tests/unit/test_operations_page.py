@@ -29,9 +29,13 @@ ORDER = ["Create", "Verify", "Change", "Look", "Back up", "Replace", "Rotate", "
         ("web-1  Up 48 seconds  80->8080", "web-1  Up 2 minutes  80->8080"),
         ("web | [::ffff:172.30.33.5]:59562: 200", "web | [::ffff:172.30.33.5]:50000: 200"),
         ("back to 1, by root@host", "back to 1, by ada@desk"),
-        ("os-release      100%  286    91.1KB/s   00:00", "os-release  100%"),
-        ("2  root@host.lan  0a1b2c3d+  web", "2  ada@desk  0123abcd  web"),
-        ("c0ffee123456   busybox", "0123456789ab   busybox"),
+        ("os-release      100%  286    91.1KB/s   00:00  ", "os-release  100%"),
+        ("rebooted in 12.3 s, then 5.1 min", "rebooted in … s, then … min"),
+        ("build: 19a41e1b-8d1e-c1fd-9a4b-0123456789ab ->", "build: 0123… ->"),
+        (f"certificate: {'9a' * 18}… -> (known", "certificate: 0123… -> (known"),
+        ("4 GiB in eu-central-1c: kept", "4 GiB in eu-central-1a: kept"),
+        ("arn:aws:sts::123456789012:user", "arn:aws:sts::123456789012:user"),
+        ('"Version": "2012-10-17",', '"Version": "2012-10-17",'),
         ("/home/x/environments/shop.yaml: aws", "environments/shop.yaml: aws"),
         ("0.0952 a GiB, 3000", "0.0952 a GiB, 3000"),
         (f"prices of 2022-09-03: blob/{'a' * 40}", f"prices of 2022-09-03: blob/{'a' * 40}"),
@@ -39,6 +43,43 @@ ORDER = ["Create", "Verify", "Change", "Look", "Back up", "Replace", "Rotate", "
 )
 def test_what_is_another_one_each_time_is_a_constant(printed: str, constant: str) -> None:
     assert normalised(printed, {"/home/x/": ""}) == constant
+
+
+def test_a_table_is_as_wide_as_its_constants() -> None:
+    printed = (
+        "no.  when                  by                   commit     what was new\n"
+        "  2  2026-11-29 03:04 UTC  root@host.elsewhere  0a1b2c3d+  web: its configuration\n"
+    )
+    assert normalised(printed, {}).splitlines() == [
+        "no.  when              by        commit    what was new",
+        "  2  2026-01-02 03:04  ada@desk  0123abcd  web: its configuration",
+    ]
+    printed = (
+        "service  state              ports           id\n"
+        "all-1    Up About a minute  9200->9200/tcp  c0ffee123456\n"
+        "web-1    Up 48 seconds      80->8080/tcp    0123456789ab\n"
+        "error: web-1: must run, got exited (137); look with: moor logs web\n"
+    )
+    assert normalised(printed, {}).splitlines() == [
+        "service  state         ports           id",
+        "all-1    Up 2 minutes  9200->9200/tcp  0123456789ab",
+        "web-1    Up 2 minutes  80->8080/tcp    0123456789ab",
+        "error: web-1: must run, got exited (137); look with: moor logs web",
+    ]
+
+
+@pytest.mark.parametrize("used", [("13.9%", "8.0 GiB"), (" 0.0%", " 52 KiB")])
+def test_what_is_used_is_the_same_each_time(used: tuple[str, str]) -> None:
+    printed = (
+        "            cpu   memory      net in      out  disk read  written  full\n"
+        f"machine   {used[0]}  {used[1]}  8%  5.5 B/s  6.8 B/s    4.0 B/s  7.9 B/s   99%\n"
+        f"web-1     {used[0]}  {used[1]}  0%    0 B/s    0 B/s      0 B/s    0 B/s      \n"
+    )
+    assert normalised(printed, {}).splitlines() == [
+        "           cpu   memory        net in        out  disk read    written  full",
+        "machine    1.0%  100 MiB  1%  1.0 KiB/s  1.0 KiB/s      0 B/s  1.0 KiB/s  10%",
+        "web-1      1.0%  100 MiB  1%  1.0 KiB/s  1.0 KiB/s      0 B/s  1.0 KiB/s",
+    ]
 
 
 def test_what_is_under_way_is_one_line_whatever_its_order() -> None:

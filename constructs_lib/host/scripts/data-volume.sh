@@ -9,7 +9,7 @@
 # the machine has is copied to a volume that is blank. The script installs itself and its units, by
 # which the volume is mounted at each boot:
 #
-#   data-volume.sh prepare|bind|release|check|grow
+#   data-volume.sh prepare|bind|release|check|end|grow
 #
 # No unit of Docker's starts without the volume: a volume that is late is waited for.
 set -euo pipefail
@@ -290,10 +290,10 @@ case $task in
     device=$link${volume//-/}
     use "$((10#${3:-120}))"
     ;;
-  prepare | bind | release | check | grow)
+  prepare | bind | release | check | end | grow)
     volume=$(<"$home/data-volume")
     device=$link${volume//-/}
     "$task"
     ;;
-  *) fail "TASK: must be use, prepare, bind, release, check or grow, got '$task'" ;;
+  *) fail "TASK: must be use, prepare, bind, release, check, end or grow, got '$task'" ;;
 esac

@@ -303,7 +303,7 @@ def test_folders_are_the_machines_own_again_when_they_are_released(machine: Mach
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("", "TASK: must be use, prepare, bind, release, check or grow, got ''"),
+        ("", "TASK: must be use, prepare, bind, release, check, end or grow, got ''"),
         (
             "use vol0abc",
             "VOLUME: must be a volume's id such as vol-0123456789abcdef0, got 'vol0abc'",

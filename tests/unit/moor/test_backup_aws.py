@@ -12,9 +12,9 @@ from settings_files import document
 
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.settings import Settings
-from moor.backup import creation, pruning, restoration, throw_away
+from moor.backup import backed_up, pruning, restoration, throw_away
 from moor.backup.aws import Ec2
-from moor.backup.exchange import Exchange
+from moor.backup.exchange import Exchange, addresses
 from moor.backup.restoration import Restoration
 from moor.failure import CommandError, WrongUseError
 from moor.session import Session
@@ -109,8 +109,7 @@ def test_where_there_is_none_the_next_command_is_told(ec2: Ec2) -> None:
         ec2.snapshot("newest")
 
 
-@pytest.mark.parametrize("what", ["backup create", "backup restore", "backup verify"])
-def test_without_a_data_volume_the_setting_is_named(tmp_path: Path, what: str) -> None:
+def test_without_a_data_volume_the_setting_is_named(tmp_path: Path) -> None:
     session = session_of(tmp_path)
     text = (
         f"{tmp_path}/environments/production.yaml: aws.data_volume: must be set for backups, got "
@@ -118,18 +117,26 @@ def test_without_a_data_volume_the_setting_is_named(tmp_path: Path, what: str) -
         "ENVIRONMENT=production make up"
     )
     with problem(CommandError, text):
-        creation.must_be_possible(session, what)
-
-
-def test_a_swarm_is_left_to_the_schedule(tmp_path: Path) -> None:
-    session = session_of(tmp_path, data_volume={"size_gib": 2}, machines={"managers": 3})
-    text = (
-        "environment production: must be one machine for `backup create`, got a swarm, whose tasks "
-        "start anew wherever one is stopped; aws.data_volume.snapshots.schedule lets AWS take "
-        "snapshots of all nodes' volumes"
-    )
+        backed_up.must_have_a_volume(session)
     with problem(CommandError, text):
-        creation.must_be_possible(session, "backup create")
+        backed_up.machine_of(session, "manager-1")
+
+
+def test_a_machine_without_a_data_volume_is_told_with_those_that_have_one(tmp_path: Path) -> None:
+    workers = {"web": {"count": 1, "data_volume": {"size_gib": 3}}, "cache": {"count": 1}}
+    session = session_of(tmp_path, machines={"managers": 1, "workers": workers})
+    assert backed_up.with_volumes(session) == ["web-1"]
+    settings, field = backed_up.wanted(session, "web-1")
+    assert (settings.size_gib, field) == (3, "aws.machines.workers.web.data_volume")
+    with pytest.raises(WrongUseError, match=r"^machine with a data volume: .*got 'cache-1'.*web-1"):
+        backed_up.machine_of(session, "cache-1")
+
+
+def test_the_field_is_that_of_all_machines_where_a_pool_has_none(tmp_path: Path) -> None:
+    machines = {"managers": 1, "workers": {"web": {"count": 1}}}
+    session = session_of(tmp_path, data_volume={"size_gib": 2}, machines=machines)
+    assert backed_up.with_volumes(session) == ["manager-1", "web-1"]
+    assert backed_up.wanted(session, "web-1")[1] == "aws.data_volume"
 
 
 def test_a_snapshot_that_is_larger_than_the_setting_is_refused(session: Session, ec2: Ec2) -> None:
@@ -229,3 +236,31 @@ def test_a_note_that_nobody_can_read_is_told(session: Session) -> None:
     )
     with problem(CommandError, text):
         Restoration.under_way(session.environment)
+
+
+DOCUMENT: dict[str, Any] = {
+    "resource": {
+        "aws_ebs_volume": {
+            "Data_1": {"tags": {"data-volume": "manager-1"}},
+            "Data_12": {"tags": {"data-volume": "web-1"}},
+        },
+        "aws_volume_attachment": {
+            "Attachment_B": {"volume_id": "${aws_ebs_volume.Data_12.id}"},
+            "Attachment_A": {"volume_id": "${aws_ebs_volume.Data_1.id}"},
+        },
+    }
+}
+
+
+def test_of_several_machines_each_has_its_own_volume_and_attachment() -> None:
+    assert addresses(DOCUMENT, "manager-1") == (
+        "aws_ebs_volume.Data_1",
+        "aws_volume_attachment.Attachment_A",
+    )
+    assert addresses(DOCUMENT, "web-1") == (
+        "aws_ebs_volume.Data_12",
+        "aws_volume_attachment.Attachment_B",
+    )
+    text = "data volume of web-2: must be among what is deployed, got nothing of it"
+    with problem(CommandError, text):
+        addresses(DOCUMENT, "web-2")

@@ -45,6 +45,15 @@ def test_a_command_that_fails_is_told_with_what_it_said(machine: Machine) -> Non
         machine.run("echo no >&2; exit 3")
 
 
+def test_a_machine_that_is_not_reached_is_told_with_where_to_look(machine: Machine) -> None:
+    text = (
+        "core@192.0.2.1: must be reached over SSH, got: Connection refused; "
+        "`ENVIRONMENT=production .venv/bin/moor doctor` looks why"
+    )
+    with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
+        machine.run("echo Connection refused >&2; exit 255")
+
+
 def test_a_command_that_does_not_end_is_ended(machine: Machine) -> None:
     text = "core@192.0.2.1: `exec sleep 60` must end within 0 s, got no end"
     with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
@@ -72,6 +81,21 @@ def test_a_machine_whose_host_keys_are_not_known_is_not_asked() -> None:
 )
 def test_who_writes_to_the_volume(mounts: list[dict[str, Any]], *, writes: bool) -> None:
     assert stillness.writes(container(*mounts)) is writes
+
+
+@pytest.mark.parametrize(
+    ("mount", "writes"),
+    [
+        ({"Type": "volume", "Name": "moor_rows"}, True),
+        ({"Type": "volume", "Name": "0" * 64}, False),
+        ({"Type": "volume", "Name": "0" * 63}, True),
+        ({"Type": "bind", "Source": "/var/lib/moor/a"}, True),
+    ],
+)
+def test_a_tasks_volume_without_a_name_lasts_no_longer(
+    mount: dict[str, Any], *, writes: bool
+) -> None:
+    assert stillness.writes(container({**mount, "RW": True}), lasting=True) is writes
 
 
 def ended_twice(done: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -96,3 +97,43 @@ def test_tags_tell_what_it_is_of() -> None:
         is_scheduled=True,
         images={"db": "postgres@sha256:1"},
     )
+
+
+def of_node(name: str, node: str, hour: int) -> Snapshot:
+    return replace(snapshot(name, hour), node=node)
+
+
+BOTH = [of_node("snap-01", "manager-1", 9), of_node("snap-02", "web-1", 10)]
+
+
+def test_of_several_machines_the_newest_is_that_of_the_one_that_is_named() -> None:
+    assert chosen(BOTH, "newest", make="make", node="manager-1").id == "snap-01"
+    assert chosen(BOTH, "snap-02", make="make").id == "snap-02"
+    assert chosen(BOTH[1:], "newest", make="make").id == "snap-02"
+
+
+@pytest.mark.parametrize(
+    ("name", "node", "text"),
+    [
+        (
+            "newest",
+            None,
+            (
+                "snapshot newest: must be of one machine, got manager-1, web-1; say which by "
+                "--node, or say an id"
+            ),
+        ),
+        (
+            "snap-01",
+            "web-1",
+            (
+                "snapshot snap-01 of manager-1, 2 GiB, 2026-03-01 09:00 UTC: must be of web-1, got "
+                "another machine's"
+            ),
+        ),
+        ("newest", "web-2", "snapshot of web-2: must be there, got none; `make` makes one"),
+    ],
+)
+def test_another_machines_is_refused(name: str, node: str | None, text: str) -> None:
+    with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
+        chosen(BOTH, name, make="make", node=node)

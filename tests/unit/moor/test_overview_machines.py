@@ -175,14 +175,14 @@ DF = """\
 def test_disks_are_read_with_what_users_may_have_of_them() -> None:
     assert host.read(DF).disks == (
         Disk(path="/", used=9_000_000_000, size=19_000_000_000),
-        Disk(path="/var/lib/docker", used=47_000_000_000, size=48_000_000_000),
+        Disk(path="/var/lib/docker", used=47_000_000_000, size=48_000_000_000, holds_docker=True),
     )
     assert [disk.percent for disk in host.read(DF).disks] == [47, 98]
 
 
 def test_one_disk_under_two_names_is_one() -> None:
     same = "overlay 9 4 5 1% /\n/dev/vda 9 4 5 1% /var/lib/docker\n--\n"
-    assert host.read(same).disks == (Disk(path="/", used=4, size=9),)
+    assert host.read(same).disks == (Disk(path="/", used=4, size=9, holds_docker=True),)
 
 
 @pytest.mark.parametrize(

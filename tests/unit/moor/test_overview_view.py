@@ -119,7 +119,11 @@ def bad() -> Overview:
     )
     over = Certificate(of="authority", ends=datetime(2026, 2, 1, tzinfo=UTC), days=-28)
     return replace(
-        SEEN, machines=[replace(MACHINE, host=host)], certificates=[over], rows=[silent, JOB]
+        SEEN,
+        machines=[replace(MACHINE, host=host)],
+        certificates=[over],
+        rows=[silent, JOB],
+        fills={("production", "/"): "/var/log 90 GiB"},
     )
 
 
@@ -141,8 +145,8 @@ def test_what_is_well_has_no_problem() -> None:
 def test_each_problem_has_one_line() -> None:
     assert bad().problems == [
         (
-            "production: the disk of / must have room, got 97% taken; look with docker system df, "
-            "and free what no container uses with docker system prune"
+            "production: the disk of / must have room, got 97% taken: /var/log 90 GiB; look with: "
+            "ENVIRONMENT=production .venv/bin/moor doctor"
         ),
         (
             "the certificate of authority must be valid, got one that ended on 2026-02-01; `moor "
@@ -185,6 +189,11 @@ def test_a_machine_that_says_nothing_is_one_line(
     assert "service " not in told
     found = view.as_json(make_session(tmp_path), seen)
     assert (found["good"], found["services"], found["services_known"]) == (False, [], False)
+
+
+def test_a_machine_that_is_somebody_else_is_told_with_where_to_look() -> None:
+    lost = replace(MACHINE, api=Api(problem="the Docker API at x: no"), look="moor doctor")
+    assert lost.problem == "production: the Docker API at x: no; look with: moor doctor"
 
 
 def test_drift_is_wrong_and_a_change_that_waits_is_due(tmp_path: Path) -> None:
@@ -304,12 +313,13 @@ def test_json_has_the_keys_that_are_documented(tmp_path: Path) -> None:
             "docker": "28.0.4",
             "reboot": False,
             "disks": [
-                {"path": "/", "used": 9 * GIB, "size": 18 * GIB, "percent": 50},
+                {"path": "/", "used": 9 * GIB, "size": 18 * GIB, "percent": 50, "filled_by": None},
                 {
                     "path": "/var/lib/docker",
                     "used": 10 * GIB,
                     "size": 100 * GIB,
                     "percent": 10,
+                    "filled_by": None,
                 },
             ],
         }
