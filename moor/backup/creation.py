@@ -151,11 +151,11 @@ def _look_for_room(session: Session, machine: Machine, node: str, screen: Screen
         return
     if free < _LEAST_MIB:
         raise _too_full(session, free, fills)
-    env = typed.command(session.environment, "-s env")
+    doctor = typed.program(session.environment, "doctor --fix")
     screen.say(
         f"warning: data volume of {node}: must have room for the services, got {free} MiB free; "
-        f'it is filled by {fills}; `docker system prune`, after eval "$({env})", removes what '
-        "nothing uses, or choose a larger aws.data_volume.size_gib",
+        f"it is filled by {fills}; `{doctor}` removes what nothing needs, or choose a larger "
+        "aws.data_volume.size_gib",
         style="yellow",
     )
 

@@ -140,7 +140,7 @@ def prune(session: Session, *, approve: Approve = False) -> None:
         fates = pruning.look(session, ec2)
         going = [fate for fate in fates if fate.goes]
         if not going:
-            session.console.print(f"nothing goes: {len(fates)} snapshots are kept")
+            session.console.print(f"nothing goes: {len(fates)} kept")
             return
         for fate in going:
             session.console.print(f"goes: {fate.snapshot.told}: {fate.why}", soft_wrap=True)
@@ -207,7 +207,10 @@ def verify(
     view.show_verdict(verdict, session.console)
     told = verdict.snapshot.told
     if not verdict.is_good:
-        wrong = [row.expected.name for row in verdict.rows if row.verdict != "good"]
+        # What is wrong ends the trial; the others may only have had no time to be right.
+        found = {row.verdict for row in verdict.rows}
+        worst = "bad" if "bad" in found else "pending"
+        wrong = [row.expected.name for row in verdict.rows if row.verdict == worst]
         raise CommandError(
             f"{told}: each service must be well, got otherwise from "
             f"{', '.join(wrong) or 'a snapshot without any container of the project'}"

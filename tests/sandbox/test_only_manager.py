@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from trial_sandbox import left_of, make_sandbox
 
-from constructs_lib.host import engine as machine_engine
+from constructs_lib.host.engine import connect
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
 from moor.outputs import Outputs
@@ -93,7 +93,7 @@ class Deployed:
     def swarm(self) -> dict[str, Any]:
         """Return what the manager knows, and what must be the same on another machine."""
         host = Outputs.load(self.environment).docker_host
-        engine = machine_engine.connect(host, self.environment.certificates)
+        engine = connect(host, self.environment.certificates)
         try:
             api: Any = engine.api
             return {
