@@ -15,7 +15,7 @@ from cdktf_cdktf_provider_aws.key_pair import KeyPair
 from constructs import Construct
 
 from constructs_lib.aws.limits import USER_DATA_LIMIT
-from constructs_lib.terraform.literal import Expression, define
+from constructs_lib.terraform.literal import Expression, address, define
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,12 +139,7 @@ class Machine(Construct):
             lifecycle=TerraformResourceLifecycle(
                 ignore_changes=["ami"],
                 # A new key under the old name would leave the machine with the old key.
-                # Spelled out: for the object cdktf writes ${…}, which Terraform refuses here.
-                replace_triggered_by=(
-                    [f"{KeyPair.TF_RESOURCE_TYPE}.{key_pair.friendly_unique_id}"]
-                    if key_pair
-                    else None
-                ),
+                replace_triggered_by=[address(key_pair)] if key_pair else None,
             ),
         )
         self.id = Expression(self.instance.id)

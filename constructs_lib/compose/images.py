@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from constructs_lib.compose.model import Build, ComposeProject, Service
     from constructs_lib.host.endpoint import DockerEndpoint
 
+_IMAGE: Final = ("Image", "Resource")
 _OURS: Final = ("cdktf.out", ".moor", ".terraform")
 """Folders of this project, with private keys and states in them, that no builder gets."""
 
@@ -336,8 +337,9 @@ class Images(Construct):
         kind = ImageResource.TF_RESOURCE_TYPE
         moved = [
             {
-                "from": f"{kind}.{logical_id([*above, 'Services', name, 'Image', 'Resource'])}",
-                "to": f"{kind}.{resource}",
+                # Addresses, which are no templates.
+                "from": Expression(f"{kind}.{logical_id([*above, 'Services', name, *_IMAGE])}"),
+                "to": Expression(f"{kind}.{resource}"),
             }
             for resource, name in first.items()
         ]

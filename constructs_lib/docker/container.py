@@ -19,7 +19,7 @@ from cdktf_cdktf_provider_docker.container import (
 from constructs import Construct
 
 from constructs_lib.docker.container_options import ContainerOptions, provider_arguments
-from constructs_lib.terraform.literal import Expression, define, override
+from constructs_lib.terraform.literal import Expression, address, define, override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -369,11 +369,7 @@ def _further_arguments(
     if replaced_with:
         arguments["lifecycle"] = {
             **arguments.get("lifecycle", {}),
-            # Spelled out: for an object cdktf writes ${…}, which Terraform refuses here.
-            "replace_triggered_by": [
-                f"{other.terraform_resource_type}.{other.friendly_unique_id}.id"
-                for other in replaced_with
-            ],
+            "replace_triggered_by": [address(other, "id") for other in replaced_with],
         }
     return {name: value for name, value in arguments.items() if value != []}
 

@@ -24,7 +24,7 @@ from constructs_lib.swarm.service_spec import (
     service_arguments,
     service_name,
 )
-from constructs_lib.terraform.literal import Expression, define, override
+from constructs_lib.terraform.literal import Expression, address, define, override
 from constructs_lib.terraform.steps import result_of, run_module, terraform_data
 
 if TYPE_CHECKING:
@@ -169,13 +169,8 @@ class SwarmServices(Construct):
             triggers={"service": Expression(resource.get_string_attribute("id"))},
             provisioners=[step],
         )
-        # An update leaves the id as it is. Spelled out: for an object cdktf writes ${…}, which
-        # Terraform refuses here.
-        override(
-            waiting,
-            "lifecycle.replace_triggered_by",
-            [f"{_SERVICE}.{resource.friendly_unique_id}"],
-        )
+        # An update leaves the id as it is.
+        override(waiting, "lifecycle.replace_triggered_by", [address(resource)])
         return waiting
 
     def _define_images(self, registry: Registry | str | None) -> Images:
@@ -356,9 +351,7 @@ def _service(
     mode = terraform_data(
         scope, "Mode", triggers={"mode": next(iter(arguments["mode"]))}, provisioners=[]
     )
-    override(
-        resource, "lifecycle.replace_triggered_by", [f"terraform_data.{mode.friendly_unique_id}"]
-    )
+    override(resource, "lifecycle.replace_triggered_by", [address(mode)])
     return resource
 
 

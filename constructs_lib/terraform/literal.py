@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cdktf import TerraformElement, TerraformStack
+    from cdktf import TerraformElement, TerraformResource, TerraformStack
 
 _Parameters = ParamSpec("_Parameters")
 _Made = TypeVar("_Made")
@@ -127,6 +127,20 @@ def override(
         value: Its value.
     """
     element.add_override(path, literal(value))
+
+
+def address(resource: TerraformResource, attribute: str = "") -> Expression:
+    """Return a resource's address, for where Terraform takes an address and no template.
+
+    There cdktf would write `${…}` for the resource itself; and a service may have a name, or a
+    digest a beginning, that is quoted everywhere else, such as `5e282`.
+
+    Args:
+        resource: The resource.
+        attribute: The attribute that is meant; the whole resource where empty.
+    """
+    parts = (resource.terraform_resource_type, resource.friendly_unique_id, attribute)
+    return Expression(".".join(filter(None, parts)))
 
 
 def _escaped(text: str) -> str:

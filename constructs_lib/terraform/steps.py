@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cdktf import DataTerraformRemoteStateLocal, LocalExecProvisioner, TerraformResource
 
-from constructs_lib.terraform.literal import Expression, define, override
+from constructs_lib.terraform.literal import Expression, address, define, override
 from constructs_lib.terraform.output_file import OUTPUT
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def result_of(step: TerraformResource, scope: Construct, id_: str, *, file: Path
         file: The file.
     """
     read = define(DataTerraformRemoteStateLocal, scope, id_, path=str(file))
-    override(read, "depends_on", [f"terraform_data.{step.friendly_unique_id}"])
+    override(read, "depends_on", [address(step)])
     return Expression(read.get_string(OUTPUT))
 
 

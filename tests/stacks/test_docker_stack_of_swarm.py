@@ -20,6 +20,8 @@ from stacks.docker import DockerStack
 if TYPE_CHECKING:
     from constructs import Construct
 
+    from constructs_lib.compose.model import ComposeProject
+
 ADDRESSES = {"manager-1": "192.0.2.1", "manager-2": "192.0.2.2"}
 
 
@@ -32,6 +34,10 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Json:
         environment={"PATH": "/usr/bin:/bin", "STORE_TOKEN": "x"},
         swarm=True,
     )
+    return synthesized(folder, services, Vault(folder / "vault"))
+
+
+def synthesized(folder: Path, services: ComposeProject, vault: Vault) -> Json:
     app: Construct = new_app()
     first = TerraformStack(app, "aws")
     managers = {
@@ -47,7 +53,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Json:
         port=2376,
         certificates=Path("/certificates"),
         machine=None,
-        vault=Vault(folder / "vault"),
+        vault=vault,
         value_of=services.contents.__getitem__,
         identities=folder / "contents",
     )
@@ -75,6 +81,38 @@ def test_steps_speak_to_the_same_manager(document: Json, tmp_path: Path) -> None
 
 
 def test_terraform_finds_nothing_wrong(document: Json, tmp_path: Path) -> None:
+    assert validation(tmp_path, document)["diagnostics"] == []
+
+
+class ANumber(Vault):
+    """A vault whose digests look like the numbers that stand for cdktf's references."""
+
+    def digest(self, content: bytes) -> str:
+        """Return one that a key may lead to."""
+        return "5e282fc6320b" + super().digest(content)
+
+
+SERVICES = """
+services:
+  a5e282b:
+    image: busybox:1.36
+    configs: [c]
+    volumes: ["v5e290d:/data"]
+    healthcheck: {test: [CMD, "true"]}
+  b:
+    image: busybox:1.36
+    depends_on: [a5e282b]
+configs: {c: {content: hello}}
+volumes: {v5e290d: {}}
+"""
+
+
+def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(SERVICES, encoding="utf-8")
+    services = load_project([file], name="shop", environment={"PATH": "/usr/bin:/bin"}, swarm=True)
+    document = synthesized(tmp_path, services, ANumber(tmp_path / "vault"))
+    assert "5e282fc6320b" in str(document["resource"]["terraform_data"])
     assert validation(tmp_path, document)["diagnostics"] == []
 
 
