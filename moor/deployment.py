@@ -15,6 +15,7 @@ from moor import (
     drift,
     first_boot,
     half_known,
+    images_first,
     last_words,
     missing_images,
     plan_view,
@@ -482,6 +483,10 @@ class Deployment:
                 if what.key != plan.key:
                     # What was approved is what is applied: this is something else.
                     self._ask([what], approve=approve)
+            if self.upkeep is None and run.stack is self.stacks[-1]:
+                current, what = self._images_first(
+                    current, what, approve=approve, targets=targets, stack=stack
+                )
             if current.changes:
                 self._apply(current, what)
             elif not targets:
@@ -523,6 +528,37 @@ class Deployment:
         if not what.key <= plan.key:
             self._ask([what], approve=approve)
         return current, what, True
+
+    def _images_first(
+        self,
+        run: Run,
+        plan: StackPlan,
+        *,
+        approve: bool,
+        targets: Sequence[str],
+        stack: contextlib.ExitStack,
+    ) -> tuple[Run, StackPlan]:
+        """Have images on the machine before containers go; returns what is left, and its plan."""
+        images = images_first.addresses(plan)
+        if not images:
+            return run, plan
+        # Builds that nothing but a missing image asks for are among them.
+        again = [
+            change.address
+            for change in plan.changes
+            if change.action == "replace"
+            and (change.address in images or change.address.startswith(recovery.STEPS))
+        ]
+        self.change_only(run.stack, images, approved=plan, approve=approve, replaced=again)
+        with self.screen.phase(f"plan of what is left of {run.stack.name}"):
+            left = self._terraform.plan(run.stack, targets=self._targets(targets))
+            stack.callback(left.close)
+            self._terraform.finish([left])
+        left.must_have_succeeded()
+        what = self._details(left)
+        if not half_known.is_rest(what, plan):
+            self._ask([what], approve=approve)
+        return left, what
 
     def planned(
         self, stack: Stack, targets: Sequence[str], *, replaced: Sequence[str] = ()

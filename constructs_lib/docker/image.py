@@ -53,8 +53,7 @@ class PulledImage(Image):
         """Define the pull.
 
         The image stays on the machine when it is not needed any more: where another container may
-        use it, removing it would fail. A new one is pulled before the containers of the former one
-        are removed.
+        use it, removing it would fail.
 
         Args:
             scope: The construct that this one belongs to.

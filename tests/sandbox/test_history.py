@@ -219,6 +219,19 @@ def test_an_image_and_a_variable_go_back_together(trial: Trial) -> None:
     assert trial.container("other")["Id"] == other["Id"]
 
 
+def test_a_build_that_fails_takes_nothing_down(trial: Trial) -> None:
+    before = trial.container("page")
+    trial.write(version="three && false", colour="blue")
+    done = trial.run("up")
+    assert done.returncode == 1
+    after = trial.container("page")
+    assert (after["Id"], after["State"]["StartedAt"]) == (
+        before["Id"],
+        before["State"]["StartedAt"],
+    )
+    assert after["State"]["Running"] is True
+
+
 def test_the_history_tells_what_was_new_and_has_no_secret(trial: Trial) -> None:
     found = json.loads(trial.good("history", "--json"))
     assert [one["number"] for one in found] == [1, 2, 3]
