@@ -37,6 +37,7 @@ _LITTLE_MIB: Final = 64
 _LEAST_MIB: Final = 8
 """What the engine writes where a container starts is some kilobytes; its logs begin, too."""
 
+_END_SECONDS: Final = 900
 _POLL_SECONDS: Final = 2.0
 
 
@@ -106,8 +107,8 @@ def _begin(
     machine = Machine.of(session.environment, chosen.ssh)
     _look_for_room(session, machine, node, screen)
     with engines.engine(session.environment, chosen.host) as client:
-        # A container may take all its time to end.
-        engines.without_limit(client)
+        # A container may take all its time to end, which the SDK adds to a number alone.
+        client.api.timeout = _END_SECONDS
         tags = {
             "Name": f"{session.settings.project}-{session.environment.name}-{node}",
             DATA_VOLUME_TAG: node,

@@ -363,7 +363,7 @@ def test_no_private_key_leaves_its_file(deployment: Deployment) -> None:
     assert {f.name for f in keys} == {"ca-key.pem", "key.pem", "id_ed25519"}
     assert [f.stat().st_mode & 0o777 for f in keys] == [0o600] * 3
     shown = deployment.shell("sudo stat -c '%a %U' /etc/docker/server-key.pem; ls /run/moor")
-    assert shown.split("\n") == ["600 root", "init.sh", "open-docker-api.sh"]
+    assert shown.split("\n") == ["600 root", "init.sh", "open-docker-api.sh", "services-end.sh"]
 
 
 def test_only_the_ports_of_the_groups_are_open(deployment: Deployment) -> None:
