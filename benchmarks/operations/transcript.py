@@ -45,6 +45,9 @@ _PROGRESS: Final = re.compile(
 )
 """A line of what is under way. Their order is another one each time."""
 
+_OF_THE_COMPUTER: Final = re.compile(r"docker engine started in ")
+"""A line that is there where nothing else of this computer's has begun the sandbox's engine."""
+
 _HEADER: Final = re.compile(r"(service|container|node|environment|snapshot|no\.)  +[a-z]")
 """The first line of a table whose columns begin where their names do."""
 
@@ -67,6 +70,8 @@ def normalised(text: str, folders: dict[str, str]) -> str:
         text = text.replace(path, name)
     lines: list[str] = []
     for line in _exchanged("\n".join(_tables(text.splitlines()))).splitlines():
+        if _OF_THE_COMPUTER.match(line):
+            continue
         if not _PROGRESS.match(line):
             lines.append(line.rstrip())
         elif not lines or lines[-1] != LEFT_OUT:

@@ -88,6 +88,11 @@ def test_what_is_under_way_is_one_line_whatever_its_order() -> None:
     assert normalised(first, {}) == normalised(other, {}) == "plan\n…\n\ndone"
 
 
+def test_what_this_computer_has_to_begin_first_is_left_out() -> None:
+    printed = "synthesis (0.2 s)\ndocker engine started in 0.9 s\nplan (2.1 s)"
+    assert normalised(printed, {}) == "synthesis (… s)\nplan (… s)"
+
+
 def test_a_step_is_a_transcript_with_what_is_said_before_it() -> None:
     part = Part(
         title="Look",
