@@ -20,6 +20,7 @@ from moor.backup import halt
 from moor.backup.ending import ending_asked
 from moor.backup.halt import noted
 from moor.failure import CommandError
+from moor.operation.containers import SERVICE
 from moor.recovery import PROJECT
 from sandbox.errors import ENGINE_ERRORS
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from moor.backup.machine import Machine
     from moor.session import Session
 
-SERVICE: Final = "com.docker.compose.service"
 _ON_THE_VOLUME: Final = ("/var/lib/docker/", "/var/lib/moor/", "/mnt/moor/")
 _NO_NAME: Final = re.compile(r"[0-9a-f]{64}")
 """What the engine itself calls a volume that nobody has given a name."""

@@ -18,6 +18,7 @@ from constructs_lib.swarm.contents import Kind, content_name
 from moor import machine_engine
 from moor.backup.machine import PLACE
 from moor.failure import CommandError
+from moor.operation.containers import SERVICE
 from moor.recovery import PROJECT
 from sandbox.errors import ENGINE_ERRORS
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from moor.backup.snapshot import Snapshot
     from moor.session import Session
 
-SERVICE: Final = "com.docker.compose.service"
 _NETWORK: Final = "moor-verify"
 _KINDS: Final[dict[Kind, tuple[str, str, str]]] = {
     "secret": ("Secrets", "SecretID", "SecretName"),

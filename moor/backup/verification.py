@@ -15,6 +15,7 @@ from moor.backup.backed_up import machine_of, must_have_a_volume
 from moor.backup.throw_away import ThrowAway
 from moor.failure import CommandError
 from moor.health import Expected, Row
+from moor.operation.containers import SERVICE
 from moor.recovery import PROJECT
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from moor.screen import Screen
     from moor.session import Session
 
-_SERVICE: Final = "com.docker.compose.service"
 _LEAST_SECONDS: Final = 5.0
 _TRIES: Final = 3
 
@@ -173,7 +173,7 @@ def _to_come(service: str) -> Row:
 
 
 def _service(name: str, raw: dict[str, Any]) -> str:
-    return str(raw["Config"]["Labels"].get(_SERVICE, name))
+    return str(raw["Config"]["Labels"].get(SERVICE, name))
 
 
 def _row(name: str, raw: dict[str, Any], ends: Collection[str]) -> Row:
