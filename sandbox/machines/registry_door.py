@@ -38,6 +38,9 @@ _OVER: Final = frozenset({"06", "07", "08", "09"})
 
 _BLOCK: Final = 65536
 
+_LOOKS: Final = 40
+_LOOK_SECONDS: Final = 0.05
+
 Endpoint = tuple[str, int]
 """An IPv4 address and a TCP port."""
 
@@ -135,6 +138,7 @@ class RegistryDoor:
         listeners: Bound sockets, which are closed with the door.
         subnet: The machines' network. Its gateway is this computer.
         log: Takes one line.
+        tables: The kernel's lists of connections.
     """
 
     def __init__(
@@ -144,11 +148,13 @@ class RegistryDoor:
         *,
         subnet: IPv4Network,
         log: Callable[[str], None],
+        tables: Sequence[Path] = _TABLES,
     ) -> None:
         self._folder = folder
         self._listeners = listeners
         self._subnet = subnet
         self._log = log
+        self._tables = tables
         self._refused: set[str] = set()
         # Root needs no registry to do what it likes here, and an engine is root.
         self._users = frozenset({os.geteuid(), 0})
@@ -157,8 +163,11 @@ class RegistryDoor:
         """Serve from now on, in a thread that ends with the process."""
         threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
 
-    def may_enter(self, peer: Endpoint, here: Endpoint) -> bool:
+    async def may_enter(self, peer: Endpoint, here: Endpoint) -> bool:
         """Tell whether a connection comes from somebody who may have the registry.
+
+        Where it cannot be told whose it is, we look again for two seconds: the connection before
+        this one, which its program has closed and we have not, belongs to nobody for a moment.
 
         Args:
             peer: The other end.
@@ -167,7 +176,12 @@ class RegistryDoor:
         address = IPv4Address(peer[0])
         if address in self._subnet and address != gateway(self._subnet):
             return True
-        user = user_behind(peer, here, masked=gateway(self._subnet))
+        masked = gateway(self._subnet)
+        for _ in range(_LOOKS):
+            user = user_behind(peer, here, masked=masked, tables=self._tables)
+            if user is not None or not _is_local(peer[0]):
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
         if user in self._users:
             return True
         whom = str(address) if user is None else f"user {user}"
@@ -186,7 +200,7 @@ class RegistryDoor:
     async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         here, peer = (writer.get_extra_info(name) for name in ("sockname", "peername"))
         with contextlib.closing(writer):
-            if not self.may_enter(peer, here):
+            if not await self.may_enter(peer, here):
                 return
             try:
                 answers, registry = await self._registry()

@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import tarfile
-import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +25,6 @@ _MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 _LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _PLACE: Final = "/usr/local/bin"
-_TRIES: Final = 10
 
 _STAND_IN: Final = """#!/bin/sh
 # Stands in for any program.
@@ -194,19 +192,11 @@ class StandIns:
     def _ask(
         self, address: str, method: str, data: bytes | None, headers: dict[str, str]
     ) -> tuple[bytes, str]:
-        """Send one request; once more where the registry's door has closed the connection."""
-        for remaining in range(_TRIES - 1, -1, -1):
-            asked = urllib.request.Request(  # noqa: S310  (the registry of the sandbox)
-                address, data, headers, method=method
-            )
-            try:
-                with self._opener.open(asked, timeout=20) as answer:
-                    return answer.read(), str(answer.headers.get("Location", ""))
-            except (ConnectionError, urllib.error.URLError) as error:
-                if isinstance(error, urllib.error.HTTPError) or not remaining:
-                    raise
-            time.sleep(0.2)
-        raise AssertionError
+        asked = urllib.request.Request(  # noqa: S310  (the registry of the sandbox)
+            address, data, headers, method=method
+        )
+        with self._opener.open(asked, timeout=20) as answer:
+            return answer.read(), str(answer.headers.get("Location", ""))
 
 
 def _layer(stand_in: StandIn) -> bytes:

@@ -451,7 +451,13 @@ def test_a_copy_that_was_killed_in_the_middle_is_finished_by_the_next(
     mine: dict[str, str | list[str] | bool] = {"label": f"moor.files={project}/folders/data"}
     while not machine.client.containers.list(all=True, filters=mine):
         assert step_process.poll() is None
-    time.sleep(0.3)
+    # It runs for a moment at a time, so that it cannot end while the machine is looked at.
+    step_process.send_signal(signal.SIGSTOP)
+    while int(_in(machine, app, "stat -c %s /data/big 2>/dev/null || echo 0")) == 0:
+        assert step_process.poll() is None
+        step_process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
+        step_process.send_signal(signal.SIGSTOP)
     step_process.kill()
     step_process.communicate()
     assert step_process.returncode == -signal.SIGKILL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -116,9 +117,9 @@ def test_machines_are_let_in_and_their_gateway_is_this_computer(
 ) -> None:
     ours, _, log = door
     here = ("172.30.19.1", 5019)
-    assert ours.may_enter(("172.30.19.5", 40000), here)
+    assert asyncio.run(ours.may_enter(("172.30.19.5", 40000), here))
     for stranger in ("172.30.19.1", "172.30.20.5", "203.0.113.5"):
-        assert not ours.may_enter((stranger, 40000), here)
+        assert not asyncio.run(ours.may_enter((stranger, 40000), here))
     assert log == [f"registry: refused {a}" for a in ("172.30.19.1", "172.30.20.5", "203.0.113.5")]
 
 
@@ -194,6 +195,30 @@ def test_a_masked_connection_is_its_users_where_there_is_no_doubt(
     assert user_behind(("127.0.0.1", 40000), here, masked=masked, tables=[table]) == expected
     # Another computer's address is nobody's here.
     assert user_behind(("192.0.2.77", 40000), here, masked=masked, tables=[table]) is None
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_connection_that_its_program_has_just_closed_keeps_the_next_one_waiting(
+    tmp_path: Path, *, is_closed: bool
+) -> None:
+    """Whoever asks twice in a row comes while the end of the first is still listed, as nobody's."""
+    subnet = IPv4Network("127.0.0.8/31")
+    asked = line("127.0.0.9", 40000, os.geteuid())
+    table = tmp_path / "tcp"
+    table.write_text("sl ...\n" + asked + line("127.0.0.9", 40001, 0, state="05", inode=0))
+    log: list[str] = []
+    ours = RegistryDoor(tmp_path, [], subnet=subnet, log=log.append, tables=[table])
+
+    async def looked() -> bool:
+        answer = asyncio.create_task(ours.may_enter(("127.0.0.1", 40000), ("127.0.0.9", 5019)))
+        await asyncio.sleep(0)
+        assert not answer.done()
+        if is_closed:
+            table.write_text("sl ...\n" + asked)
+        return await answer
+
+    assert asyncio.run(looked()) == is_closed
+    assert log == ([] if is_closed else ["registry: refused 127.0.0.1"])
 
 
 def test_a_taken_port_leaves_none_open() -> None:
