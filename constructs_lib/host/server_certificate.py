@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from constructs_lib.host import remote_command
+from constructs_lib.host.remote_command import RemoteCommandError
 from constructs_lib.host.ssh_access import SshAccess
 from constructs_lib.identity.certificate_authority import Clock, utc_now
 from constructs_lib.identity.pki import Pki
@@ -45,27 +46,19 @@ def fetch(ssh: SshAccess, machine: str, address: str) -> bytes:
     Raises:
         FetchError: It cannot be fetched.
     """
-    program, *words = shlex.split(ssh.command(machine, address))
-    # No settings of the user's own, nothing to be asked, no other key than this one.
-    options = ("-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes")
-    command = [program, *options, "-o", f"ConnectTimeout={_SECONDS}", *words]
-    subject = f"machine {machine} at {address}: certificate request"
+    subject = f"machine {machine} at {address}"
     try:
-        done = subprocess.run(
-            [*command, "cat", REQUEST_FILE], check=False, capture_output=True, timeout=2 * _SECONDS
+        request = remote_command.run(
+            shlex.split(ssh.command(machine, address)),
+            f"cat {REQUEST_FILE}",
+            seconds=2 * _SECONDS,
+            connect_seconds=_SECONDS,
         )
-    except FileNotFoundError:
-        raise FetchError(
-            "ssh: must be on the PATH, got nothing of that name; install OpenSSH's client"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise FetchError(f"{subject}: must be sent within {2 * _SECONDS} s, got silence") from None
-    if done.returncode != 0:
-        reason = done.stderr.decode(errors="replace").strip()
-        raise FetchError(f"{subject}: must be sent, got: {reason or 'no reason'}")
-    if len(done.stdout) > _LARGEST_REQUEST:
-        raise FetchError(f"{subject}: must be short, got {len(done.stdout)} bytes")
-    return done.stdout
+    except RemoteCommandError as error:
+        raise FetchError(f"{subject}: {error}") from None
+    if len(request) > _LARGEST_REQUEST:
+        raise FetchError(f"{subject}: certificate request: must be short, got {len(request)} bytes")
+    return request
 
 
 def main(arguments: Sequence[str] | None = None, *, clock: Clock = utc_now) -> int:

@@ -64,6 +64,7 @@ class SshAccess:
             machine,
             f"{shlex.quote(f'/{KNOWN_HOSTS}{mark}')} -o HostKeyAlias=",
             machine,
-            f" -o StrictHostKeyChecking=yes {self.user}@",
+            # An agent offers all that it holds first, and sshd hangs up after six keys.
+            f" -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes {self.user}@",
             host,
         )

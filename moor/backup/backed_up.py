@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,11 +34,6 @@ class BackedUp:
     def name(self) -> str:
         """What it is called among the environment's machines; empty where it is the only one."""
         return self.node if self.is_member else ""
-
-    @property
-    def ssh(self) -> str:
-        """The command that opens a shell on it."""
-        return shlex.join(self.host.ssh)
 
 
 def must_have_a_volume(session: Session) -> None:

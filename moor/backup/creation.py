@@ -104,7 +104,7 @@ def _begin(
     """Have data be whole, and a snapshot of it begin."""
     node = chosen.node
     volume = ec2.volume(node)
-    machine = Machine.of(session.environment, chosen.ssh)
+    machine = Machine(environment=session.environment, host=chosen.host)
     _look_for_room(session, machine, node, screen)
     with engines.engine(session.environment, chosen.host) as client:
         # A container may take all its time to end, which the SDK adds to a number alone.

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from moor import typed
-from moor.failure import CommandError
+from moor.operation import ssh
 
 if TYPE_CHECKING:
     from constructs_lib.settings.environment import Environment
+    from moor.operation.hosts import Host
 
 PLACE: Final = "/mnt/moor"
 """Where the data volume is mounted, as `data-volume.sh` does it."""
-
-_LAST_LINES: Final = 12
-_LOST: Final = 255
-"""The exit status of ssh itself; any other is the command's."""
 
 # The sockets first: whoever connects meanwhile would start Docker, which would wait for the volume.
 _LEAVE: Final = """sudo bash -ec '
@@ -33,28 +28,11 @@ class Machine:
 
     Attributes:
         environment: The environment.
-        ssh: The words of the command that opens a shell there.
+        host: The machine.
     """
 
     environment: Environment
-    ssh: tuple[str, ...]
-
-    @classmethod
-    def of(cls, environment: Environment, ssh: str) -> Machine:
-        """Take the command that an output tells.
-
-        Args:
-            environment: The environment.
-            ssh: The command.
-
-        Raises:
-            CommandError: It would not ask for the machine's host keys.
-        """
-        words = tuple(shlex.split(ssh))
-        if "StrictHostKeyChecking=yes" not in words:
-            up = typed.command(environment, "up")
-            raise CommandError(f"ssh: the machine's host keys must be known; run {up} first")
-        return cls(environment=environment, ssh=words)
+    host: Host
 
     def run(self, command: str, *, seconds: float = 60.0, given: bytes = b"") -> str:
         """Run a command there, and return what it prints.
@@ -67,34 +45,7 @@ class Machine:
         Raises:
             CommandError: The machine is not reached, or the command fails.
         """
-        program, *options = self.ssh
-        target = options.pop()
-        extra = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR")
-        words = [program, *options, *extra, target, command]
-        try:
-            done = subprocess.run(
-                words, input=given, capture_output=True, timeout=seconds, check=False
-            )
-        except FileNotFoundError:
-            raise CommandError("ssh: must be installed, got nothing of that name") from None
-        except subprocess.TimeoutExpired:
-            raise CommandError(
-                f"{target}: `{_short(command)}` must end within {seconds:.0f} s, got no end"
-            ) from None
-        if done.returncode == _LOST:
-            said = " ".join(done.stderr.decode(errors="replace").split()) or "no reason"
-            raise CommandError(
-                f"{target}: must be reached over SSH, got: {said}; "
-                f"`{typed.program(self.environment, 'doctor')}` looks why"
-            )
-        if done.returncode:
-            told = done.stderr.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
-            first = (
-                f"{target}: `{_short(command)}` must succeed, got status {done.returncode}"
-                f"{':' if told else ''}"
-            )
-            raise CommandError("\n  ".join([first, *told]))
-        return done.stdout.decode(errors="replace")
+        return ssh.output(self.environment, self.host, command, seconds=seconds, given=given)
 
     def write_down(self) -> None:
         """Have all that was written be on the data volume.
@@ -173,8 +124,3 @@ class Guard:
             CommandError: The machine is not reached.
         """
         self._machine.run(f"sudo systemctl stop {self.UNIT}.timer 2>/dev/null || true")
-
-
-def _short(command: str) -> str:
-    line = command.splitlines()[0]
-    return line if len(line) <= 60 else f"{line[:57]}..."  # noqa: PLR2004  (what fits)

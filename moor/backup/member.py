@@ -87,7 +87,7 @@ def exchange(deployment: Deployment, ec2: Ec2, there: BackedUp, volumes: Exchang
     upkeep, node = deployment.upkeep, there.node
     if upkeep is None:
         raise CommandError(f"node {node}: must be of a swarm, got one machine alone")
-    shell = Member.of(deployment.session.environment, there.ssh)
+    shell = Member(environment=deployment.session.environment, host=there.host)
 
     def change(_: Sequence[str]) -> None:
         volumes.run(deployment.screen, ec2, shell)

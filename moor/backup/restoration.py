@@ -243,7 +243,7 @@ def _go_on(deployment: Deployment, ec2: Ec2, under_way: Restoration) -> Restored
                 if there.is_member:
                     member.exchange(deployment, ec2, there, under_way.exchange)
                 else:
-                    shell = Machine.of(session.environment, there.ssh)
+                    shell = Machine(environment=session.environment, host=there.host)
                     under_way.exchange.run(deployment.screen, ec2, shell)
                     _start(deployment)
                 seconds = time.monotonic() - begin

@@ -18,7 +18,7 @@ from constructs_lib.swarm.hold import Held
 from moor.backup.halt import noted
 from moor.backup.machine import Guard, Machine
 from moor.failure import CommandError
-from moor.outputs import Outputs
+from moor.operation.hosts import host_of
 from moor.swarm import access
 from sandbox.errors import ENGINE_ERRORS
 
@@ -70,7 +70,7 @@ class Services:
         environment = self._session.environment
         cluster = access.live_cluster(self._session, self._say)
         manager = cluster.answering().endpoint.name
-        self._machine = Machine.of(environment, Outputs.load(environment).node(manager).ssh)
+        self._machine = Machine(environment=environment, host=host_of(environment, manager))
         with cluster.engine() as engine:
             node = named(engine, self._node).id
             looked = [hold.look(engine, one, node) for one in self._ids]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import shlex
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -41,6 +40,7 @@ _SCRIPTS: Final = Path(host_key.__file__).parent / "scripts"
 
 _ALIVE: Final = ("pending", "running", "stopping", "stopped")
 _FOLDER: Final = "/run/moor-verify"
+_NAME: Final = "throw-away machine"
 
 # Containers of another day must not act on the world: no mail is sent twice, no job is taken from a
 # queue. They reach each other, and nothing that is not on this machine.
@@ -198,7 +198,10 @@ class ThrowAway:
             word.replace(model, self.instance).replace(like.host.address, address)
             for word in like.host.ssh
         ]
-        shell = Machine.of(self.session.environment, shlex.join(words))
+        host = replace(
+            like.host, name=_NAME, address=address, instance_id=self.instance, ssh=tuple(words)
+        )
+        shell = Machine(environment=self.session.environment, host=host)
         script = (_SCRIPTS / "init.sh").read_bytes()
         shell.run("sudo bash -s", given=script, seconds=seconds)
         return shell

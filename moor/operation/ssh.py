@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from constructs_lib.host import remote_command
+from constructs_lib.host.remote_command import RemoteCommandError
 from moor import typed
 from moor.failure import CommandError
 from moor.operation.hosts import must_be_known
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
     from constructs_lib.settings.environment import Environment
     from moor.operation.hosts import Host
-
-_UNATTENDED: Final = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
-_LOST: Final = 255
-"""The exit status of ssh itself; any other is the command's."""
 
 
 def program(name: str) -> str:
@@ -77,40 +74,34 @@ def become(environment: Environment, host: Host, command: Sequence[str]) -> None
     os.execv(whole[0], ["ssh", *whole[1:], *([text] if command else [])])
 
 
-def output(environment: Environment, host: Host, command: str, *, seconds: float = 30.0) -> str:
-    """Run a command on a machine, and return what it prints.
+def output(
+    environment: Environment,
+    host: Host,
+    command: str,
+    *,
+    seconds: float = 30.0,
+    given: bytes = b"",
+) -> str:
+    """Run a command on a machine, with nobody there to be asked, and return what it prints.
 
     Args:
         environment: The environment.
         host: The machine.
         command: The command, for a shell there.
         seconds: How long it may take.
+        given: What it reads on its standard input.
 
     Raises:
         CommandError: The machine is not reached, or the command fails.
     """
-    whole = [*words(environment, host, *_UNATTENDED), command]
+    must_be_known(environment, host)
     try:
-        done = subprocess.run(
-            whole,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CommandError(
-            f"{host}: SSH must do it within {seconds:.0f} s, got no answer; "
-            f"`{typed.program(environment, 'doctor')}` looks why"
-        ) from None
-    if done.returncode:
-        said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
-        if done.returncode == _LOST:
-            said += f"; `{typed.program(environment, 'doctor')}` looks why"
-        raise CommandError(f"{host}: SSH must do it, got: {said}")
-    return done.stdout
+        told = remote_command.run(host.ssh, command, seconds=seconds, given=given)
+    except RemoteCommandError as error:
+        doctor = typed.program(environment, "doctor")
+        remedy = "" if error.is_reached else f"; `{doctor}` looks why"
+        raise CommandError(f"{host}: {error}{remedy}") from None
+    return told.decode(errors="replace")
 
 
 def copying(host: Host) -> list[str]:

@@ -6,9 +6,11 @@ The Docker API tells neither.
 from __future__ import annotations
 
 import shlex
-import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from constructs_lib.host import remote_command
+from constructs_lib.host.remote_command import RemoteCommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,27 +74,13 @@ def ask(command: str) -> Host:
     Returns:
         What it says; it raises nothing.
     """
-    program, *words = shlex.split(command)
-    options = ("-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes")
-    limits = ("-o", f"ConnectTimeout={_SECONDS}", "-o", "LogLevel=ERROR")
     try:
-        done = subprocess.run(
-            [program, *options, *limits, *words, SCRIPT],
-            check=False,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            encoding="utf-8",
-            errors="replace",
-            timeout=2 * _SECONDS,
+        told = remote_command.run(
+            shlex.split(command), SCRIPT, seconds=2 * _SECONDS, connect_seconds=_SECONDS
         )
-    except FileNotFoundError:
-        return Host(problem="ssh must be installed, got nothing of that name")
-    except subprocess.TimeoutExpired:
-        return Host(problem=f"SSH must answer within {2 * _SECONDS} s, got silence")
-    if done.returncode != 0:
-        told = done.stderr.strip().splitlines() or ["no reason"]
-        return Host(problem=f"SSH must answer, got: {told[-1]}")
-    return read(done.stdout)
+    except RemoteCommandError as error:
+        return Host(problem=str(error))
+    return read(told.decode(errors="replace"))
 
 
 def read(text: str) -> Host:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import time
 from typing import TYPE_CHECKING, Final
 
+from constructs_lib.host import remote_command
+from constructs_lib.host.remote_command import RemoteCommandError
 from moor.failure import CommandError
 
 if TYPE_CHECKING:
@@ -30,20 +31,13 @@ def mark_of(node: Node) -> str:
     Args:
         node: The machine.
     """
-    program, *words = shlex.split(node.ssh)
-    options = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5")
     try:
-        done = subprocess.run(
-            [program, *options, *words, _COMMAND],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_ANSWER_SECONDS,
-            text=True,
-            check=False,
+        told = remote_command.run(
+            shlex.split(node.ssh), _COMMAND, seconds=_ANSWER_SECONDS, connect_seconds=5
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except RemoteCommandError:
         return ""
-    return " ".join(done.stdout.split()) if done.returncode == 0 else ""
+    return " ".join(told.decode(errors="replace").split())
 
 
 def wait(

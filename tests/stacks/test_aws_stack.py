@@ -266,7 +266,8 @@ def test_the_outputs(name: str) -> None:
         "docker_host": f"tcp://{address}:2376",
         "ssh": f"ssh -p {ssh_port} -i {key} "
         f"-o UserKnownHostsFile=/project/.moor/{name}/hosts/{machine}/known_hosts "
-        f"-o HostKeyAlias={machine} -o StrictHostKeyChecking=yes core@{address}",
+        f"-o HostKeyAlias={machine} -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
+        f"core@{address}",
     }
 
 

@@ -23,7 +23,7 @@ def access(folder: str) -> SshAccess:
 def test_the_command_can_be_copied_from_the_screen() -> None:
     assert access("/env").command("i-1", "192.0.2.7") == (
         "ssh -p 2222 -i /env/id_ed25519 -o UserKnownHostsFile=/env/hosts/i-1/known_hosts "
-        "-o HostKeyAlias=i-1 -o StrictHostKeyChecking=yes core@192.0.2.7"
+        "-o HostKeyAlias=i-1 -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes core@192.0.2.7"
     )
 
 

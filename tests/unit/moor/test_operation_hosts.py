@@ -136,12 +136,15 @@ def test_a_command_that_fails_there_is_told_with_what_it_said(
     stand_in = tmp_path / "ssh"
     stand_in.write_text('#!/bin/sh\nfor word; do :; done\neval "$word"\n')
     stand_in.chmod(0o755)
-    monkeypatch.setattr(ssh, "program", lambda _name: str(stand_in))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     host = host_of(environment, None)
     assert ssh.output(environment, host, "echo here") == "here\n"
-    with pytest.raises(CommandError, match=r"^machine \(192.0.2.7\): SSH must do it, got: no$"):
+    with pytest.raises(CommandError, match=r"must succeed, got status 3:\n  no$"):
         ssh.output(environment, host, "echo no >&2; exit 3")
-    with pytest.raises(CommandError, match=r"got: gone; `.*moor doctor` looks why$"):
+    with pytest.raises(
+        CommandError,
+        match=r"^machine \(192.0.2.7\): must .*, got: gone; `.*moor doctor` looks why$",
+    ):
         ssh.output(environment, host, "echo gone >&2; exit 255")
-    with pytest.raises(CommandError, match="within 0 s, got no answer"):
+    with pytest.raises(CommandError, match=r"within 0 s, got no end; `.*moor doctor` looks why"):
         ssh.output(environment, host, "exec sleep 5", seconds=0.2)

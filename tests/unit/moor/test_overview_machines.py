@@ -208,7 +208,7 @@ def test_a_machine_that_ssh_does_not_reach_is_told() -> None:
         port = listener.getsockname()[1]
     found = host.ask(f"ssh -p {port} core@{HOST}")
     assert found.disks == ()
-    assert found.problem.startswith("SSH must answer, got: ")
+    assert found.problem.startswith("must be reached over SSH, got: ")
     assert "onnection refused" in found.problem
 
 

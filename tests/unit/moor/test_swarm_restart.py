@@ -29,7 +29,8 @@ def test_a_machine_is_asked_without_a_prompt(tmp_path: Path) -> None:
     words = program(tmp_path, f'printf "%s\\n" "$@" > {tmp_path}/words; echo boot-1; echo 17')
     assert restart.mark_of(node(words)) == "boot-1 17"
     assert (tmp_path / "words").read_text(encoding="utf-8").splitlines()[:-1] == [
-        *("-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-p", "22", "core@192.0.2.7"),
+        *("-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR"),
+        *("-p", "22", "core@192.0.2.7"),
     ]
 
 

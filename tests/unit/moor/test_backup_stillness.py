@@ -1,69 +1,23 @@
-"""Commands on the machine, with a program in the place of ssh; and who writes to the volume."""
+"""What a backup looks at: who writes to the volume, and whether it is to end."""
 
 from __future__ import annotations
 
-import re
 import signal
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from constructs_lib.settings.environment import Environment
 from moor.backup import stillness
 from moor.backup.ending import ending_asked
-from moor.backup.machine import Machine
-from moor.failure import CommandError, StoppedError
+from moor.failure import StoppedError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-ENVIRONMENT = Environment.from_variable(Path("/project"), {"ENVIRONMENT": "production"})
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """Return a machine whose commands run here."""
-    program = tmp_path / "ssh"
-    program.write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n', encoding="utf-8")
-    program.chmod(0o755)
-    return Machine(environment=ENVIRONMENT, ssh=(str(program), "-p", "22", "core@192.0.2.1"))
-
 
 def container(*mounts: dict[str, Any]) -> Container:
     return cast("Container", SimpleNamespace(attrs={"Mounts": list(mounts)}))
-
-
-def test_a_command_gets_what_it_reads_and_tells_what_it_prints(machine: Machine) -> None:
-    assert machine.run("cat; echo", given=b"hello") == "hello\n"
-
-
-def test_a_command_that_fails_is_told_with_what_it_said(machine: Machine) -> None:
-    text = "core@192.0.2.1: `echo no >&2; exit 3` must succeed, got status 3:\n  no"
-    with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
-        machine.run("echo no >&2; exit 3")
-
-
-def test_a_machine_that_is_not_reached_is_told_with_where_to_look(machine: Machine) -> None:
-    text = (
-        "core@192.0.2.1: must be reached over SSH, got: Connection refused; "
-        "`ENVIRONMENT=production .venv/bin/moor doctor` looks why"
-    )
-    with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
-        machine.run("echo Connection refused >&2; exit 255")
-
-
-def test_a_command_that_does_not_end_is_ended(machine: Machine) -> None:
-    text = "core@192.0.2.1: `exec sleep 60` must end within 0 s, got no end"
-    with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
-        machine.run("exec sleep 60", seconds=0.2)
-
-
-def test_a_machine_whose_host_keys_are_not_known_is_not_asked() -> None:
-    text = "ssh: the machine's host keys must be known; run ENVIRONMENT=production make up first"
-    with pytest.raises(CommandError, match=f"^{re.escape(text)}$"):
-        Machine.of(ENVIRONMENT, "ssh core@192.0.2.1")
 
 
 @pytest.mark.parametrize(
