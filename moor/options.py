@@ -59,6 +59,16 @@ Services = Annotated[
     ),
 ]
 
+Nodes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NODE]...",
+        help="Nodes of a swarm; all by default.",
+        autocompletion=complete_node,
+        show_default=False,
+    ),
+]
+
 SomeServices = Annotated[
     list[str],
     typer.Argument(

@@ -25,6 +25,7 @@ from rich.text import Text
 from constructs_lib.settings.environment import VARIABLE
 from moor import commands
 from moor.failure import CommandError, StoppedError, WrongUseError
+from moor.help import SpelledCommand, paragraphs
 from moor.screen import make_console
 from moor.session import Session, environments
 
@@ -84,11 +85,14 @@ def make_app() -> typer.Typer:
             takes_a_command = getattr(module, "TAKES_A_COMMAND", False)
             app.command(
                 name=name,
+                cls=SpelledCommand,
                 epilog=examples(*getattr(module, "EXAMPLES", ())),
                 # The options that follow are that program's own.
                 context_settings={"allow_interspersed_args": not takes_a_command},
             )(command(module.run))
         else:
+            for one in group.registered_commands:
+                one.cls = SpelledCommand
             app.add_typer(group, name=name)
     return app
 
@@ -126,6 +130,7 @@ def command(function: Callable[..., object]) -> Callable[..., None]:
     wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # inspect reads it
         sorted([*parameters, option], key=lambda p: p.kind)
     )
+    wrapper.__doc__ = paragraphs(function.__doc__)
     wrapper.__annotations__ = {**hints, "environment": _Environment}
     del first
     return wrapper

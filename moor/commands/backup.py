@@ -10,7 +10,7 @@ import typer
 from moor import deployment_lock, typed
 from moor.approval import confirm, must_be_attended
 from moor.failure import CommandError, WrongUseError
-from moor.options import Approve, Json, Verbose, complete_node
+from moor.options import Approve, Json, Nodes, Verbose, complete_node
 from moor.program import command
 
 if TYPE_CHECKING:
@@ -28,15 +28,6 @@ _Snapshot = Annotated[
 _SomeSnapshot = Annotated[
     str | None,
     typer.Argument(metavar="[SNAPSHOT]", help="A snapshot's id, or `newest`.", show_default=False),
-]
-_Nodes = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[NODE]",
-        help="Nodes of a swarm; all that have a data volume by default.",
-        autocompletion=complete_node,
-        show_default=False,
-    ),
 ]
 _Node = Annotated[
     str | None,
@@ -70,7 +61,7 @@ _Volumes = Annotated[
 
 @app.command(name="create")
 @command
-def create(session: Session, nodes: _Nodes = None) -> None:
+def create(session: Session, nodes: Nodes = None) -> None:
     """Make a snapshot of data that is whole, and wait until it is complete.
 
     Services with `x-backup` in the Compose file run their own commands around its beginning; the

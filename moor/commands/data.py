@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from moor import deployment_lock
+from moor.options import Nodes  # noqa: TC001  (read at run time)
 from moor.program import command
 
 if TYPE_CHECKING:
@@ -14,15 +15,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Lose the data volumes that outlive their machines.")
 
-_Nodes = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[NODE]...", help="Whose volumes; all by default.", show_default=False),
-]
-
 
 @app.command(name="give-up")
 @command
-def give_up(session: Session, nodes: _Nodes = None) -> None:
+def give_up(session: Session, nodes: Nodes = None) -> None:
     """Delete data volumes with all that is on them. Asks for the environment's name.
 
     Nothing else deletes one: `down` keeps them, and `up` has them again. The machines must be gone.

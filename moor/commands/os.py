@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moor.options import Approve, Json, complete_node
+from moor.options import Approve, Json, Nodes  # noqa: TC001  (read at run time)
 from moor.program import command, examples
 
 if TYPE_CHECKING:
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at the machines' system, update, reboot.")
 
-_Nodes = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[NODE]",
-        help="Nodes of a swarm; all machines by default.",
-        autocompletion=complete_node,
-        show_default=False,
-    ),
-]
 _IfNeeded = Annotated[
     bool, typer.Option("--if-needed", help="Only machines on which an update waits for it.")
 ]
@@ -37,7 +28,7 @@ _IfNeeded = Annotated[
     name="status", epilog=examples(("moor os status", "release, pending update, reboot window"))
 )
 @command
-def status(session: Session, nodes: _Nodes = None, *, as_json: Json = False) -> None:
+def status(session: Session, nodes: Nodes = None, *, as_json: Json = False) -> None:
     """Show each machine's release, whether an update waits for a reboot, and when that may be."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
@@ -57,7 +48,7 @@ def status(session: Session, nodes: _Nodes = None, *, as_json: Json = False) -> 
     name="update", epilog=examples(("moor os update", "install what there is; no reboot yet"))
 )
 @command
-def update(session: Session, nodes: _Nodes = None) -> None:
+def update(session: Session, nodes: Nodes = None) -> None:
     """Have machines look for an update now and install it beside the system that runs.
 
     It is taken at the next boot: `moor os reboot` does that, or the machine by itself in its
@@ -100,7 +91,7 @@ def update(session: Session, nodes: _Nodes = None) -> None:
 @command
 def reboot(
     session: Session,
-    nodes: _Nodes = None,
+    nodes: Nodes = None,
     *,
     if_needed: _IfNeeded = False,
     approve: Approve = False,
