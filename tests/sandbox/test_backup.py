@@ -78,6 +78,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield made
 
 
+@pytest.fixture
+def snapshot(deployed: Deployment) -> None:
+    """Have a snapshot that knows how many rows there were, whichever tests were chosen."""
+    if deployed.container("writer").exec_run(["test", "-e", "/data/before"]).exit_code:
+        sh(deployed, "cat /data/told > /data/before")
+        said(deployed, "create")
+
+
 def said(deployed: Deployment, *words: str, status: int = 0) -> str:
     """Run `moor backup WORDS`, and return all that it said."""
     done = deployed.run("backup", *words)
@@ -368,28 +376,32 @@ def acknowledged_or_zero(deployed: Deployment) -> int:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("snapshot")
 @pytest.mark.parametrize("phase", ["is put in", "Terraform takes note", "Docker starts with it"])
 def test_a_restore_that_is_killed_is_gone_on_with_by_up(deployed: Deployment, phase: str) -> None:
     mark(deployed)
     there, _, text = deployed.killed(("backup", "restore", "newest"), phase, "moor")
     assert there, text
     text = deployed.up()
-    assert "was cut short: it goes on" in text
+    assert "was cut short: it goes on" in text, text
     must_be_of_the_snapshot(deployed)
     assert UNCHANGED in deployed.up()
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("snapshot")
 def test_a_restore_that_is_killed_can_go_back(deployed: Deployment) -> None:
-    before = mark(deployed)
-    there, _, text = deployed.killed(
-        ("backup", "restore", "newest"), "Terraform takes note", "moor"
-    )
-    assert there, text
-    text = said(deployed, "restore", "--back")
-    assert "as before the restore" in text
-    assert len(rows(deployed)) >= before
-    sh(deployed, "rm /data/since")
+    """And soon again: systemd counts how often Docker's socket starts, up to five in ten seconds."""
+    for _ in range(2):
+        before = mark(deployed)
+        there, _, text = deployed.killed(
+            ("backup", "restore", "newest"), "Terraform takes note", "moor"
+        )
+        assert there, text
+        text = said(deployed, "restore", "--back")
+        assert "as before the restore" in text
+        assert len(rows(deployed)) >= before
+        sh(deployed, "rm /data/since")
     assert UNCHANGED in deployed.up()
 
 

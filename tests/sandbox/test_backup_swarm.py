@@ -80,6 +80,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield made
 
 
+@pytest.fixture
+def snapshots(deployed: Deployment) -> None:
+    """Have a snapshot of each node, whichever tests were chosen."""
+    if not all(listed(deployed).values()):
+        said(deployed, "backup", "create")
+
+
 def said(deployed: Deployment, *words: str, status: int = 0) -> str:
     """Run a command of `moor`, and return all that it said."""
     done = deployed.run(*words)
@@ -201,6 +208,7 @@ def test_a_backup_that_is_killed_leaves_services_to_the_next_command(deployed: D
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("snapshots")
 @pytest.mark.parametrize("phase", ["is put in", "Docker starts with it", "Terraform takes note"])
 def test_the_only_manager_is_restored_though_the_command_is_killed(
     deployed: Deployment, phase: str
@@ -219,6 +227,7 @@ def test_the_only_manager_is_restored_though_the_command_is_killed(
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("snapshots")
 def test_a_restore_that_is_killed_can_go_back(deployed: Deployment) -> None:
     before, there = len(rows(deployed)), members(deployed)
     killed, _, text = deployed.killed(

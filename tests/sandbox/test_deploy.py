@@ -154,6 +154,7 @@ class Deployment:
                 lines.append(line)
                 if phase in line:
                     break
+            assert not phase or phase in lines[-1], "".join(lines)
             killed = kill_below(process.pid, victim, command)
             rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
         return killed, process.returncode, "".join(lines) + rest

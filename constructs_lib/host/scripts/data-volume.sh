@@ -269,7 +269,10 @@ use() {
   end
   install_units
   systemctl stop docker.socket docker.service
-  systemctl reset-failed docker.service moor-data-volume.service moor-data-folders.service 2>/dev/null || true
+  # Flatcar's socket comes back by itself whenever it is stopped, and systemd counts that, too: after
+  # the fifth time within ten seconds nothing could start Docker.
+  systemctl reset-failed docker.socket docker-tls-tcp.socket docker.service \
+    moor-data-volume.service moor-data-folders.service 2>/dev/null || true
   # Another volume than before: this one gives way to it.
   systemctl stop moor-data-folders.service mnt-moor.mount
   systemctl start moor-data-folders.service || {
