@@ -391,7 +391,7 @@ def test_a_restore_that_is_killed_is_gone_on_with_by_up(deployed: Deployment, ph
 @pytest.mark.long
 @pytest.mark.usefixtures("snapshot")
 def test_a_restore_that_is_killed_can_go_back(deployed: Deployment) -> None:
-    """And soon again: systemd counts how often Docker's socket starts, up to five in ten seconds."""
+    """And soon again: systemd lets Docker's socket start five times in ten seconds, no more."""
     for _ in range(2):
         before = mark(deployed)
         there, _, text = deployed.killed(
