@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from constructs_lib.settings.environment import Environment
+    from moor.operation.hosts import Host
 
 
 def place(text: str) -> tuple[str, str] | None:
@@ -32,16 +33,15 @@ def place(text: str) -> tuple[str, str] | None:
     return node, path
 
 
-def words(environment: Environment, paths: Sequence[str], *, recursive: bool = False) -> list[str]:
-    """Return the words of the scp command that copies paths, the last one of which is the target.
+def machine_of(environment: Environment, paths: Sequence[str]) -> Host:
+    """Return the machine that paths are on.
 
     Args:
         environment: The environment.
         paths: The sources, and the target.
-        recursive: Whether folders are copied, too.
 
     Raises:
-        CommandError: scp is not there, nothing is deployed, or the machine's keys are not known.
+        CommandError: Nothing is deployed.
         WrongUseError: None of the paths is on a machine, or they are on several.
     """
     places = [place(path) for path in paths]
@@ -55,7 +55,23 @@ def words(environment: Environment, paths: Sequence[str], *, recursive: bool = F
         raise WrongUseError(
             "scp: must copy to the machine or from it, got both; `moor ssh` copies what is there"
         )
-    host = host_of(environment, nodes.pop())
+    return host_of(environment, nodes.pop())
+
+
+def words(environment: Environment, paths: Sequence[str], *, recursive: bool = False) -> list[str]:
+    """Return the words of the scp command that copies paths, the last one of which is the target.
+
+    Args:
+        environment: The environment.
+        paths: The sources, and the target.
+        recursive: Whether folders are copied, too.
+
+    Raises:
+        CommandError: scp is not there, nothing is deployed, or the machine's keys are not known.
+        WrongUseError: None of the paths is on a machine, or they are on several.
+    """
+    places = [place(path) for path in paths]
+    host = machine_of(environment, paths)
     must_be_known(environment, host)
     *options, target = ssh.copying(host)
     # A name here that has a colon in it is no host for scp where a slash comes first.
@@ -73,8 +89,13 @@ def become(environment: Environment, paths: Sequence[str], *, recursive: bool = 
         environment: The environment.
         paths: The sources, and the target.
         recursive: Whether folders are copied, too.
+
+    Raises:
+        CommandError: scp or the machine is not there, or its keys are not known.
+        WrongUseError: None of the paths is on a machine, or they are on several.
     """
     whole = words(environment, paths, recursive=recursive)
+    ssh.must_be_there(environment, machine_of(environment, paths))
     os.execv(whole[0], whole)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from typing import TYPE_CHECKING
+import socket
+import subprocess
+from typing import TYPE_CHECKING, Final
 
 from constructs_lib.host import remote_command
 from constructs_lib.host.remote_command import RemoteCommandError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from constructs_lib.settings.environment import Environment
     from moor.operation.hosts import Host
+
+_PATIENCE_SECONDS: Final = 10
 
 
 def program(name: str) -> str:
@@ -56,6 +60,36 @@ def words(environment: Environment, host: Host, *options: str) -> list[str]:
     return [program("ssh"), *options, *host.ssh[1:]]
 
 
+def must_be_there(environment: Environment, host: Host) -> None:
+    """Refuse a machine that nothing is heard of: ssh alone would wait for it for minutes.
+
+    What is reached by way of another machine, as the user's settings of OpenSSH may say, is left
+    to ssh.
+
+    Args:
+        environment: The environment.
+        host: The machine.
+
+    Raises:
+        CommandError: Nothing takes a connection there.
+    """
+    asked = [program("ssh"), "-G", *host.ssh[1:]]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    settings = dict(line.split(None, 1) for line in told.splitlines() if " " in line)
+    ways = {settings.get("proxyjump", "none"), settings.get("proxycommand", "none")}
+    if ways != {"none"} or not settings:
+        return
+    try:
+        place = settings["hostname"], int(settings["port"])
+        socket.create_connection(place, timeout=_PATIENCE_SECONDS).close()
+    except OSError as error:
+        got = "silence" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise CommandError(
+            f"{host}: must be reached over SSH, got: {got}; "
+            f"`{typed.program(environment, 'doctor')}` looks why"
+        ) from None
+
+
 def become(environment: Environment, host: Host, command: Sequence[str]) -> None:
     """Become a shell on a machine, or a command there; this process is another one then.
 
@@ -65,12 +99,13 @@ def become(environment: Environment, host: Host, command: Sequence[str]) -> None
         command: The command's words, as they are to reach it; none for a shell.
 
     Raises:
-        CommandError: ssh is not there, or the machine's host keys are not known.
+        CommandError: ssh or the machine is not there, or the machine's host keys are not known.
     """
     # ssh hands one text to a shell there. Words that were typed apart stay apart, and one word
     # alone is for that shell, as it is for ssh itself.
     text = command[0] if len(command) == 1 else shlex.join(command)
     whole = words(environment, host)
+    must_be_there(environment, host)
     os.execv(whole[0], ["ssh", *whole[1:], *([text] if command else [])])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,7 +38,7 @@ SWARM = {**ALONE, "nodes": {"a-1": node(8), "manager-1": node(7), "web-1": node(
 
 def deployed(tmp_path: Path, aws: dict[str, Any]) -> Environment:
     environment = Environment(name="trial", settings_file=tmp_path / "trial.yaml", root=tmp_path)
-    environment.directory.mkdir(parents=True)
+    environment.directory.mkdir(parents=True, exist_ok=True)
     (environment.directory / "outputs.json").write_text(json.dumps({"aws": aws}))
     return environment
 
@@ -127,6 +129,37 @@ def test_paths_that_cannot_be_copied(tmp_path: Path, paths: list[str], told: str
     environment = deployed(tmp_path, SWARM)
     with pytest.raises(WrongUseError, match=told):
         copy.words(environment, paths)
+
+
+@pytest.mark.parametrize("way", ["ssh", "scp"])
+def test_a_machine_that_is_gone_is_told_before_anybody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    words = SSH.replace("192.0.2.7", "127.0.0.1").replace("-p 2222", f"-F none -p {port}")
+    environment = deployed(tmp_path, {**ALONE, "ssh": words})
+    became: list[str] = []
+    monkeypatch.setattr(os, "execv", lambda program, _: became.append(program))
+
+    def enter() -> None:
+        if way == "ssh":
+            ssh.become(environment, host_of(environment, None), [])
+        else:
+            copy.become(environment, [":a", "."])
+
+    told = r"must be reached over SSH, got: Connection refused; `.*moor doctor` looks why$"
+    with pytest.raises(CommandError, match=rf"^machine \(192.0.2.7\): {told}"):
+        enter()
+    assert became == []
+    # Behind another machine it is for ssh to find.
+    beyond = words.replace("-F none", "-F none -o ProxyCommand=/beyond")
+    environment = deployed(tmp_path, {**ALONE, "ssh": beyond})
+    enter()
+    with socket.create_server(("127.0.0.1", port)):
+        environment = deployed(tmp_path, {**ALONE, "ssh": words})
+        enter()
+    assert [program.rpartition("/")[2] for program in became] == [way, way]
 
 
 def test_a_command_that_fails_there_is_told_with_what_it_said(
