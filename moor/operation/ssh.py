@@ -1,6 +1,7 @@
 """SSH to a machine of the environment, and to no other: it is known by its host key.
 
-OpenSSH does it, as everywhere here: it has the user's agent, jump hosts and configuration.
+OpenSSH does it, as everywhere here. A person's shell has that person's settings of OpenSSH, with
+jump hosts; what nobody is asked about goes as a deployment does, by the machine's words alone.
 """
 
 from __future__ import annotations
