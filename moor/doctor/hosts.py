@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from constructs_lib.host import remote_command
+from constructs_lib.host.remote_command import RemoteCommandError
 from constructs_lib.swarm.managers import Membership, Problem
 from moor.doctor import cloud, each
 from moor.doctor.finding import Finding, Result
 from moor.failure import CommandError
-from moor.operation import engines, ssh
+from moor.operation import engines
 from moor.swarm import machines
 
 if TYPE_CHECKING:
     from moor.doctor.patient import Patient
     from moor.operation.hosts import Host
+
+_SSH_SECONDS: Final = 30
 
 
 def machines_of(patient: Patient) -> Result:
@@ -39,12 +43,12 @@ def _machine(patient: Patient, host: Host) -> tuple[str, tuple[Finding, ...]]:
     ahead = Membership.of(info, datetime.now(UTC)).ahead.total_seconds()
     findings = list(cloud.clock(str(host), ahead))
     try:
-        ssh.output(environment, host, "true")
-    except CommandError as error:
+        remote_command.run(host.ssh, "true", seconds=_SSH_SECONDS)
+    except RemoteCommandError as error:
         findings.append(
             Finding(
                 subject=str(host),
-                text=f"must answer over SSH, which deployments take, got: {error}",
+                text=f"{error}; deployments go that way",
                 remedy="a rule may be missing, see ports; or another machine has the address now",
             )
         )
