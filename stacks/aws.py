@@ -15,16 +15,12 @@ from cdktf_cdktf_provider_aws.provider import (
 )
 from constructs import Construct
 
-from constructs_lib.aws.data_volume import DataVolume
 from constructs_lib.aws.elastic_ip import ElasticIp
 from constructs_lib.aws.firewall import WEB, groups
-from constructs_lib.aws.kept_place import KeptPlace, KeptPlaces
-from constructs_lib.aws.load_balancer import LoadBalancer
 from constructs_lib.aws.machine import Machine
 from constructs_lib.aws.machine_image import MachineImage
 from constructs_lib.aws.network_interface import NetworkInterface
 from constructs_lib.aws.security_group import SecurityGroup
-from constructs_lib.aws.snapshot_policy import SnapshotSchedule
 from constructs_lib.aws.subnets import DefaultSubnets, NamedSubnets
 from constructs_lib.host.client_change import ClientChange
 from constructs_lib.host.docker_api import AwsAccess, DockerApi
@@ -39,6 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from constructs_lib.aws.data_volume import DataVolume
+    from constructs_lib.aws.kept_place import KeptPlaces
+    from constructs_lib.aws.snapshot_policy import SnapshotSchedule
     from constructs_lib.host.docker_api import CertificateStore
     from constructs_lib.host.ssh_access import SshAccess
     from constructs_lib.settings.nodes import Node
@@ -152,7 +151,8 @@ class AwsStack(TerraformStack):
         }
         self._groups, self._web = list(made.values()), made[WEB]
         self.managers: Mapping[str, Expression] = {}
-        self._tags, self._volumes = tags, dict[str, DataVolume]()
+        self._tags = tags
+        self._volumes: dict[str, DataVolume] = {}
         machine, address = self._swarm(nodes, public_key) if nodes else self._single(public_key)
         self.public_ip = address.public_ip
         self.machine_id = machine.id
@@ -179,6 +179,8 @@ class AwsStack(TerraformStack):
         key_pair, network, wanted = settings.key_pair, settings.network, settings.data_volume
         subnet = network.every_subnet[0] if network else None
         if subnet is None and wanted is not None:
+            from constructs_lib.aws.kept_place import KeptPlace  # noqa: PLC0415  (its bindings take time to load)
+
             place = KeptPlace(self, "Place", tags=self._tags, name=self._name, node=FIRST)
             subnet = place.subnet_id
         machine = Machine(
@@ -214,6 +216,8 @@ class AwsStack(TerraformStack):
         else:
             subnets = DefaultSubnets(self, "Subnets")
             if any(node.data_volume is not None for node in nodes):
+                from constructs_lib.aws.kept_place import KeptPlaces  # noqa: PLC0415  (its bindings take time to load)
+
                 kept = KeptPlaces(self, "Places", tags=self._tags, subnets=subnets)
         key_pair = None
         if settings.key_pair is not None:
@@ -297,6 +301,8 @@ class AwsStack(TerraformStack):
         }
         self._output_nodes(hosts)
         if settings.load_balancer is not None:
+            from constructs_lib.aws.load_balancer import LoadBalancer  # noqa: PLC0415  (its bindings take time to load)
+
             balancer = LoadBalancer(
                 self,
                 "LoadBalancer",
@@ -321,6 +327,8 @@ class AwsStack(TerraformStack):
         machine: Machine,
         subnet_id: str,
     ) -> DataVolume:
+        from constructs_lib.aws.data_volume import DataVolume  # noqa: PLC0415  (its bindings take time to load)
+
         volume = DataVolume(
             scope,
             "Data",
@@ -397,6 +405,10 @@ class AwsStack(TerraformStack):
 def _schedule(snapshots: SnapshotSettings | None) -> SnapshotSchedule | None:
     if snapshots is None or snapshots.schedule is None:
         return None
+    from constructs_lib.aws.snapshot_policy import (  # noqa: PLC0415  (likewise)
+        SnapshotSchedule,
+    )
+
     return SnapshotSchedule(
         every_hours=snapshots.schedule.every_hours,
         at=snapshots.schedule.at,

@@ -10,15 +10,15 @@ Source: Docker Engine API 1.40, "Create a secret".
 from __future__ import annotations
 
 import base64
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from docker.errors import APIError
 
 from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.step_program import run_step
+from constructs_lib.swarm.content_name import KINDS
 from constructs_lib.terraform.output_file import read_output, write_output
 
 if TYPE_CHECKING:
@@ -26,33 +26,12 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-Kind = Literal["secret", "config"]
-KINDS: Final[tuple[Kind, ...]] = ("secret", "config")
+    from constructs_lib.swarm.content_name import Kind
 
 PROJECT_LABEL: Final = "moor.project"
 """The label of what a project's deployment made."""
 
-_DIGITS: Final = 12
-_LONGEST: Final = 64
 _CONFLICT: Final = 409
-
-
-def content_name(project: str, path: str, digest: str) -> str:
-    """Return what a secret or config is called in the swarm.
-
-    Args:
-        project: The project's name.
-        path: Its path in the containers, of which the last part is taken.
-        digest: The keyed hash of its content, of which the first 12 digits are taken.
-    """
-    plain = re.sub(r"[^A-Za-z0-9_-]", "-", path.rpartition("/")[2]) or "file"
-    room = _LONGEST - len(project) - _DIGITS - 2
-    return f"{project}_{plain[: max(room, 1)]}_{digest[:_DIGITS]}"
-
-
-def identity_file(folder: Path, kind: Kind, name: str) -> Path:
-    """Return the file that has what the engine calls a secret or config."""
-    return folder / f"{kind}-{name}.tfstate"
 
 
 def ensure(

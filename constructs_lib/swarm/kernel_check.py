@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructs_lib.host.endpoint import parser_of
 from constructs_lib.host.step_program import StepError, run_step
-from constructs_lib.swarm.kernel import FEATURES
+from constructs_lib.swarm.kernel_feature import FEATURES
 from constructs_lib.swarm.placement import place_from
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from constructs_lib.compose.order import in_order
 from constructs_lib.compose.services import COMPOSE_VERSION, address_ranges, patience
 from constructs_lib.docker.network import Network
 from constructs_lib.host.registry_place import REGISTRY
-from constructs_lib.swarm.contents import Kind, content_name, identity_file
+from constructs_lib.swarm.content_name import Kind, content_name, identity_file
 from constructs_lib.swarm.images import ImagesOfSwarm, NamedImage, digest_of
-from constructs_lib.swarm.kernel import ESP, IP_VS, Feature
+from constructs_lib.swarm.kernel_feature import ESP, IP_VS, Feature
 from constructs_lib.swarm.registry import Registry, registry_service
 from constructs_lib.swarm.service_spec import (
     File,

@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from constructs_lib.compose.delivery import Vault
-from constructs_lib.swarm.contents import Kind, content_name
+from constructs_lib.swarm.content_name import Kind, content_name
 from moor import machine_engine
 from moor.backup.machine import PLACE
 from moor.failure import CommandError

@@ -16,6 +16,7 @@ from docker.errors import APIError
 
 from constructs_lib.docker.reference import untagged
 from constructs_lib.swarm import contents
+from constructs_lib.swarm.content_name import KINDS, Kind
 from constructs_lib.terraform.output_file import write_output
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def restore(engine: DockerClient, stack: Stack, folder: Path) -> list[str]:
         docker.errors.DockerException: The engine does not do as asked.
         OSError: A file cannot be written.
     """
-    known: dict[contents.Kind, dict[str, str]] = {}
+    known: dict[Kind, dict[str, str]] = {}
 
-    def identity_of(kind: contents.Kind, name: str) -> str | None:
+    def identity_of(kind: Kind, name: str) -> str | None:
         if kind not in known:
             known[kind] = contents.everything(engine, kind)
         return known[kind].get(name)
@@ -71,11 +72,11 @@ def _restored(
     engine: DockerClient,
     file: Path,
     step: dict[str, Any],
-    identity_of: Callable[[contents.Kind, str], str | None],
+    identity_of: Callable[[Kind, str], str | None],
 ) -> bool:
     """Write a file; returns whether the swarm has what it is about."""
     kind, _, name = file.stem.partition("-")
-    if kind in contents.KINDS:
+    if kind in KINDS:
         identity = identity_of(kind, name)
         if identity is not None:
             contents.write_identity(file, identity)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from constructs_lib.swarm.kernel_feature import ESP, IP_VS
 from moor import reopening
 from moor.failure import CommandError
 from moor.outputs import Outputs
@@ -145,14 +146,12 @@ class Upkeep:
         Raises:
             CommandError: A node's kernel lacks it; with the nodes and the way.
         """
-        from constructs_lib.swarm import kernel  # noqa: PLC0415  # it brings the docker SDK
-
         nodes = {name: m.labels for name, m in self._members.items() if name in self.wanted}
         problems = [
             f"{services.file}: {feature.refusal(keys, lacking)}"
             for feature, keys in (
-                (kernel.IP_VS, services.needs_mesh),
-                (kernel.ESP, services.needs_encryption),
+                (IP_VS, services.needs_mesh),
+                (ESP, services.needs_encryption),
             )
             if keys and (lacking := feature.lacking(nodes))
         ]

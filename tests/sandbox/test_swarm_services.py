@@ -24,7 +24,8 @@ from trial_sandbox import left_of, make_sandbox, wait_for
 from constructs_lib.host import engine as machine_engine
 from constructs_lib.settings.environment import Environment
 from constructs_lib.settings.load import load_settings
-from constructs_lib.swarm.contents import KINDS, of_project
+from constructs_lib.swarm.content_name import KINDS
+from constructs_lib.swarm.contents import of_project
 from constructs_lib.swarm.withdrawal import withdraw
 from moor.outputs import Outputs
 from moor.plan import read_plan

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import APIError
 
+from constructs_lib.swarm.content_name import content_name, identity_file
 from constructs_lib.swarm.contents import (
-    content_name,
     ensure,
     forget_others,
-    identity_file,
     remove_others,
     write_identity,
 )

@@ -13,7 +13,8 @@ from docker.errors import APIError, NotFound
 
 from constructs_lib.host import step_program
 from constructs_lib.swarm import kernel_check
-from constructs_lib.swarm.kernel import ESP, IP_VS, found
+from constructs_lib.swarm.kernel import found
+from constructs_lib.swarm.kernel_feature import ESP, IP_VS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
